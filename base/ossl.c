@@ -1,0 +1,33 @@
+#include "base/ossl.h"
+
+#include <openssl/err.h>
+#include <openssl/rand.h>
+
+bool err_openssl(struct err *err, enum err_kind kind, const char *what)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char   *why  = code ? ERR_reason_error_string(code) : NULL;
+
+    (void) fail_with(err, kind, "%s: %s", what, why ? why : "no reason given by OpenSSL");
+    ERR_clear_error();
+    return false;
+}
+
+static void digest_of(const EVP_MD *md, struct bytes b, uint8_t *out)
+{
+    if (EVP_Digest(b.at, b.len, out, NULL, md, NULL) != 1)
+        abort();
+}
+
+void sha256_of(struct bytes b, uint8_t out[static SHA256_LEN]) { digest_of(EVP_sha256(), b, out); }
+void sha384_of(struct bytes b, uint8_t out[static SHA384_LEN]) { digest_of(EVP_sha384(), b, out); }
+void sha512_of(struct bytes b, uint8_t out[static SHA512_LEN]) { digest_of(EVP_sha512(), b, out); }
+
+FALLIBLE random_bytes(uint8_t *out, size_t len, struct err *err)
+{
+    if (len > INT32_MAX)
+        return fail_with(err, ERR_LIMIT, "%zu random bytes asked for at once", len);
+    if (RAND_bytes(out, (int) len) != 1)
+        return err_openssl(err, ERR_OS, "random bytes");
+    return true;
+}

@@ -1,0 +1,8 @@
+/* The commands of `cloister`, one row each: name, what --help says of it. */
+#pragma once
+
+#define COMMANDS(X)
+
+#define COMMAND_DECLARE(name, about) int cmd_##name(int argc, char **argv);
+COMMANDS(COMMAND_DECLARE)
+#undef COMMAND_DECLARE
