@@ -5,6 +5,7 @@
 
 #define FALLIBLE       __attribute__((warn_unused_result)) bool
 #define PRINTF_LIKE(f) __attribute__((format(printf, f, (f) + 1)))
+#define PRINTF_LIKE_V(f) __attribute__((format(printf, f, 0)))
 
 /* Sorted by what the caller can do next, not by where it happened. */
 #define ERR_KINDS(X)                                                    \

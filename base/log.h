@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/auto.h"
 #include "base/bytes.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };

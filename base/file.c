@@ -1,0 +1,156 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+FALLIBLE file_read_fd(int fd, size_t len_max, struct buffer *out, struct err *err)
+{
+    size_t  start = out->len;
+    uint8_t block[65536];
+
+    for (;;) {
+        ssize_t n = read(fd, block, sizeof block);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_os(err, "read");
+        if (n == 0)
+            return true;
+        if ((size_t) n > len_max - (out->len - start))
+            return fail_with(err, ERR_LIMIT, "more than %zu bytes", len_max);
+        buffer_append(out, (struct bytes){ block, (size_t) n });
+    }
+}
+
+FALLIBLE file_read(const char *path, size_t len_max, struct buffer *out, struct err *err)
+{
+    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    struct stat  at;
+
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return fail_with(err, ERR_NOT_FOUND, "%s: no such file", path);
+    if (fd < 0)
+        return err_os(err, "open %s", path);
+    if (fstat(fd, &at) < 0 || S_ISDIR(at.st_mode))
+        return fail_with(err, ERR_CONFIG, "%s: is a directory, a file is wanted", path);
+    return file_read_fd(fd, len_max, out, err) || context(err, path);
+}
+
+FALLIBLE write_all(int fd, struct bytes content, struct err *err)
+{
+    while (content.len > 0) {
+        ssize_t n = write(fd, content.at, content.len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_os(err, "write");
+        content.at += n;
+        content.len -= (size_t) n;
+    }
+    return true;
+}
+
+static FALLIBLE write_and_sync(int fd, struct bytes content, mode_t mode, struct err *err)
+{
+    if (!write_all(fd, content, err))
+        return false;
+    if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
+        return err_os(err, "sync");
+    return true;
+}
+
+FALLIBLE file_write(const char *path, struct bytes content, mode_t mode, struct err *err)
+{
+    char         temporary[PATH_MAX];
+    AUTO(fd) int fd = NO_FD;
+    int          n  = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+
+    if (n < 0 || (size_t) n >= sizeof temporary)
+        return fail_with(err, ERR_LIMIT, "write %s: the path is too long", path);
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return err_os(err, "write %s", path);
+    if (!write_and_sync(fd, content, mode, err)) {
+        (void) unlink(temporary); /* already failing; the first cause is the one to report */
+        return contextf(err, "write %s", path);
+    }
+    if (rename(temporary, path) < 0) {
+        (void) err_os(err, "write %s", path);
+        (void) unlink(temporary); /* as above */
+        return false;
+    }
+    return true;
+}
+
+FALLIBLE directory_make(const char *path, struct err *err)
+{
+    char   made[PATH_MAX];
+    size_t len = strlen(path);
+
+    if (len == 0 || len >= sizeof made)
+        return fail_with(err, ERR_CONFIG, "make directory: a path of %zu bytes", len);
+    memcpy(made, path, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (made[i] != '/' && made[i] != 0)
+            continue;
+        made[i] = 0;
+        if (mkdir(made, 0755) < 0 && errno != EEXIST)
+            return err_os(err, "make directory %s", made);
+        made[i] = path[i];
+    }
+    return true;
+}
+
+static int remove_entry(const char *path, const struct stat *at, int kind, struct FTW *where)
+{
+    (void) at;
+    (void) kind;
+    (void) where;
+    return remove(path);
+}
+
+FALLIBLE directory_remove(const char *path, struct err *err)
+{
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || errno == ENOENT)
+        return true;
+    return err_os(err, "remove %s", path);
+}
+
+FALLIBLE directory_make_temporary(const char *prefix, char **out, struct err *err)
+{
+    const char *parent = getenv("TMPDIR");
+    char       *made   = NULL;
+
+    if (asprintf(&made, "%s/%sXXXXXX", parent && parent[0] ? parent : "/tmp", prefix) < 0)
+        abort();
+    if (!mkdtemp(made)) {
+        (void) err_os(err, "make directory %s", made);
+        free(made);
+        return false;
+    }
+    *out = made;
+    return true;
+}
+
+FALLIBLE memory_file(const char *name, struct bytes content, int *out_fd, struct err *err)
+{
+    AUTO(fd) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return err_os(err, "memory file %s", name);
+    if (!write_all(fd, content, err))
+        return contextf(err, "memory file %s", name);
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0 ||
+        lseek(fd, 0, SEEK_SET) < 0)
+        return err_os(err, "memory file %s", name);
+    *out_fd = TAKE_FD(fd);
+    return true;
+}

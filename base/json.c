@@ -1,0 +1,199 @@
+#include "base/json.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+/* Four hex digits of a \u escape, or -1. */
+static int escape_value(struct bytes four)
+{
+    int value = 0;
+
+    if (four.len < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        int c = four.at[i];
+        int v = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+
+        if (v < 0)
+            return -1;
+        value = value * 16 + v;
+    }
+    return value;
+}
+
+/*
+ * Steps over one string, `r` standing behind its opening quote. json-c would cut a name at \u0000 and replace a
+ * lone surrogate, so that two different texts read as the same value: both are refused here.
+ */
+static FALLIBLE scan_string(struct reader *r, struct err *err)
+{
+    bool wants_low = false; /* the escape before was a high surrogate */
+
+    for (;;) {
+        uint8_t c     = take_u8(r);
+        int     value = -1;
+
+        if (!reader_ok(r, err))
+            return fail_with(err, ERR_MALFORMED, "JSON: unfinished string");
+        if (c == '\\') {
+            c = take_u8(r);
+            if (c == 'u')
+                value = escape_value(take(r, 4));
+            if (c == 'u' && value <= 0)
+                return fail_with(err, ERR_MALFORMED, "JSON: escape not allowed at offset %zu", r->offset);
+            c = 0;
+        }
+        bool is_low = value >= 0xdc00 && value <= 0xdfff;
+
+        if (is_low != wants_low)
+            return fail_with(err, ERR_MALFORMED, "JSON: lone surrogate before offset %zu", r->offset);
+        wants_low = value >= 0xd800 && value <= 0xdbff;
+        if (c == '"')
+            return true;
+    }
+}
+
+/* Counts the names in the text, so that the caller can tell whether the tree lost any as duplicates. */
+static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
+{
+    struct reader r = reader_over(text);
+    size_t        n = 0;
+
+    while (r.left.len > 0) {
+        uint8_t c = take_u8(&r);
+
+        if (c == '"') {
+            if (!scan_string(&r, err))
+                return false;
+        } else if (c == ':') {
+            n++;
+        } else if (!strchr("{}[], \t\r\n0123456789+-.eEtrufalsn", c) || c == 0) {
+            return fail_with(err, ERR_MALFORMED, "JSON: unexpected character at offset %zu", r.offset - 1);
+        }
+    }
+    *n_names = n;
+    return reader_ok(&r, err);
+}
+
+static size_t count_names(struct json_object *in)
+{
+    size_t n = 0;
+
+    if (json_object_is_type(in, json_type_object)) {
+        json_object_object_foreach(in, name, value) {
+            (void) name; /* only counted */
+            n += 1 + count_names(value);
+        }
+    } else if (json_object_is_type(in, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(in); i++)
+            n += count_names(json_object_array_get_idx(in, i));
+    }
+    return n;
+}
+
+DEFINE_AUTO(tokener, struct json_tokener *, json_tokener_free)
+
+FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, struct err *err)
+{
+    AUTO(tokener) struct json_tokener *tokener = NULL;
+    AUTO(json) struct json_object     *read    = NULL;
+    size_t                             n_names = 0;
+
+    if (text.len > len_max || text.len > INT32_MAX - 1)
+        return fail_with(err, ERR_LIMIT, "JSON of %zu bytes; at most %zu are allowed", text.len, len_max);
+    if (!is_utf8(text))
+        return fail_with(err, ERR_MALFORMED, "JSON: not UTF-8");
+    if (!scan(text, &n_names, err))
+        return false;
+
+    tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+    if (!tokener)
+        abort();
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    read = json_tokener_parse_ex(tokener, (const char *) text.at, (int) text.len);
+    if (json_tokener_get_error(tokener) == json_tokener_continue) /* a bare number may go on: say that it ends */
+        read = json_tokener_parse_ex(tokener, "", 1);
+    if (json_tokener_get_error(tokener) != json_tokener_success)
+        return fail_with(err, json_tokener_get_error(tokener) == json_tokener_error_depth ? ERR_LIMIT : ERR_MALFORMED,
+                         "JSON: %s at offset %zu", json_tokener_error_desc(json_tokener_get_error(tokener)),
+                         json_tokener_get_parse_end(tokener));
+    for (size_t i = json_tokener_get_parse_end(tokener); i < text.len; i++)
+        if (!strchr(" \t\r\n", text.at[i]) || text.at[i] == 0)
+            return fail_with(err, ERR_MALFORMED, "JSON: bytes behind the document at offset %zu", i);
+    if (count_names(read) != n_names)
+        return fail_with(err, ERR_MALFORMED, "JSON: a name stands twice in one object");
+    *out = TAKE(read);
+    return true;
+}
+
+void json_write(struct json_object *from, struct buffer *out)
+{
+    buffer_append_text(out, json_object_to_json_string_ext(from, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+FALLIBLE json_get(struct json_object *from, const char *name, enum json_type type, struct json_object **out,
+                  struct err *err)
+{
+    struct json_object *found = NULL;
+
+    if (!json_object_is_type(from, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "\"%s\": an object is wanted around it, found %s", name,
+                         json_type_to_name(json_object_get_type(from)));
+    if (!json_object_object_get_ex(from, name, &found))
+        return fail_with(err, ERR_MALFORMED, "\"%s\" is missing", name);
+    if (json_object_get_type(found) != type)
+        return fail_with(err, ERR_MALFORMED, "\"%s\": %s wanted, found %s", name, json_type_to_name(type),
+                         json_type_to_name(json_object_get_type(found)));
+    *out = found;
+    return true;
+}
+
+FALLIBLE json_get_text(struct json_object *from, const char *name, const char **out, struct err *err)
+{
+    struct json_object *found = NULL;
+
+    if (!json_get(from, name, json_type_string, &found, err))
+        return false;
+    *out = json_object_get_string(found);
+    return true;
+}
+
+FALLIBLE json_get_u64(struct json_object *from, const char *name, uint64_t most, uint64_t *out, struct err *err)
+{
+    struct json_object *found = NULL;
+
+    if (!json_get(from, name, json_type_int, &found, err))
+        return false;
+    if (json_object_get_int64(found) < 0 || json_object_get_uint64(found) > most)
+        return fail_with(err, ERR_MALFORMED, "\"%s\": a number from 0 to %llu is wanted", name,
+                         (unsigned long long) most);
+    *out = json_object_get_uint64(found);
+    return true;
+}
+
+bool json_has(struct json_object *from, const char *name)
+{
+    struct json_object *found = NULL;
+
+    return json_object_is_type(from, json_type_object) && json_object_object_get_ex(from, name, &found) && found;
+}
+
+void json_add(struct json_object *to, const char *name, struct json_object *value_take)
+{
+    if (json_object_object_add(to, name, value_take) != 0)
+        abort();
+}
+
+void json_add_text(struct json_object *to, const char *name, const char *text)
+{
+    json_add(to, name, json_object_new_string(text));
+}
+
+void json_add_hex(struct json_object *to, const char *name, struct bytes b)
+{
+    AUTO(buffer) struct buffer hex = { 0 };
+
+    hex_append(&hex, b);
+    json_add_text(to, name, buffer_text(&hex));
+}
