@@ -1,0 +1,72 @@
+/*
+ * The key broker's client: one attestation, then resources. Works against our broker and Trustee's.
+ * [KBS 0.4.0]; blocking, one transfer at a time, no thread of its own.
+ */
+#pragma once
+
+#include "base/auto.h"
+#include "base/bytes.h"
+#include "base/secret.h"
+
+struct kbs_client;
+
+enum { KBS_REPORT_DATA_LEN = 48 };
+
+struct kbs_options {
+    const char  *url;        /* "https://HOST[:PORT]"; copied */
+    struct bytes ca_pem;     /* the only certificates that count as roots; never empty; copied */
+    uint32_t     timeout_ms; /* of each request, from connect to the last byte; 0: one minute */
+
+    /*
+     * NULL: plain TCP. Otherwise called for each new connection; returns a connected stream socket that the
+     * client then owns and closes, or NO_FD with *err filled. The URL's host is not resolved then; it only
+     * names the certificate.
+     */
+    int (*connect)(void *owner, struct err *err);
+    void *owner;
+};
+
+FALLIBLE kbs_client_new(const struct kbs_options *options, struct kbs_client **out, struct err *err);
+void     kbs_client_free(struct kbs_client *client); /* wipes the TEE key */
+DEFINE_AUTO(kbs_client, struct kbs_client *, kbs_client_free)
+
+/*
+ * Gives evidence for the report data: a JSON value in the form of its TEE (keys/api/snp_evidence.h for SNP),
+ * appended to `json`. The hardware's 64-byte field holds the 48 bytes and then zeros.
+ */
+typedef bool kbs_evidence_fn(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json,
+                             struct err *err);
+
+struct kbs_attester {
+    const char      *tee; /* "snp", "tdx", ... [KBS 3] */
+    kbs_evidence_fn *evidence;
+    void            *owner;
+    struct bytes     initdata; /* the TOML text as it was delivered; empty: not sent */
+};
+
+/* What the broker's token says of us; peer text, already escaped. Not verified: the TLS peer is who we trust. */
+struct kbs_verdict {
+    char status[32];  /* "affirming", "warning", "contraindicated", "none"; "" when the token does not say */
+    char reason[256]; /* our broker's one line why not affirming; "" otherwise */
+};
+
+/*
+ * Challenge, evidence, token. The TEE key is fresh per client object.
+ *
+ *   attester   kept for a later attestation: `owner` and `initdata` must outlive the client
+ *   verdict    may be NULL
+ *
+ * Fails DENIED when the broker refuses (with the reason that it gives), UNTRUSTED for its certificate,
+ * TIMEOUT, OS when it cannot be reached, MALFORMED and LIMIT for what it answers; or as `evidence` fails.
+ */
+FALLIBLE kbs_attest(struct kbs_client *client, const struct kbs_attester *attester, struct kbs_verdict *verdict,
+                    struct err *err);
+
+/*
+ * Fetches "kbs:///REPOSITORY/TYPE/TAG" and opens it with the TEE key; attests again, once, when the session ended.
+ *
+ *   out    yours, AUTO(secret)
+ *
+ * Fails as kbs_attest; NOT_FOUND when the broker has no such resource; DENIED when its policy says no.
+ */
+FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct secret *out, struct err *err);
