@@ -36,6 +36,8 @@ static FALLIBLE scan_string(struct reader *r, struct err *err)
 
         if (!reader_ok(r, err))
             return fail_with(err, ERR_MALFORMED, "JSON: unfinished string");
+        if (c < 0x20)
+            return fail_with(err, ERR_MALFORMED, "JSON: control character at offset %zu", r->offset - 1);
         if (c == '\\') {
             c = take_u8(r);
             if (c == 'u')
@@ -54,6 +56,46 @@ static FALLIBLE scan_string(struct reader *r, struct err *err)
     }
 }
 
+static size_t take_digits(struct reader *r)
+{
+    size_t n = 0;
+
+    while (r->left.len > 0 && r->left.at[0] >= '0' && r->left.at[0] <= '9') {
+        (void) take_u8(r); /* seen above */
+        n++;
+    }
+    return n;
+}
+
+static bool take_if(struct reader *r, const char *any_of)
+{
+    if (r->left.len == 0 || r->left.at[0] == 0 || !strchr(any_of, r->left.at[0]))
+        return false;
+    (void) take_u8(r); /* seen above */
+    return true;
+}
+
+/* Steps over one number; json-c would also take "1." and "1e". [RFC 8259 section 6] */
+static FALLIBLE scan_number(struct reader *r, struct err *err)
+{
+    size_t start = r->offset;
+    bool   is_good, starts_with_zero;
+
+    (void) take_if(r, "-"); /* may be there */
+    starts_with_zero = r->left.len > 0 && r->left.at[0] == '0';
+
+    size_t n_digits = take_digits(r);
+
+    is_good = n_digits == 1 || (n_digits > 1 && !starts_with_zero);
+    if (take_if(r, "."))
+        is_good &= take_digits(r) > 0;
+    if (take_if(r, "eE")) {
+        (void) take_if(r, "+-"); /* may be there */
+        is_good &= take_digits(r) > 0;
+    }
+    return is_good || fail_with(err, ERR_MALFORMED, "JSON: not a number at offset %zu", start);
+}
+
 /* Counts the names in the text, so that the caller can tell whether the tree lost any as duplicates. */
 static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
 {
@@ -61,6 +103,12 @@ static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
     size_t        n = 0;
 
     while (r.left.len > 0) {
+        if (strchr("-0123456789", r.left.at[0]) && r.left.at[0] != 0) {
+            if (!scan_number(&r, err))
+                return false;
+            continue;
+        }
+
         uint8_t c = take_u8(&r);
 
         if (c == '"') {
@@ -68,7 +116,7 @@ static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
                 return false;
         } else if (c == ':') {
             n++;
-        } else if (!strchr("{}[], \t\r\n0123456789+-.eEtrufalsn", c) || c == 0) {
+        } else if (!strchr("{}[], \t\r\ntrufalsen", c) || c == 0) {
             return fail_with(err, ERR_MALFORMED, "JSON: unexpected character at offset %zu", r.offset - 1);
         }
     }
@@ -98,7 +146,7 @@ FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, 
 {
     AUTO(tokener) struct json_tokener *tokener = NULL;
     AUTO(json) struct json_object     *read    = NULL;
-    size_t                             n_names = 0;
+    size_t                             n_names = 0, end = 0;
 
     if (text.len > len_max || text.len > INT32_MAX - 1)
         return fail_with(err, ERR_LIMIT, "JSON of %zu bytes; at most %zu are allowed", text.len, len_max);
@@ -106,19 +154,25 @@ FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, 
         return fail_with(err, ERR_MALFORMED, "JSON: not UTF-8");
     if (!scan(text, &n_names, err))
         return false;
+    while (end < text.len && strchr(" \t\r\n", text.at[end]))
+        end++;
+    if (end == text.len)
+        return fail_with(err, ERR_MALFORMED, "JSON: empty");
 
     tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
     if (!tokener)
         abort();
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     read = json_tokener_parse_ex(tokener, (const char *) text.at, (int) text.len);
-    if (json_tokener_get_error(tokener) == json_tokener_continue) /* a bare number may go on: say that it ends */
+    end  = json_tokener_get_parse_end(tokener);
+    if (json_tokener_get_error(tokener) == json_tokener_continue) { /* a bare word may go on: say that it ends */
         read = json_tokener_parse_ex(tokener, "", 1);
+        end  = text.len;
+    }
     if (json_tokener_get_error(tokener) != json_tokener_success)
         return fail_with(err, json_tokener_get_error(tokener) == json_tokener_error_depth ? ERR_LIMIT : ERR_MALFORMED,
-                         "JSON: %s at offset %zu", json_tokener_error_desc(json_tokener_get_error(tokener)),
-                         json_tokener_get_parse_end(tokener));
-    for (size_t i = json_tokener_get_parse_end(tokener); i < text.len; i++)
+                         "JSON: %s at offset %zu", json_tokener_error_desc(json_tokener_get_error(tokener)), end);
+    for (size_t i = end; i < text.len; i++)
         if (!strchr(" \t\r\n", text.at[i]) || text.at[i] == 0)
             return fail_with(err, ERR_MALFORMED, "JSON: bytes behind the document at offset %zu", i);
     if (count_names(read) != n_names)
