@@ -1,0 +1,75 @@
+/*
+ * An image from its manifest digest to a root directory: fetched from an untrusted source, verified, decrypted,
+ * unpacked. Nothing of a layer is decrypted before its digest and its HMAC held. [threats I1, I3, I4]
+ */
+#pragma once
+
+#include "keys/ocicrypt/image_config.h"
+#include "keys/ocicrypt/layer_key.h"
+
+enum { IMAGE_READ_MAX = 256 << 10 }; /* bytes asked of a source at once */
+
+/* Where blobs come from. Nothing that it says is believed: it may lie, be short, or stop. */
+struct image_source {
+    /*
+     * Puts up to `len` (1 to IMAGE_READ_MAX) bytes of the blob `digest` ("sha256:<hex>"), from `offset`, at `into`.
+     * `got` is how many, at most `len`; 0 only at the end. `total` is the size of the whole blob.
+     */
+    bool (*read)(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
+                 uint64_t *total, struct err *err);
+    void *owner;
+};
+
+enum image_phase { IMAGE_PULL, IMAGE_KEY, IMAGE_VERIFY, IMAGE_UNPACK, IMAGE_PHASES };
+
+const char *image_phase_name(enum image_phase phase); /* "pull", "key", "verify", "unpack" */
+
+struct image_budget {
+    uint64_t unpacked_bytes; /* content of all files, rounded up to pages; a hard link is free */
+    uint64_t packed_bytes;   /* all layer blobs together */
+    uint64_t inodes;
+    uint32_t path_depth;     /* components of a path */
+    uint32_t ratio;          /* unpacked : packed of one layer's stream, beyond its first 64 MiB */
+    uint32_t window_log;     /* zstd: largest window, as a power of two */
+};
+
+#define IMAGE_BUDGET_DEFAULT                                                                                     \
+    ((struct image_budget){ .unpacked_bytes = 8ULL << 30, .packed_bytes = 8ULL << 30, .inodes = 1 << 20,         \
+                            .path_depth = 128, .ratio = 256, .window_log = 27 })
+
+struct image_request {
+    struct digest       manifest;   /* of a manifest, or of an index that has one for `architecture` */
+    const char         *architecture; /* "amd64" */
+    struct image_source source;
+    kek_fn             *kek; /* asks the broker: "kbs:///R/T/G" -> key; once for each layer that has another key id */
+    void               *kek_owner;
+    struct image_budget budget;
+    /*
+     * Directory that holds the ciphertext until it is verified, in a nameless file; NO_FD: in memory. Given back
+     * piece by piece while the layer unpacks.
+     */
+    int  scratch_fd;
+    bool keeps_our_owner;    /* tests without root: chown and device nodes are left out */
+    bool must_be_encrypted;  /* a plain layer is DENIED */
+};
+
+/* Filled in as it goes, so that a failure says where it was. */
+struct image_progress {
+    enum image_phase phase;
+    uint64_t         spent_ns[IMAGE_PHASES];
+    uint64_t         bytes_pulled, bytes_unpacked, n_inodes;
+};
+
+/*
+ * Unpacks the whole image into the empty directory `target_fd`, as root of the container. The container's own rules
+ * on devices apply later: mount the target `nodev` where it can be.
+ *
+ *   config      yours, AUTO(image_config): from the verified config blob; written only on success
+ *   progress    always written; on failure `phase` is the phase that failed
+ *
+ * On failure everything below the target is removed again, as far as that works. `err` begins with what failed
+ * ("layer 2 of 3: ..."), not with the phase. Fails as the callbacks do, and MALFORMED, LIMIT (a budget),
+ * UNSUPPORTED, UNTRUSTED (digest, HMAC, wrong key), DENIED, NOT_FOUND, OS (disk full and the like).
+ */
+FALLIBLE image_unpack(const struct image_request *request, int target_fd, struct image_config *config,
+                      struct image_progress *progress, struct err *err);
