@@ -79,8 +79,8 @@ static void reads_turins_tcb_in_its_own_layout(void **state)
     assert_true(r.is_turin_layout);
     assert_int_equal(r.reported_tcb.fmc, 1);
     assert_int_equal(r.reported_tcb.bootloader, 1);
-    assert_int_equal(r.reported_tcb.snp, 2);
-    assert_int_equal(r.reported_tcb.microcode, 0x47);
+    assert_int_equal(r.reported_tcb.snp, 4);
+    assert_int_equal(r.reported_tcb.microcode, 0x52);
 }
 
 static void refuses_every_other_length_and_leaves_out_alone(void **state)
