@@ -1,0 +1,70 @@
+/*
+ * One end of a ttrpc connection on the loop: serves methods from a table, each answered at once or later, and makes
+ * calls of its own. Both may be outstanding in any number up to the limits below.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "guest/api/ttrpc.h"
+
+enum {
+    CONNECTION_PENDING_MAX = 64,      /* requests of the peer that wait for their answer; the next is refused */
+    CONNECTION_CALLS_MAX   = 64,      /* calls of ours that wait for theirs */
+    CONNECTION_OUTPUT_MAX  = 8 << 20, /* bytes not yet taken by the peer; more closes the connection */
+    CONNECTION_OUTPUT_FULL = 1 << 20, /* bytes from which on no further request is read */
+    CONNECTION_RETRY_MS    = 10       /* a port without a host is looked at again after this time */
+};
+
+struct ttrpc_connection;
+
+/* A request that waits for its answer. A token: copy it freely; it is used up by the first answer. */
+struct ttrpc_pending {
+    struct ttrpc_connection *connection;
+    uint32_t                 stream;
+};
+
+/* `request` is valid during the call. Answer, refuse, or keep `pending` and do so later. */
+typedef void ttrpc_serve_fn(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request);
+
+struct ttrpc_row {
+    const char     *method;
+    ttrpc_serve_fn *serve;
+};
+
+/* `response` is NULL when the call failed; `why` then says how. Called once per call. */
+typedef void ttrpc_reply_fn(void *owner, const ProtobufCMessage *response, const struct err *why);
+
+/*
+ * The connection is over: the peer closed (kind NONE), broke the protocol, or the transport failed. Tokens are void
+ * from now on, and calls have been told. The owner frees the connection, here or later.
+ */
+typedef void ttrpc_closed_fn(void *owner, const struct err *why);
+
+struct ttrpc_connection_options {
+    struct loop                *loop;
+    const struct ttrpc_service *service; /* what we serve; NULL: every request is refused */
+    const struct ttrpc_row     *rows;    /* a method of the service without a row is refused as UNSUPPORTED */
+    size_t                      n_rows;
+    ttrpc_closed_fn            *closed;
+    void                       *owner;   /* of the rows' functions and of `closed` */
+};
+
+/*
+ * Takes `fd`, a stream socket or a virtio-serial port; the latter waits for its host, also when that goes and another
+ * comes. `options` is copied; what it points to must outlive the connection.
+ */
+FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, int fd_take,
+                              struct ttrpc_connection **out, struct err *err);
+void     ttrpc_connection_free(struct ttrpc_connection *connection); /* safe inside its own callbacks; tells no one */
+DEFINE_AUTO(ttrpc_connection, struct ttrpc_connection *, ttrpc_connection_free)
+
+/* A token that was used up, or whose request the peer can no longer hear about, is ignored. */
+void ttrpc_answer(struct ttrpc_pending pending, const ProtobufCMessage *response);
+void ttrpc_refuse(struct ttrpc_pending pending, const struct err *why);
+
+/* `owner` goes to `reply`. Fails LIMIT when too many calls wait, OS when the connection is over. */
+FALLIBLE ttrpc_connection_call(struct ttrpc_connection *connection, const struct ttrpc_method *method,
+                               const ProtobufCMessage *request, ttrpc_reply_fn *reply, void *owner, struct err *err);
+
+/* True while bytes wait for the peer: a last answer has not left yet. */
+bool ttrpc_connection_is_busy(const struct ttrpc_connection *connection);
