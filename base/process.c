@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -84,6 +85,7 @@ static void __attribute__((noreturn)) become(const struct process_options *o, co
     all.fds               = with_report;
     all.n_fds             = o->n_fds + 1;
     if ((o->new_group && setpgid(0, 0) < 0) || (o->directory && chdir(o->directory) < 0) ||
+        (o->user && (setgroups(0, NULL) < 0 || setgid(o->user) < 0 || setuid(o->user) < 0)) ||
         (o->dies_with_us && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)) || !place_fds(&all) ||
         fcntl(slot, F_SETFD, FD_CLOEXEC) < 0)
         _exit(127);

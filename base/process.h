@@ -15,6 +15,7 @@ struct process_options {
     size_t             n_fds;
     const char        *directory;   /* NULL keeps ours */
     bool               new_group;   /* own process group: terminal signals do not reach it */
+    uid_t              user;        /* not 0: become this user and group, without any other group */
     bool               dies_with_us; /* SIGKILL when the thread that started it ends */
 };
 

@@ -1,0 +1,55 @@
+/* The `cloister` command: finds the command's row and hands over. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "runtime/cli/commands.h"
+
+struct command {
+    const char *name, *about;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+#define COMMAND_ROW(name, about) { #name, about, cmd_##name },
+    COMMANDS(COMMAND_ROW)
+#undef COMMAND_ROW
+};
+
+static void print_help(FILE *to)
+{
+    fprintf(to, "Usage: cloister COMMAND [OPTION]... [ARG...]\n"
+                "Runs encrypted container images in attested, memory-encrypted microVMs.\n\nCommands:\n");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
+    fprintf(to, "\n`cloister COMMAND --help` tells more; `cloister --version` prints the version.\n");
+}
+
+int main(int argc, char **argv)
+{
+    struct err err;
+
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("cloister " CLOISTER_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        if (!secret_heap_open(&err)) {
+            fprintf(stderr, "cloister: %s: %s\n", argv[1], err.text);
+            return 2;
+        }
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    fprintf(stderr, "cloister: no command \"%s\"; see cloister --help\n", argv[1]);
+    return 2;
+}

@@ -1,0 +1,307 @@
+#include "runtime/sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/ossl.h"
+#include "keys/api/initdata.h"
+#include "runtime/sandbox/blob_service.h"
+#include "runtime/sandbox/console.h"
+#include "runtime/sandbox/tunnel_service.h"
+#include "runtime/vmm/qemu.h"
+#include "runtime/vmm/simulated_platform.h"
+
+enum { BOOT_FILE_MAX = 512 << 20 }; /* bytes of a firmware, kernel or initrd: ours are 64 KiB, 12 MiB and 24 MiB */
+
+enum port { PORT_AGENT, PORT_BLOBS, PORT_BROKER, PORT_REPORT, N_PORTS };
+static const char *const port_names[N_PORTS] = { AGENT_PORT, BLOBS_PORT, BROKER_PORT, REPORT_PORT };
+
+struct sandbox {
+    struct sandbox_options   options; /* its pointers are not used after sandbox_start, but for the callbacks */
+    enum sandbox_state       state;
+    struct sandbox_times     times;
+    struct process           vmm, platform;
+    struct loop_source       vmm_exit, boot_timer;
+    struct console           console;
+    struct ttrpc_connection *agent;
+    struct blob_service     *blobs;
+    struct tunnel_service   *tunnel;
+};
+
+/* What start-up holds until QEMU and the platform have their copies. */
+struct launch {
+    struct buffer firmware, kernel, initrd, disk;
+    int           firmware_fd, kernel_fd, initrd_fd, disk_fd;
+    int           ours[N_PORTS], theirs[N_PORTS];
+    int           console_ours, console_theirs;
+};
+
+static void auto_launch(struct launch *l)
+{
+    int *fds[] = { &l->firmware_fd, &l->kernel_fd, &l->initrd_fd, &l->disk_fd, &l->console_ours, &l->console_theirs };
+
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        auto_fd(fds[i]);
+    for (size_t i = 0; i < N_PORTS; i++) {
+        auto_fd(&l->ours[i]);
+        auto_fd(&l->theirs[i]);
+    }
+    buffer_free(&l->firmware);
+    buffer_free(&l->kernel);
+    buffer_free(&l->initrd);
+    buffer_free(&l->disk);
+}
+
+uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+/* ---- the end ---- */
+
+static void close_services(struct sandbox *s)
+{
+    ttrpc_connection_free(TAKE(s->agent));
+    blob_service_free(TAKE(s->blobs));
+    tunnel_service_free(TAKE(s->tunnel));
+    loop_remove(&s->boot_timer);
+    auto_fd(&s->boot_timer.fd);
+    s->boot_timer.fd = NO_FD;
+}
+
+static void end_processes(struct sandbox *s)
+{
+    loop_remove(&s->vmm_exit);
+    process_kill(&s->vmm);
+    process_kill(&s->platform);
+}
+
+static void end(struct sandbox *s, const struct err *why)
+{
+    struct err told = s->state == SANDBOX_STOPPING ? (struct err){ 0 } : *why;
+
+    if (s->state == SANDBOX_ENDED)
+        return;
+    s->state = SANDBOX_ENDED;
+    end_processes(s);
+    console_drain(&s->console);
+    s->options.ended(s->options.owner, &told);
+}
+
+/* The guest's own word for why it ended, when it left one. */
+static void end_with_cause(struct sandbox *s, enum err_kind kind, const char *otherwise)
+{
+    const char *cause;
+    struct err  why;
+
+    console_drain(&s->console);
+    cause = console_cause(&s->console);
+    if (cause)
+        (void) fail_with(&why, kind, "%s", cause); /* only fills the record */
+    else
+        (void) fail_with(&why, kind, "%s: %s%s%.120s", s->state == SANDBOX_STARTING ? "boot" : "start", otherwise,
+                         s->console.last[0] ? "; its console ended with: " : "", s->console.last); /* as above */
+    end(s, &why);
+}
+
+static void vmm_ended(struct loop_source *source, uint32_t events)
+{
+    (void) events;
+    end_with_cause(source->owner, ERR_OS, "the VM ended");
+}
+
+static void boot_timed_out(struct loop_source *source, uint32_t events)
+{
+    struct sandbox *s = source->owner;
+    char            what[80];
+
+    (void) events;
+    (void) snprintf(what, sizeof what, "no word from the agent within %u s",
+                    s->options.boot_timeout_ms / 1000); /* fits */
+    end_with_cause(s, ERR_TIMEOUT, what);
+}
+
+static void agent_closed(void *owner, const struct err *why)
+{
+    (void) why; /* the VM's end and the guest's last words say more */
+    end_with_cause(owner, ERR_OS, "the agent broke its connection");
+}
+
+/* ---- the start ---- */
+
+static void agent_is_ready(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct sandbox *s = owner;
+
+    if (s->state != SANDBOX_STARTING)
+        return;
+    if (!response) {
+        end(s, why);
+        return;
+    }
+    loop_remove(&s->boot_timer);
+    s->state          = SANDBOX_READY;
+    s->times.ready_ms = monotonic_ms();
+    s->options.ready(s->options.owner);
+}
+
+static FALLIBLE load(const char *what, const char *path, struct buffer *content, int *fd, struct err *err)
+{
+    if (!file_read(path, BOOT_FILE_MAX, content, err))
+        return contextf(err, "config: %s", what);
+    return memory_file(what, buffer_bytes(content), fd, err) || context(err, "boot");
+}
+
+static FALLIBLE load_all(const struct sandbox_options *o, struct launch *l, struct err *err)
+{
+    if (!load("firmware", o->files.firmware, &l->firmware, &l->firmware_fd, err) ||
+        !load("kernel", o->files.kernel, &l->kernel, &l->kernel_fd, err) ||
+        !load("initrd", o->files.initrd, &l->initrd, &l->initrd_fd, err))
+        return false;
+    if (!initdata_disk_write(o->initdata, &l->disk, err))
+        return context(err, "initdata");
+    return memory_file("initdata", buffer_bytes(&l->disk), &l->disk_fd, err) || context(err, "initdata");
+}
+
+static FALLIBLE open_ports(struct launch *l, size_t n_ports, struct err *err)
+{
+    int ends[2];
+
+    for (size_t i = 0; i <= n_ports; i++) {
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+            return err_os(err, "boot: socket pair");
+        *(i < n_ports ? &l->ours[i] : &l->console_ours)     = ends[0];
+        *(i < n_ports ? &l->theirs[i] : &l->console_theirs) = ends[1];
+    }
+    return true;
+}
+
+/* The measured command line goes to the platform as it goes to QEMU; initdata is bound by its digest in HOST_DATA. */
+static FALLIBLE start_platform(struct sandbox *s, struct launch *l, struct err *err)
+{
+    AUTO(initdata) struct initdata    initdata = { 0 };
+    struct simulated_platform_options options  = {
+         .firmware = buffer_bytes(&l->firmware),
+         .kernel   = buffer_bytes(&l->kernel),
+         .initrd   = buffer_bytes(&l->initrd),
+         .append   = s->options.append,
+         .cpus     = s->options.cpus,
+         .key_directory = s->options.platform_keys,
+    };
+
+    if (!initdata_read(s->options.initdata, &initdata, err))
+        return context(err, "initdata");
+    initdata_fit(&initdata, options.host_data, sizeof options.host_data);
+    return simulated_platform_start(&options, TAKE_FD(l->ours[PORT_REPORT]), &s->platform, err) ||
+           context(err, "boot: simulated platform");
+}
+
+static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, struct err *err)
+{
+    struct vm_port   ports[N_PORTS];
+    struct vm_config config = {
+        .tee = s->options.tee, .accel = s->options.accel, .cpus = s->options.cpus,
+        .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
+        .initrd_fd = l->initrd_fd, .append = s->options.append, .initdata_fd = l->disk_fd,
+        .console_fd = l->console_theirs, .ports = ports, .n_ports = n_ports,
+    };
+
+    for (size_t i = 0; i < n_ports; i++)
+        ports[i] = (struct vm_port){ port_names[i], l->theirs[i] };
+    if (!qemu_start(&config, &s->vmm, err))
+        return context(err, err->kind == ERR_CONFIG || err->kind == ERR_UNSUPPORTED ? "config" : "boot");
+    s->times.launch_ms = monotonic_ms();
+    s->vmm_exit        = (struct loop_source){ .fd = s->vmm.pidfd, .ready = vmm_ended, .owner = s };
+    return loop_add(s->options.loop, &s->vmm_exit, EPOLLIN, err) || context(err, "boot");
+}
+
+static FALLIBLE start_services(struct sandbox *s, struct launch *l, struct err *err)
+{
+    struct ttrpc_connection_options agent = { .loop = s->options.loop, .closed = agent_closed, .owner = s };
+    int layout_fd = open(s->options.layout, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (layout_fd < 0)
+        return err_os(err, "config: open %s", s->options.layout);
+    if (!blob_service_new(s->options.loop, layout_fd, TAKE_FD(l->ours[PORT_BLOBS]), &s->blobs, err))
+        return context(err, "boot");
+    if (!tunnel_service_new(s->options.loop, s->options.broker_url, TAKE_FD(l->ours[PORT_BROKER]), &s->tunnel, err))
+        return context(err, "config");
+    if (!console_open(&s->console, s->options.loop, TAKE_FD(l->console_ours), s->options.console_fd, err))
+        return context(err, "boot");
+    return ttrpc_connection_new(&agent, TAKE_FD(l->ours[PORT_AGENT]), &s->agent, err) || context(err, "boot");
+}
+
+/* The first request waits in the port until the agent opens it, which it does when it has attested. */
+static FALLIBLE await_agent(struct sandbox *s, struct err *err)
+{
+    Agent__GetStatusRequest request = AGENT__GET_STATUS_REQUEST__INIT;
+
+    s->boot_timer = (struct loop_source){ .fd = NO_FD, .ready = boot_timed_out, .owner = s };
+    if (!loop_timer_fd(s->options.boot_timeout_ms, 0, &s->boot_timer.fd, err) ||
+        !loop_add(s->options.loop, &s->boot_timer, EPOLLIN, err))
+        return context(err, "boot");
+    return sandbox_call(s, "GetStatus", &request.base, agent_is_ready, s, err);
+}
+
+FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **out, struct err *err)
+{
+    AUTO(sandbox) struct sandbox *s = calloc(1, sizeof *s);
+    AUTO(launch) struct launch    l = { .firmware_fd = NO_FD, .kernel_fd = NO_FD, .initrd_fd = NO_FD, .disk_fd = NO_FD,
+                                        .console_ours = NO_FD, .console_theirs = NO_FD };
+    size_t n_ports = options->tee == TEE_SIM ? N_PORTS : PORT_REPORT;
+
+    if (!s)
+        abort();
+    for (size_t i = 0; i < N_PORTS; i++)
+        l.ours[i] = l.theirs[i] = NO_FD;
+    *s = (struct sandbox){ .options = *options, .vmm = NO_PROCESS, .platform = NO_PROCESS, .vmm_exit.fd = NO_FD,
+                           .boot_timer.fd = NO_FD, .console.source.fd = NO_FD };
+    s->times.begin_ms = monotonic_ms();
+    if (!load_all(options, &l, err) || !open_ports(&l, n_ports, err) || !start_services(s, &l, err))
+        return false;
+    if (options->tee == TEE_SIM && !start_platform(s, &l, err))
+        return false;
+    if (!start_vmm(s, &l, n_ports, err) || !await_agent(s, err))
+        return false;
+    *out = TAKE(s);
+    return true;
+}
+
+FALLIBLE sandbox_call(struct sandbox *sandbox, const char *method, const ProtobufCMessage *request,
+                      ttrpc_reply_fn *reply, void *owner, struct err *err)
+{
+    struct ttrpc_method called = { &agent_service, method };
+
+    if (!sandbox->agent || sandbox->state == SANDBOX_ENDED)
+        return fail_with(err, ERR_OS, "start: the VM has ended");
+    return ttrpc_connection_call(sandbox->agent, &called, request, reply, owner, err) || context(err, "start");
+}
+
+void sandbox_expect_end(struct sandbox *sandbox)
+{
+    if (sandbox->state == SANDBOX_READY || sandbox->state == SANDBOX_STARTING)
+        sandbox->state = SANDBOX_STOPPING;
+}
+
+const struct sandbox_times *sandbox_times(const struct sandbox *sandbox)
+{
+    return &sandbox->times;
+}
+
+void sandbox_free(struct sandbox *sandbox)
+{
+    if (!sandbox)
+        return;
+    sandbox->state = SANDBOX_ENDED; /* nothing is told any more */
+    end_processes(sandbox);
+    close_services(sandbox);
+    console_close(&sandbox->console);
+    free(sandbox);
+}

@@ -1,0 +1,57 @@
+/*
+ * One VM with its services: started, waited for until the guest has attested, called, ended. Everything runs on the
+ * caller's loop. Nothing is left behind by sandbox_free, in whatever state it is called.
+ */
+#pragma once
+
+#include "guest/api/connection.h"
+#include "runtime/vmm/vm.h"
+
+struct sandbox;
+
+struct sandbox_files {
+    const char *firmware, *kernel, *initrd; /* paths */
+};
+
+struct sandbox_options {
+    struct loop         *loop;
+    enum tee             tee;
+    enum accelerator     accel;
+    unsigned             cpus, memory_mib;
+    struct sandbox_files files;
+    const char          *append;
+    struct bytes         initdata;       /* the TOML text */
+    const char          *broker_url;     /* where the tunnel leads */
+    const char          *layout;         /* directory of an OCI layout whose blobs are served */
+    const char          *platform_keys;  /* simulated platform: its key directory */
+    uint32_t             boot_timeout_ms; /* until the agent has attested */
+    int                  console_fd;     /* where console lines are copied to, or NO_FD */
+
+    /* The guest has attested and takes requests. */
+    void (*ready)(void *owner);
+    /* The VM or its agent ended, unasked for. `why` reads "phase: what". Called once; then only sandbox_free. */
+    void (*ended)(void *owner, const struct err *why);
+    void  *owner;
+};
+
+enum sandbox_state { SANDBOX_STARTING, SANDBOX_READY, SANDBOX_STOPPING, SANDBOX_ENDED };
+
+/* Host-side milestones, in milliseconds of CLOCK_MONOTONIC. */
+struct sandbox_times {
+    uint64_t begin_ms;  /* sandbox_start was called */
+    uint64_t launch_ms; /* the hypervisor process runs */
+    uint64_t ready_ms;  /* the agent answered; 0 before */
+};
+
+/* All failures read "phase: what". */
+FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **out, struct err *err);
+FALLIBLE sandbox_call(struct sandbox *sandbox, const char *method, const ProtobufCMessage *request,
+                      ttrpc_reply_fn *reply, void *owner, struct err *err);
+
+/* The end of the VM is wanted from now on: `ended` is then called with kind NONE. */
+void                        sandbox_expect_end(struct sandbox *sandbox);
+const struct sandbox_times *sandbox_times(const struct sandbox *sandbox);
+void                        sandbox_free(struct sandbox *sandbox);
+DEFINE_AUTO(sandbox, struct sandbox *, sandbox_free)
+
+uint64_t monotonic_ms(void);

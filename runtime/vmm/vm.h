@@ -1,0 +1,58 @@
+/* What a microVM is made of, independent of the hypervisor that runs it. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define TEES(X)      \
+    X(TEE_SNP, "snp") \
+    X(TEE_TDX, "tdx") \
+    X(TEE_TPM, "tpm") \
+    X(TEE_SIM, "sim")
+
+#define TEE_ENUM(name, text) name,
+enum tee { TEES(TEE_ENUM) };
+#undef TEE_ENUM
+
+enum accelerator { ACCEL_KVM, ACCEL_TCG };
+
+const char *tee_name(enum tee tee);
+const char *accelerator_name(enum accelerator accel);
+
+enum {
+    VM_CPUS_MAX       = 64,
+    VM_MEMORY_MIN_MIB = 64,
+    VM_MEMORY_MAX_MIB = 1 << 20,
+    VM_APPEND_MAX     = 2000, /* the kernel's own limit is 2048 with the closing zero */
+    VM_PORTS_MAX      = 8
+};
+
+/* One virtio-serial port; the guest finds it by name. */
+struct vm_port {
+    const char *name; /* letters, digits and dots */
+    int         fd;   /* one end of a socket pair; borrowed */
+};
+
+/*
+ * Everything that is handed to the hypervisor. Files arrive as open descriptors (borrowed), so that what was
+ * measured is what runs, and the hypervisor needs no right to open any path of ours.
+ */
+struct vm_config {
+    enum tee              tee;
+    enum accelerator      accel;
+    unsigned              cpus;
+    unsigned              memory_mib;
+    int                   firmware_fd; /* one flat image */
+    int                   kernel_fd;
+    int                   initrd_fd;
+    const char           *append;      /* kernel command line */
+    int                   initdata_fd; /* raw image of the read-only initdata disk */
+    int                   console_fd;  /* one end of a socket pair: the guest's serial console */
+    const struct vm_port *ports;
+    size_t                n_ports;
+};
+
+/* Fails CONFIG, naming the field, when a hypervisor driver could not honour `config`. */
+FALLIBLE vm_config_check(const struct vm_config *config, struct err *err);
