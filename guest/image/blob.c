@@ -1,0 +1,217 @@
+#include "guest/image/blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "guest/image/limits.h"
+
+enum { GIVE_BACK_LEN = 4 << 20 };
+
+uint64_t clock_now_ns(void)
+{
+    struct timespec now = { 0 };
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+void phase_enter(struct ledger *ledger, enum image_phase phase)
+{
+    ledger->progress->phase = phase;
+}
+
+void phase_spent(struct ledger *ledger, enum image_phase phase, uint64_t *since)
+{
+    uint64_t now = clock_now_ns();
+
+    ledger->progress->spent_ns[phase] += now - *since;
+    *since = now;
+}
+
+/* One read from the source, its claims checked. `size` is the size agreed on; UINT64_MAX before it is known. */
+static FALLIBLE source_read(struct ledger *ledger, const char *digest, uint64_t offset, uint64_t *size, uint8_t *into,
+                            size_t len, size_t *got, struct err *err)
+{
+    uint64_t total = 0;
+    uint64_t began = clock_now_ns();
+
+    *got = 0;
+    phase_enter(ledger, IMAGE_PULL);
+    bool ok = ledger->source->read(ledger->source->owner, digest, offset, into, len, got, &total, err);
+
+    phase_spent(ledger, IMAGE_PULL, &began);
+    if (!ok)
+        return false;
+    if (*got > len)
+        return fail_with(err, ERR_MALFORMED, "the source gave %zu bytes where %zu were asked", *got, len);
+    if (*size == UINT64_MAX)
+        *size = total;
+    if (total != *size)
+        return fail_with(err, ERR_MALFORMED, "the source has %llu bytes; it should have %llu",
+                         (unsigned long long) total, (unsigned long long) *size);
+    if (*got == 0 && offset < *size)
+        return fail_with(err, ERR_MALFORMED, "the source stopped at %llu of %llu bytes", (unsigned long long) offset,
+                         (unsigned long long) *size);
+    if (*got > *size - offset)
+        return fail_with(err, ERR_MALFORMED, "the source gave more than its %llu bytes", (unsigned long long) *size);
+    ledger->progress->bytes_pulled += *got;
+    return true;
+}
+
+static FALLIBLE digest_check(const struct digest *found, const struct digest *wanted, struct err *err)
+{
+    struct digest_text text = digest_text(found);
+
+    return digest_equal(found, wanted) ||
+           fail_with(err, ERR_UNTRUSTED, "digest does not match: these bytes are %s", text.at);
+}
+
+FALLIBLE blob_read(struct ledger *ledger, const struct digest *digest, const uint64_t *size, struct buffer *out,
+                   struct err *err)
+{
+    struct digest_text text   = digest_text(digest);
+    uint64_t           agreed = size ? *size : UINT64_MAX;
+    uint64_t           offset = 0;
+    struct digest      found;
+
+    do {
+        uint64_t most = agreed - offset < IMAGE_READ_MAX ? agreed - offset : IMAGE_READ_MAX;
+        size_t   got  = 0;
+
+        if (agreed != UINT64_MAX && agreed > OCI_DOCUMENT_MAX)
+            return fail_with(err, ERR_LIMIT, "a document of %llu bytes", (unsigned long long) agreed);
+        if (agreed == 0)
+            break;
+        uint8_t *into = buffer_grow(out, (size_t) most);
+
+        if (!source_read(ledger, text.at, offset, &agreed, into, (size_t) most, &got, err))
+            return false;
+        out->len -= (size_t) most - got;
+        offset += got;
+    } while (offset < agreed);
+
+    uint64_t began = clock_now_ns();
+
+    phase_enter(ledger, IMAGE_VERIFY);
+    digest_of(buffer_bytes(out), digest->algorithm, &found);
+    phase_spent(ledger, IMAGE_VERIFY, &began);
+    return digest_check(&found, digest, err);
+}
+
+static FALLIBLE nameless_open(int scratch_fd, int *out, struct err *err)
+{
+    *out = scratch_fd == NO_FD ? memfd_create("layer", MFD_CLOEXEC) :
+                                 openat(scratch_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return *out >= 0 || err_os(err, "make a file for the layer's bytes");
+}
+
+/* Pulls everything into blob->fd; digest and HMAC see each piece before it is stored. */
+static FALLIBLE fetch_all(struct ledger *ledger, const struct descriptor *layer, struct blob *blob,
+                          struct digest_run *digest, struct layer_mac *mac, struct err *err)
+{
+    struct digest_text text = digest_text(&layer->digest);
+    uint64_t           size = layer->size;
+
+    while (blob->size < size) {
+        uint64_t     left = size - blob->size;
+        size_t       got  = 0;
+        uint64_t     began;
+        struct bytes piece;
+
+        if (!source_read(ledger, text.at, blob->size, &size, blob->piece,
+                         left < IMAGE_READ_MAX ? (size_t) left : IMAGE_READ_MAX, &got, err))
+            return false;
+        piece = (struct bytes){ blob->piece, got };
+        began = clock_now_ns();
+        phase_enter(ledger, IMAGE_VERIFY);
+        digest_run_update(digest, piece);
+        if (mac->ctx && !layer_mac_update(mac, piece, err))
+            return false;
+        phase_spent(ledger, IMAGE_VERIFY, &began);
+        phase_enter(ledger, IMAGE_PULL);
+        if (!write_all(blob->fd, piece, err))
+            return context(err, "keep the layer's bytes");
+        phase_spent(ledger, IMAGE_PULL, &began);
+        blob->size += got;
+    }
+    return true;
+}
+
+FALLIBLE blob_fetch(struct ledger *ledger, const struct descriptor *layer, const struct layer_key *key,
+                    int scratch_fd, struct blob *out, struct err *err)
+{
+    AUTO(blob) struct blob             blob   = { .fd = NO_FD, .key = key };
+    AUTO(digest_run) struct digest_run digest = { 0 };
+    AUTO(layer_mac) struct layer_mac   mac    = { 0 };
+    struct digest                      found;
+
+    phase_enter(ledger, IMAGE_PULL);
+    if (layer->size > ledger->packed_left)
+        return fail_with(err, ERR_LIMIT, "%llu bytes, more than what the budget leaves, %llu",
+                         (unsigned long long) layer->size, (unsigned long long) ledger->packed_left);
+    ledger->packed_left -= layer->size;
+    blob.piece = malloc(IMAGE_CHUNK_LEN);
+    if (!blob.piece)
+        abort();
+    digest_run_begin(&digest, layer->digest.algorithm);
+    if (!nameless_open(scratch_fd, &blob.fd, err) || (key && !layer_mac_begin(&mac, &key->private.key, err)) ||
+        !fetch_all(ledger, layer, &blob, &digest, &mac, err))
+        return false;
+
+    phase_enter(ledger, IMAGE_VERIFY);
+    digest_run_end(&digest, &found);
+    if (!digest_check(&found, &layer->digest, err) || (key && !layer_mac_verify(&mac, key->public.hmac, err)) ||
+        (key && !layer_ctr_begin(&blob.ctr, &key->private, err)))
+        return false;
+    *out    = blob;
+    blob    = NO_BLOB;
+    return true;
+}
+
+static void give_back(struct blob *blob)
+{
+    if (blob->offset - blob->freed < GIVE_BACK_LEN && blob->offset < blob->size)
+        return;
+    /* only a saving: a file system that cannot do it keeps the bytes a while longer */
+    (void) fallocate(blob->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) blob->freed,
+                     (off_t) (blob->offset - blob->freed));
+    blob->freed = blob->offset;
+}
+
+static bool next(void *owner, struct bytes *piece, struct err *err)
+{
+    struct blob *blob = owner;
+    uint64_t     left = blob->size - blob->offset;
+    ssize_t      got;
+
+    *piece = (struct bytes){ 0 };
+    if (left == 0)
+        return true;
+    got = pread(blob->fd, blob->piece, left < IMAGE_CHUNK_LEN ? (size_t) left : IMAGE_CHUNK_LEN,
+                (off_t) blob->offset);
+    if (got < 0)
+        return err_os(err, "read the layer's bytes back");
+    if (got == 0)
+        return fail_with(err, ERR_OS, "the layer's bytes were cut");
+    *piece = (struct bytes){ blob->piece, (size_t) got };
+    blob->offset += (uint64_t) got;
+    give_back(blob);
+    return !blob->key || layer_ctr_apply(&blob->ctr, *piece, blob->piece, err);
+}
+
+struct stream blob_stream(struct blob *blob)
+{
+    return (struct stream){ next, blob };
+}
+
+void blob_free(struct blob *blob)
+{
+    auto_fd(&blob->fd);
+    auto_layer_ctr(&blob->ctr);
+    free(blob->piece);
+    *blob = NO_BLOB;
+}

@@ -1,0 +1,50 @@
+/* Blobs from the untrusted source: a document into memory, a layer into a nameless file, nothing used unverified. */
+#pragma once
+
+#include "guest/image/image.h"
+#include "guest/image/stream.h"
+#include "keys/ocicrypt/layer_cipher.h"
+
+/* The ledger that all steps of one image_unpack share. */
+struct ledger {
+    const struct image_source *source;
+    struct image_progress     *progress;
+    uint64_t                   packed_left; /* of the budget */
+};
+
+void     phase_enter(struct ledger *ledger, enum image_phase phase);
+uint64_t clock_now_ns(void);
+/* Books the time since `*since` and moves it on. */
+void phase_spent(struct ledger *ledger, enum image_phase phase, uint64_t *since);
+
+/*
+ * Reads the whole blob and checks its digest.
+ *
+ *   size    what its descriptor says; NULL: up to OCI_DOCUMENT_MAX
+ *   out     appended to, also with unverified bytes on failure
+ *
+ * Fails as the source does; UNTRUSTED for other bytes, MALFORMED for another size, LIMIT.
+ */
+FALLIBLE blob_read(struct ledger *ledger, const struct digest *digest, const uint64_t *size, struct buffer *out,
+                   struct err *err);
+
+/* A layer's bytes, all there and verified: digest, and HMAC when there is a key. */
+struct blob {
+    int                     fd;     /* nameless file */
+    uint64_t                size;
+    uint64_t                offset; /* read so far */
+    uint64_t                freed;  /* given back so far */
+    const struct layer_key *key;    /* borrowed; NULL: not encrypted */
+    struct layer_ctr        ctr;
+    uint8_t                *piece;  /* IMAGE_CHUNK_LEN */
+};
+
+#define NO_BLOB ((struct blob){ .fd = NO_FD })
+
+/* Fails as blob_read; UNTRUSTED for a wrong HMAC; OS when there is no room. `out` is yours, AUTO(blob). */
+FALLIBLE blob_fetch(struct ledger *ledger, const struct descriptor *layer, const struct layer_key *key,
+                    int scratch_fd, struct blob *out, struct err *err);
+/* The plaintext, once, front to back; what was read is given back to the system. */
+struct stream blob_stream(struct blob *blob);
+void          blob_free(struct blob *blob);
+static inline void auto_blob(struct blob *blob) { blob_free(blob); }
