@@ -1,5 +1,7 @@
 #include "keys/api/development_root.h"
 
+#include <stdio.h>
+
 #include <limits.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -277,4 +279,21 @@ FALLIBLE development_root_load(const char *folder, struct development_root *out,
         return false;
     *out = TAKE(read);
     return true;
+}
+
+void development_root_folder(char **out)
+{
+    const char *named = getenv("CLOISTER_DEVELOPMENT_ROOT"), *shared = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    int         n;
+
+    if (named && named[0])
+        n = asprintf(out, "%s", named);
+    else if (shared && shared[0] == '/')
+        n = asprintf(out, "%s/cloister/" DEVELOPMENT_FOLDER, shared);
+    else if (home && home[0] == '/')
+        n = asprintf(out, "%s/.local/share/cloister/" DEVELOPMENT_FOLDER, home);
+    else
+        n = asprintf(out, "/var/lib/cloister/" DEVELOPMENT_FOLDER);
+    if (n < 0)
+        abort();
 }

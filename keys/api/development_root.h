@@ -36,6 +36,13 @@ void development_root_free(struct development_root *root);
 static inline void auto_development_root(struct development_root *root) { development_root_free(root); }
 
 /*
+ * Where this user's root is: the simulated platform of this machine signs under it, and a development broker of the
+ * same user trusts it. $CLOISTER_DEVELOPMENT_ROOT, else cloister/dev-tee in $XDG_DATA_HOME or $HOME/.local/share, else
+ * /var/lib/cloister/dev-tee. `out` is yours, AUTO(text).
+ */
+void development_root_folder(char **out);
+
+/*
  * Makes a root in `folder`, which need not exist, valid from a day before `now`; takes seconds (two RSA-4096 keys).
  * The key's file comes last: a folder without it was left half made and is made anew.
  */

@@ -2,6 +2,8 @@
 #pragma once
 
 #define COMMANDS(X) \
+    X(run,      "run an image in an attested microVM") \
+    X(initdata, "print the document that binds a guest to one workload, or its digest") \
     X(measure, "print what the hardware will report about a guest: launch digest, MRTD, RTMRs")
 
 #define COMMAND_DECLARE(name, about) int cmd_##name(int argc, char **argv);

@@ -8,12 +8,14 @@
 #include "base/process.h"
 #include "runtime/vmm/vm.h"
 
+#define SIMULATED_CPU_MODEL "EPYC-v4"
+
 struct simulated_platform_options {
     struct bytes firmware, kernel, initrd; /* borrowed: what QEMU was given */
     const char  *append;
     unsigned     cpus;
     uint8_t      host_data[32];            /* digest of the initdata */
-    const char  *key_directory;            /* see keys/api/development/platform.h */
+    const char  *key_directory;            /* see development_root_folder() */
 };
 
 /*

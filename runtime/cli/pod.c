@@ -1,0 +1,67 @@
+#include "runtime/cli/pod.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "runtime/sandbox/tunnel_service.h"
+
+FALLIBLE pod_resolve(const char *image, struct pod *pod, struct err *err)
+{
+    for (size_t i = 0; i < pod->env.n; i++)
+        if (!strchr(pod->env.at[i], '=') || pod->env.at[i][0] == '=')
+            return fail_with(err, ERR_CONFIG, "--env %.80s: NAME=VALUE is wanted", pod->env.at[i]);
+    for (size_t i = 0; i < pod->n_args + pod->env.n; i++)
+        if (!is_utf8(bytes_of_text(i < pod->n_args ? pod->args[i] : pod->env.at[i - pod->n_args])))
+            return fail_with(err, ERR_CONFIG, "arguments and environment must be UTF-8");
+    pod->image_name = image;
+    return layout_reference_read(image, &pod->image, err) && layout_find_manifest(&pod->image, pod->manifest, err);
+}
+
+static struct json_object *array_of(const char *const *texts, size_t n)
+{
+    struct json_object *array = json_object_new_array();
+
+    for (size_t i = 0; i < n; i++)
+        if (json_object_array_add(array, json_object_new_string(texts[i])) != 0)
+            abort();
+    return array;
+}
+
+static void write_policy(const struct pod *pod, struct buffer *out)
+{
+    AUTO(json) struct json_object *policy = json_object_new_object();
+    struct json_object *container = json_object_new_object(), *containers = json_object_new_array();
+
+    json_add_text(container, "image", pod->manifest);
+    json_add(container, "args", pod->n_args > 0 ? array_of((const char *const *) pod->args, pod->n_args) : NULL);
+    json_add(container, "env", array_of(pod->env.at, pod->env.n));
+    json_add(container, "output", json_object_new_boolean(true));
+    if (json_object_array_add(containers, container) != 0)
+        abort();
+    json_add(policy, "containers", containers);
+    json_write(policy, out);
+}
+
+FALLIBLE pod_write_initdata(const struct pod *pod, const char *broker_url, const char *broker_ca_file,
+                            struct buffer *out, struct err *err)
+{
+    AUTO(buffer) struct buffer ca = { 0 }, broker = { 0 }, policy = { 0 };
+    struct broker_address      address;
+
+    if (!broker_ca_file)
+        return fail_with(err, ERR_CONFIG, "--broker-ca FILE is wanted: the certificate that the guest trusts (cloister-broker --dev DIR writes DIR/ca.pem)");
+    if (!broker_address_read(broker_url, &address, err))
+        return false;
+    if (!file_read(broker_ca_file, CA_FILE_MAX, &ca, err))
+        return context(err, "--broker-ca");
+    if (!is_utf8(buffer_bytes(&ca)) || !strstr(buffer_text(&ca), "-----BEGIN CERTIFICATE-----"))
+        return fail_with(err, ERR_CONFIG, "--broker-ca %.120s: a PEM certificate is wanted", broker_ca_file);
+    initdata_write_broker(broker_url, buffer_text(&ca), &broker);
+    write_policy(pod, &policy);
+
+    struct initdata_entry entries[] = { { "aa.toml", buffer_text(&broker) }, { "policy.json", buffer_text(&policy) } };
+
+    initdata_write(INITDATA_SHA256, entries, 2, out);
+    return true;
+}

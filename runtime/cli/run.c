@@ -1,0 +1,390 @@
+/* cloister run: one image, one attested microVM, one command; its output, its exit code. */
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include "base/file.h"
+#include "runtime/cli/commands.h"
+#include "runtime/cli/guest_bundle.h"
+#include "runtime/cli/pod.h"
+#include "runtime/cli/timeline.h"
+#include "runtime/sandbox/sandbox.h"
+#include "keys/api/development_root.h"
+#include "runtime/vmm/host.h"
+
+enum {
+    EXIT_OURS            = 125, /* our failure before the workload ran */
+    DEFAULT_MEMORY_MIB   = 512,
+    DEFAULT_TIMEOUT_S    = 180,
+    PHASE_OUTPUT_BLOCK   = 64 << 10,
+};
+
+#define CONTAINER_ID "main"
+
+struct run_options {
+    const char                 *tee, *accel, *broker, *ca, *initdata_file;
+    uint64_t                    cpus, memory_mib, timeout_s;
+    bool                        wants_timeline, wants_console;
+    struct guest_bundle_options guest;
+    struct pod                  pod;
+};
+
+struct run {
+    const struct run_options *options;
+    struct loop              *loop;
+    struct sandbox           *sandbox;
+    struct loop_source        signals;
+    struct err                failure;      /* why we end without the workload's exit code */
+    bool                      has_failed, has_started, has_exited;
+    int                       n_streams;    /* output streams that have not ended */
+    int                       exit_code;
+    int                       ended_by;     /* a signal that came before the workload ran */
+    struct timeline           timeline;
+};
+
+static void stop(struct run *run)
+{
+    loop_stop(run->loop);
+}
+
+static void stop_failed(struct run *run, const struct err *why)
+{
+    if (!run->has_failed)
+        run->failure = *why;
+    run->has_failed = true;
+    stop(run);
+}
+
+/* ---- the workload, from created to ended ---- */
+
+static void timeline_came(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct run *run = owner;
+
+    (void) why; /* without it the timeline has the host's part only */
+    if (message)
+        timeline_add_guest(&run->timeline, (const Agent__GetTimelineResponse *) message);
+    stop(run);
+}
+
+/* All output is out and the exit code is known. The VM is simply ended: nothing in it outlives it. */
+static void finish_when_all_is_in(struct run *run)
+{
+    Agent__GetTimelineRequest request = AGENT__GET_TIMELINE_REQUEST__INIT;
+    struct err                err;
+
+    if (!run->has_exited || run->n_streams > 0)
+        return;
+    timeline_mark(&run->timeline, TIMELINE_EXITED, monotonic_ms());
+    if (!run->options->wants_timeline ||
+        !sandbox_call(run->sandbox, "GetTimeline", &request.base, timeline_came, run, &err))
+        stop(run);
+}
+
+static void container_exited(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct run *run = owner;
+
+    if (!message) {
+        stop_failed(run, why);
+        return;
+    }
+    run->exit_code  = (int) (((const Agent__WaitContainerResponse *) message)->exit_code & 0xff);
+    run->has_exited = true;
+    finish_when_all_is_in(run);
+}
+
+struct stream {
+    struct run         *run;
+    Agent__OutputStream which;
+    int                 fd;
+};
+
+static struct stream streams[2] = { { NULL, AGENT__OUTPUT_STREAM__OUTPUT_STREAM_STDOUT, STDOUT_FILENO },
+                                    { NULL, AGENT__OUTPUT_STREAM__OUTPUT_STREAM_STDERR, STDERR_FILENO } };
+
+static void output_came(void *owner, const ProtobufCMessage *message, const struct err *why);
+
+static void read_output(struct stream *stream)
+{
+    Agent__ReadOutputRequest request = AGENT__READ_OUTPUT_REQUEST__INIT;
+    char                     id[]    = CONTAINER_ID;
+    struct err               err;
+
+    request.id     = id;
+    request.stream = stream->which;
+    request.most   = PHASE_OUTPUT_BLOCK;
+    if (!sandbox_call(stream->run->sandbox, "ReadOutput", &request.base, output_came, stream, &err))
+        stop_failed(stream->run, &err);
+}
+
+static void output_came(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct stream                   *stream   = owner;
+    const Agent__ReadOutputResponse *response = (const Agent__ReadOutputResponse *) message;
+    struct err                       err;
+
+    if (!response) {
+        stop_failed(stream->run, why);
+        return;
+    }
+    if (stream->fd >= 0 && !write_all(stream->fd, (struct bytes){ response->data.data, response->data.len }, &err))
+        stream->fd = NO_FD; /* the reader left; the workload is drained all the same */
+    if (!response->eof) {
+        read_output(stream);
+        return;
+    }
+    stream->run->n_streams--;
+    finish_when_all_is_in(stream->run);
+}
+
+static void container_started(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct run                  *run     = owner;
+    Agent__WaitContainerRequest  wait    = AGENT__WAIT_CONTAINER_REQUEST__INIT;
+    char                         id[]    = CONTAINER_ID;
+    struct err                   err;
+
+    if (!message) {
+        stop_failed(run, why);
+        return;
+    }
+    timeline_mark(&run->timeline, TIMELINE_STARTED, monotonic_ms());
+    run->has_started = true;
+    wait.id          = id;
+    if (!sandbox_call(run->sandbox, "WaitContainer", &wait.base, container_exited, run, &err))
+        stop_failed(run, &err);
+    for (size_t i = 0; i < 2; i++) {
+        streams[i].run = run;
+        run->n_streams++;
+        read_output(&streams[i]);
+    }
+}
+
+static void container_created(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct run                   *run     = owner;
+    Agent__StartContainerRequest  request = AGENT__START_CONTAINER_REQUEST__INIT;
+    char                          id[]    = CONTAINER_ID;
+    struct err                    err;
+
+    if (!message) {
+        stop_failed(run, why);
+        return;
+    }
+    timeline_mark(&run->timeline, TIMELINE_CREATED, monotonic_ms());
+    request.id = id;
+    if (!sandbox_call(run->sandbox, "StartContainer", &request.base, container_started, run, &err))
+        stop_failed(run, &err);
+}
+
+static void guest_is_ready(void *owner)
+{
+    struct run                    *run     = owner;
+    const struct pod              *pod     = &run->options->pod;
+    Agent__CreateContainerRequest  request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
+    char                           id[]    = CONTAINER_ID;
+    struct err                     err;
+
+    request.id           = id;
+    request.image_digest = (char *) (uintptr_t) pod->manifest;   /* protobuf-c's fields are not const; it only reads them */
+    request.image_name   = (char *) (uintptr_t) pod->image_name; /* as above */
+    request.args         = pod->args;
+    request.n_args       = pod->n_args;
+    request.env          = (char **) (uintptr_t) pod->env.at;    /* as above */
+    request.n_env        = pod->env.n;
+    if (!sandbox_call(run->sandbox, "CreateContainer", &request.base, container_created, run, &err))
+        stop_failed(run, &err);
+}
+
+static void vm_has_ended(void *owner, const struct err *why)
+{
+    stop_failed(owner, why);
+}
+
+/* ---- signals ---- */
+
+static void signal_was_sent(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    (void) owner;
+    (void) message;
+    (void) why; /* a container that has just ended cannot take it; its exit code is on its way */
+}
+
+static void signal_came(struct loop_source *source, uint32_t events)
+{
+    struct run                   *run     = source->owner;
+    Agent__SignalContainerRequest request = AGENT__SIGNAL_CONTAINER_REQUEST__INIT;
+    struct signalfd_siginfo       came;
+    char                          id[]    = CONTAINER_ID;
+    struct err                    err;
+
+    (void) events;
+    if (read(source->fd, &came, sizeof came) != sizeof came)
+        return;
+    if (!run->has_started) {
+        run->ended_by = (int) came.ssi_signo;
+        stop(run);
+        return;
+    }
+    request.id     = id;
+    request.signal = came.ssi_signo;
+    if (!sandbox_call(run->sandbox, "SignalContainer", &request.base, signal_was_sent, run, &err))
+        stop_failed(run, &err);
+}
+
+static FALLIBLE watch_signals(struct run *run, struct err *err)
+{
+    static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+
+    run->signals = (struct loop_source){ .fd = NO_FD, .ready = signal_came, .owner = run };
+    (void) signal(SIGPIPE, SIG_IGN); /* a reader that left is seen where we write */
+    return loop_signal_fd(forwarded, sizeof forwarded / sizeof *forwarded, &run->signals.fd, err) &&
+           loop_add(run->loop, &run->signals, EPOLLIN, err);
+}
+
+/* ---- preparation ---- */
+
+static FALLIBLE choose_platform(struct run_options *options, enum tee *tee, enum accelerator *accel, struct err *err)
+{
+    AUTO(buffer) struct buffer cpuinfo = { 0 };
+    const char                *why;
+
+    if (!file_read("/proc/cpuinfo", 16 << 20, &cpuinfo, err) ||
+        !host_choose_tee(options->tee, host_has_snp(), host_has_tdx(), tee, &why, err))
+        return false;
+    if (*tee == TEE_SIM)
+        fprintf(stderr, "cloister: warning: --tee sim PROTECTS NOTHING: the platform is simulated (%s); "
+                        "this host can read all of the guest's memory\n", why);
+    return host_choose_accelerator(options->accel, buffer_text(&cpuinfo), host_kvm_opens(), accel, &why, err);
+}
+
+static FALLIBLE get_initdata(const struct run_options *options, struct buffer *text, struct initdata_broker *broker,
+                             struct err *err)
+{
+    AUTO(initdata) struct initdata read = { 0 };
+
+    if (options->initdata_file ? !file_read(options->initdata_file, KBS_INITDATA_TEXT_MAX, text, err)
+                               : !pod_write_initdata(&options->pod, options->broker, options->ca, text, err))
+        return false;
+    return initdata_read(buffer_bytes(text), &read, err) && initdata_broker(&read, broker, err);
+}
+
+static FALLIBLE run_sandbox(struct run *run, struct sandbox_options *sandbox, struct err *err)
+{
+    if (!loop_new(&run->loop, err) || !watch_signals(run, err))
+        return context(err, "config");
+    sandbox->loop  = run->loop;
+    sandbox->ready = guest_is_ready;
+    sandbox->ended = vm_has_ended;
+    sandbox->owner = run;
+    if (!sandbox_start(sandbox, &run->sandbox, err))
+        return false;
+    if (!loop_run(run->loop, err))
+        return context(err, "config");
+    if (run->options->wants_timeline && run->has_exited)
+        timeline_print(&run->timeline, sandbox_times(run->sandbox), stderr);
+    return true;
+}
+
+static void end_run(struct run *run)
+{
+    sandbox_free(run->sandbox);
+    loop_remove(&run->signals);
+    auto_fd(&run->signals.fd);
+    loop_free(run->loop);
+}
+
+/* Everything up to the exit code. Failures read "phase: what". */
+static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err *err)
+{
+    AUTO(buffer) struct buffer                   initdata = { 0 };
+    AUTO(initdata_broker) struct initdata_broker broker   = { 0 };
+    AUTO(guest_bundle) struct guest_bundle       guest    = { 0 };
+    AUTO(text) char                             *keys     = NULL;
+    struct run                                   run      = { .options = options };
+    struct sandbox_options                       sandbox  = { 0 };
+
+    if (!choose_platform(options, &sandbox.tee, &sandbox.accel, err))
+        return context(err, "config");
+    options->guest.tee = sandbox.tee;
+    if (!guest_bundle_find(&options->guest, &guest, err))
+        return context(err, "config");
+    if (!get_initdata(options, &initdata, &broker, err))
+        return context(err, options->initdata_file ? "initdata" : "config");
+    development_root_folder(&keys);
+    sandbox.cpus            = (unsigned) options->cpus;
+    sandbox.memory_mib      = (unsigned) options->memory_mib;
+    sandbox.files           = (struct sandbox_files){ guest.firmware, guest.kernel, guest.initrd };
+    sandbox.append          = guest.append;
+    sandbox.initdata        = buffer_bytes(&initdata);
+    sandbox.broker_url      = broker.url;
+    sandbox.layout          = options->pod.image.directory;
+    sandbox.platform_keys   = keys;
+    sandbox.boot_timeout_ms = (uint32_t) options->timeout_s * 1000;
+    sandbox.console_fd      = options->wants_console ? STDERR_FILENO : NO_FD;
+
+    bool ran = run_sandbox(&run, &sandbox, err);
+
+    end_run(&run);
+    if (ran && run.has_failed) {
+        *err = run.failure;
+        return false;
+    }
+    *exit_code = run.ended_by ? 128 + run.ended_by : run.exit_code;
+    return ran;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct run_options options = { .tee = "auto", .accel = "auto", .broker = "https://127.0.0.1:8443", .cpus = 1,
+                                   .memory_mib = DEFAULT_MEMORY_MIB, .timeout_s = DEFAULT_TIMEOUT_S };
+    const struct option_row rows[] = {
+        { "tee", OPTION_TEXT, &options.tee, "TEE", "auto, snp, tdx, tpm or sim (default auto)", 0, 0 },
+        { "accel", OPTION_TEXT, &options.accel, "ACCEL", "auto, kvm or tcg (default auto)", 0, 0 },
+        { "cpus", OPTION_NUMBER, &options.cpus, "N", "virtual CPUs (default 1)", 1, VM_CPUS_MAX },
+        { "memory", OPTION_NUMBER, &options.memory_mib, "MiB", "guest memory (default 512)", VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB },
+        { "env", OPTION_LIST, &options.pod.env, "NAME=VALUE", "add to the image's environment", 0, 0 },
+        { "broker", OPTION_TEXT, &options.broker, "URL", "key broker (default https://127.0.0.1:8443)", 0, 0 },
+        { "broker-ca", OPTION_TEXT, &options.ca, "FILE", "the certificate, PEM, that the guest trusts for it", 0, 0 },
+        { "initdata", OPTION_TEXT, &options.initdata_file, "FILE", "initdata to use instead of one for exactly this run", 0, 0 },
+        { "timeline", OPTION_FLAG, &options.wants_timeline, NULL, "print when each phase began and how long it took", 0, 0 },
+        { "timeout", OPTION_NUMBER, &options.timeout_s, "S", "seconds until the guest must have attested (default 180)", 1, 86400 },
+        { "console", OPTION_FLAG, &options.wants_console, NULL, "copy the guest's console to standard error", 0, 0 },
+        { "guest", OPTION_TEXT, &options.guest.directory, "DIR", "guest image: firmware, kernel, initrd, cmdline", 0, 0 },
+        { "firmware", OPTION_TEXT, &options.guest.firmware, "FILE", "use this firmware instead", 0, 0 },
+        { "kernel", OPTION_TEXT, &options.guest.kernel, "FILE", "use this kernel instead", 0, 0 },
+        { "initrd", OPTION_TEXT, &options.guest.initrd, "FILE", "use this initrd instead", 0, 0 },
+        { "append", OPTION_TEXT, &options.guest.append, "TEXT", "use this kernel command line instead", 0, 0 },
+    };
+    const struct option_table table = {
+        "cloister run", "[OPTION]... IMAGE [ARG...]",
+        "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG].",
+        rows, sizeof rows / sizeof *rows, true,
+        "Without --initdata the guest is bound to exactly this image, argv and environment; `cloister initdata` prints\n"
+        "that document and its digest, which the broker is told to expect.\n"
+        "Exit code: the workload's own; 125 when it could not be run, with one line \"cloister: PHASE: WHAT\"."
+    };
+    enum options_outcome outcome;
+    char               **operands;
+    size_t               n;
+    struct err           err;
+    int                  exit_code = EXIT_OURS;
+
+    if (!options_parse(&table, argc, argv, &outcome, &operands, &n, &err) ||
+        (outcome == OPTIONS_RUN && n == 0 && !fail_with(&err, ERR_CONFIG, "an image is wanted; see cloister run --help"))) {
+        fprintf(stderr, "cloister: config: %s\n", err.text);
+        return EXIT_OURS;
+    }
+    if (outcome == OPTIONS_HELP_WAS_PRINTED)
+        return 0;
+    options.pod.args   = operands + 1;
+    options.pod.n_args = n - 1;
+    if (!pod_resolve(operands[0], &options.pod, &err))
+        (void) context(&err, "config"); /* printed below */
+    else if (run_pod(&options, &exit_code, &err))
+        return exit_code;
+    fprintf(stderr, "cloister: %s\n", err.text);
+    return EXIT_OURS;
+}
