@@ -1,0 +1,272 @@
+#include "keys/client/http.h"
+
+#include <curl/curl.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "keys/api/limits.h"
+#include "keys/api/rcar.h"
+
+enum { TIMEOUT_MS = 60000, TIMEOUT_MS_MAX = 600000, URL_MAX = 2048 };
+
+struct http {
+    CURL              *curl;
+    char               url[URL_MAX];
+    struct curl_slist *connect_to; /* with a hook: no name is ever resolved */
+    int              (*connect)(void *owner, struct err *err);
+    void              *owner;
+    struct err         connect_err; /* why the hook gave no socket */
+    struct buffer     *body;        /* of the exchange under way */
+    bool               body_over;
+    char               errors[CURL_ERROR_SIZE];
+};
+
+DEFINE_AUTO(slist, struct curl_slist *, curl_slist_free_all)
+
+void http_close(struct http *http)
+{
+    if (!http)
+        return;
+    curl_easy_cleanup(http->curl);
+    curl_slist_free_all(http->connect_to);
+    free(http);
+    curl_global_cleanup();
+}
+
+static size_t body_arrived(char *at, size_t size, size_t n, void *owner)
+{
+    struct http *http = owner;
+
+    if (size * n > KBS_ANSWER_MAX - http->body->len) {
+        http->body_over = true;
+        return 0; /* aborts the transfer */
+    }
+    buffer_append(http->body, (struct bytes){ (uint8_t *) at, size * n });
+    return size * n;
+}
+
+static curl_socket_t socket_opened(void *owner, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http *http = owner;
+    int          fd   = http->connect(http->owner, &http->connect_err);
+
+    (void) purpose;
+    (void) address;
+    return fd >= 0 ? fd : CURL_SOCKET_BAD;
+}
+
+static int socket_connected(void *owner, curl_socket_t fd, curlsocktype purpose)
+{
+    (void) owner;
+    (void) fd;
+    (void) purpose;
+    return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+static bool set_fixed(struct http *http, const struct http_options *options)
+{
+    struct curl_blob ca = { (void *) (uintptr_t) options->ca_pem.at, options->ca_pem.len, CURL_BLOB_COPY };
+    uint32_t         ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
+    CURL            *c  = http->curl;
+
+    return curl_easy_setopt(c, CURLOPT_ERRORBUFFER, http->errors) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK && /* nor the environment's */
+           curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CAINFO, NULL) == CURLE_OK && /* the system's roots do not count */
+           curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long) (ms < TIMEOUT_MS_MAX ? ms : TIMEOUT_MS_MAX)) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_USERAGENT, "cloister/0.1") == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, body_arrived) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_WRITEDATA, http) == CURLE_OK;
+}
+
+static bool set_hook(struct http *http)
+{
+    http->connect_to = curl_slist_append(NULL, "::127.0.0.1:");
+    return http->connect_to && curl_easy_setopt(http->curl, CURLOPT_CONNECT_TO, http->connect_to) == CURLE_OK &&
+           curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETFUNCTION, socket_opened) == CURLE_OK &&
+           curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETDATA, http) == CURLE_OK &&
+           curl_easy_setopt(http->curl, CURLOPT_SOCKOPTFUNCTION, socket_connected) == CURLE_OK;
+}
+
+FALLIBLE http_open(const struct http_options *options, struct http **out, struct err *err)
+{
+    AUTO(http) struct http *http = NULL;
+    size_t                  len  = strlen(options->url);
+
+    if (strncmp(options->url, "https://", 8) != 0 || len >= URL_MAX / 2)
+        return fail_with(err, ERR_CONFIG, "broker: the URL must begin with https:// and be short");
+    if (options->ca_pem.len == 0)
+        return fail_with(err, ERR_CONFIG, "broker: no CA certificate to trust");
+    http = calloc(1, sizeof *http);
+    if (!http || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        abort();
+    while (len > 0 && options->url[len - 1] == '/')
+        len--;
+    (void) snprintf(http->url, sizeof http->url, "%.*s", (int) len, options->url); /* fits: asked above */
+    http->connect = options->connect;
+    http->owner   = options->owner;
+    http->curl    = curl_easy_init();
+    if (!http->curl || !set_fixed(http, options) || (http->connect && !set_hook(http)))
+        return fail_with(err, ERR_BUG, "broker: libcurl refuses our options");
+    *out = TAKE(http);
+    return true;
+}
+
+static FALLIBLE header_add(struct curl_slist **list, const char *name, const char *value, struct err *err)
+{
+    AUTO(buffer) struct buffer line = { 0 };
+    struct curl_slist         *more;
+
+    if (value && strpbrk(value, "\r\n"))
+        return fail_with(err, ERR_MALFORMED, "broker: a line end in the header %s", name);
+    buffer_printf(&line, "%s:%s%s", name, value ? " " : "", value ? value : "");
+    more = curl_slist_append(*list, buffer_text(&line));
+    if (!more)
+        abort();
+    *list = more;
+    return true;
+}
+
+static FALLIBLE set_request(struct http *http, const struct http_request *r, struct curl_slist **headers,
+                            struct err *err)
+{
+    AUTO(buffer) struct buffer bearer = { 0 };
+    bool                       posts  = strcmp(r->method, "POST") == 0;
+    char                       url[URL_MAX];
+
+    if ((size_t) snprintf(url, sizeof url, "%s%s", http->url, r->path) >= sizeof url)
+        return fail_with(err, ERR_LIMIT, "broker: the path is too long");
+    if (r->bearer) {
+        buffer_printf(&bearer, "Bearer %s", r->bearer);
+        if (!header_add(headers, "Authorization", buffer_text(&bearer), err))
+            return false;
+    }
+    if (!header_add(headers, "Expect", NULL, err) || (r->cookie && !header_add(headers, "Cookie", r->cookie, err)) ||
+        (r->content_type && !header_add(headers, "Content-Type", r->content_type, err)))
+        return false;
+    if (curl_easy_setopt(http->curl, CURLOPT_URL, url) != CURLE_OK ||
+        curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, *headers) != CURLE_OK ||
+        curl_easy_setopt(http->curl, posts ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) != CURLE_OK ||
+        curl_easy_setopt(http->curl, CURLOPT_CUSTOMREQUEST, r->method) != CURLE_OK ||
+        (posts && (curl_easy_setopt(http->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) r->body.len) != CURLE_OK ||
+                   curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, r->body.len ? (const char *) r->body.at : "") !=
+                       CURLE_OK)))
+        return fail_with(err, ERR_BUG, "broker: libcurl refuses the request");
+    return true;
+}
+
+static bool transfer_failed(struct http *http, CURLcode code, struct err *err)
+{
+    AUTO(buffer) struct buffer why  = { 0 };
+    const char                *text = http->errors[0] ? http->errors : curl_easy_strerror(code);
+    enum err_kind              kind = ERR_OS;
+
+    if (http->connect_err.kind != ERR_NONE) {
+        *err = http->connect_err;
+        return context(err, "broker");
+    }
+    if (http->body_over)
+        return fail_with(err, ERR_LIMIT, "broker: an answer of more than %d bytes", KBS_ANSWER_MAX);
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        kind = ERR_TIMEOUT;
+    else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
+             code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM)
+        kind = ERR_UNTRUSTED;
+    else if (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_BAD_CONTENT_ENCODING)
+        kind = ERR_MALFORMED;
+    printable_append(&why, bytes_of_text(text), KBS_REASON_MAX);
+    return fail_with(err, kind, "broker %s: %s", http->url, buffer_text(&why));
+}
+
+/* "name=value" from the last Set-Cookie of that name. Its expiry is not looked at: a guest's clock may be wrong. */
+static void cookie_pick(struct http *http, const char *name, char out[static HTTP_COOKIE_MAX])
+{
+    struct curl_header *header;
+    size_t              name_len = strlen(name);
+
+    out[0] = 0;
+    for (size_t i = 0; curl_easy_header(http->curl, "Set-Cookie", i, CURLH_HEADER, -1, &header) == CURLHE_OK; i++) {
+        size_t len = strcspn(header->value, "; \t");
+
+        if (strncmp(header->value, name, name_len) != 0 || header->value[name_len] != '=' || len >= HTTP_COOKIE_MAX)
+            continue;
+        memcpy(out, header->value, len);
+        out[len] = 0;
+    }
+}
+
+FALLIBLE http_exchange(struct http *http, const struct http_request *request, const char *cookie_name,
+                       struct http_answer *out, struct err *err)
+{
+    AUTO(slist) struct curl_slist *headers = NULL;
+    CURLcode                       code;
+
+    buffer_free(&out->body);
+    *out              = (struct http_answer){ 0 };
+    http->body        = &out->body;
+    http->body_over   = false;
+    http->connect_err = (struct err){ 0 };
+    http->errors[0]   = 0;
+    if (!set_request(http, request, &headers, err))
+        return false;
+    code = curl_easy_perform(http->curl);
+    if (code == CURLE_OK)
+        code = curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &out->status);
+    if (code != CURLE_OK)
+        return transfer_failed(http, code, err);
+    if (cookie_name)
+        cookie_pick(http, cookie_name, out->cookie);
+    return true;
+}
+
+static struct json_object *error_document(const struct http_answer *answer)
+{
+    struct json_object *document = NULL;
+    struct err          ignored; /* no document is an answer too */
+
+    return json_read(buffer_bytes(&answer->body), KBS_ERROR_BODY_MAX, &document, &ignored) ? document : NULL;
+}
+
+bool http_error_is(const struct http_answer *answer, const char *variant)
+{
+    AUTO(json) struct json_object *document = error_document(answer);
+    const char                    *type;
+    struct err                     ignored; /* no type, no match */
+
+    return json_get_text(document, "type", &type, &ignored) && strncmp(type, KBS_ERROR_TYPE, strlen(KBS_ERROR_TYPE)) == 0 &&
+           strcmp(type + strlen(KBS_ERROR_TYPE), variant) == 0;
+}
+
+static enum err_kind kind_of_status(long status)
+{
+    switch (status) {
+    case 401:
+    case 403: return ERR_DENIED;
+    case 404: return ERR_NOT_FOUND;
+    case 413:
+    case 429: return ERR_LIMIT;
+    default:  return ERR_OS;
+    }
+}
+
+FALLIBLE http_succeeded(const struct http_answer *answer, struct err *err)
+{
+    AUTO(json) struct json_object *document = NULL;
+    AUTO(buffer) struct buffer     shown    = { 0 };
+    const char                    *detail;
+    struct err                     ignored; /* without a detail the status speaks */
+
+    if (answer->status >= 200 && answer->status < 300)
+        return true;
+    document = error_document(answer);
+    if (!json_get_text(document, "detail", &detail, &ignored))
+        return fail_with(err, kind_of_status(answer->status), "the broker answers with status %ld", answer->status);
+    printable_append(&shown, bytes_of_text(detail), KBS_REASON_MAX);
+    return fail_with(err, kind_of_status(answer->status), "%s", buffer_text(&shown));
+}

@@ -1,0 +1,62 @@
+/*
+ * HTTPS to one broker, by libcurl: only the CA given counts, no proxy, no redirect, HTTP/1.1, one connection kept.
+ */
+#pragma once
+
+#include "base/auto.h"
+#include "base/bytes.h"
+
+struct http;
+
+struct http_options {
+    const char  *url; /* "https://HOST[:PORT]" */
+    struct bytes ca_pem;
+    uint32_t     timeout_ms; /* 0: one minute */
+    int        (*connect)(void *owner, struct err *err); /* see kbs_options */
+    void        *owner;
+};
+
+struct http_request {
+    const char  *method;       /* "GET", "POST", "DELETE" */
+    const char  *path;         /* "/kbs/v0/auth" */
+    const char  *bearer;       /* NULL: none */
+    const char  *cookie;       /* "name=value"; NULL: none */
+    const char  *content_type; /* of `body`, for POST */
+    struct bytes body;
+};
+
+enum { HTTP_COOKIE_MAX = 256 };
+
+struct http_answer {
+    long          status;
+    struct buffer body;
+    char          cookie[HTTP_COOKIE_MAX]; /* "name=value" of the cookie asked for; "" when the answer sets none */
+};
+
+static inline void auto_http_answer(struct http_answer *a) { buffer_free(&a->body); }
+
+/* Fails CONFIG for another scheme than https or an empty CA. */
+FALLIBLE http_open(const struct http_options *options, struct http **out, struct err *err);
+void     http_close(struct http *http);
+DEFINE_AUTO(http, struct http *, http_close)
+
+/*
+ * One request, one answer of at most KBS_ANSWER_MAX bytes, any status.
+ *
+ *   cookie_name    the one cookie to pick from the answer; NULL: none
+ *   out            its body is replaced
+ *
+ * Fails UNTRUSTED when the certificate does not chain to the CA or names another host; TIMEOUT, LIMIT; OS when the
+ * broker cannot be reached; or as `connect` failed.
+ */
+FALLIBLE http_exchange(struct http *http, const struct http_request *request, const char *cookie_name,
+                       struct http_answer *out, struct err *err);
+
+/*
+ * Turns an answer other than 2xx into an error: the detail of a JSON error document, escaped and cut, else the
+ * status. Returns true for 2xx. Fails DENIED for 401 and 403, NOT_FOUND for 404, LIMIT for 413 and 429, OS else.
+ */
+FALLIBLE http_succeeded(const struct http_answer *answer, struct err *err);
+
+/* Whether the answer is an error document of this kind ("PolicyDeny"). */
+bool http_error_is(const struct http_answer *answer, const char *variant);

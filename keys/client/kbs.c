@@ -1,0 +1,176 @@
+#include "keys/client/kbs.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "keys/api/limits.h"
+#include "keys/api/rcar.h"
+#include "keys/client/http.h"
+#include "keys/jose/jwe.h"
+#include "keys/jose/jwt.h"
+
+struct kbs_client {
+    struct http        *http;
+    EVP_PKEY           *key;
+    struct jwk          jwk;
+    struct kbs_attester attester; /* as it was given to kbs_attest */
+    char                cookie[HTTP_COOKIE_MAX];
+};
+
+void kbs_client_free(struct kbs_client *client)
+{
+    if (!client)
+        return;
+    http_close(client->http);
+    EVP_PKEY_free(client->key);
+    jwk_free(&client->jwk);
+    free(client);
+}
+
+FALLIBLE kbs_client_new(const struct kbs_options *options, struct kbs_client **out, struct err *err)
+{
+    struct http_options http = { .url        = options->url,
+                                 .ca_pem     = options->ca_pem,
+                                 .timeout_ms = options->timeout_ms,
+                                 .connect    = options->connect,
+                                 .owner      = options->owner };
+    AUTO(kbs_client) struct kbs_client *client = calloc(1, sizeof *client);
+
+    if (!client)
+        abort();
+    if (!http_open(&http, &client->http, err) || !jwk_generate_p256(&client->key, err) ||
+        !jwk_of_key(client->key, "ECDH-ES+A256KW", &client->jwk, err))
+        return false;
+    *out = TAKE(client);
+    return true;
+}
+
+/* The only algorithm that a Trustee ever picks for the TEEs that we are. [KBS 4] */
+static FALLIBLE algorithm_check(struct json_object *challenge, struct err *err)
+{
+    struct json_object *extra = json_object_object_get(challenge, "extra-params");
+    const char         *named;
+
+    if (!json_object_is_type(extra, json_type_object) || !json_has(extra, "selected-hash-algorithm"))
+        return true;
+    if (!json_get_text(extra, "selected-hash-algorithm", &named, err))
+        return false;
+    if (strcasecmp(named, "sha384") != 0)
+        return fail_with(err, ERR_UNSUPPORTED, "the broker selects another hash than sha384");
+    return true;
+}
+
+static FALLIBLE challenge_get(struct kbs_client *client, struct json_object **out, const char **nonce, struct err *err)
+{
+    AUTO(buffer) struct buffer           body   = { 0 };
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(json) struct json_object       *read   = NULL;
+    struct http_request                  r      = { .method       = "POST",
+                                                    .path         = KBS_PREFIX "/auth",
+                                                    .content_type = "application/json" };
+
+    rcar_request_write(client->attester.tee, &body);
+    r.body = buffer_bytes(&body);
+    if (!http_exchange(client->http, &r, KBS_COOKIE, &answer, err) || !http_succeeded(&answer, err))
+        return false;
+    if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
+        !json_get_text(read, "nonce", nonce, err) || !algorithm_check(read, err))
+        return context(err, "challenge");
+    if (strlen(*nonce) > KBS_NONCE_MAX)
+        return fail_with(err, ERR_LIMIT, "challenge: a nonce of more than %d characters", KBS_NONCE_MAX);
+    memcpy(client->cookie, answer.cookie, sizeof client->cookie);
+    *out = TAKE(read);
+    return true;
+}
+
+static void copy_claim(struct json_object *from, const char *name, char *out, size_t len)
+{
+    AUTO(buffer) struct buffer shown = { 0 };
+    const char                *text;
+    struct err                 ignored; /* a claim that is not there stays empty */
+
+    out[0] = 0;
+    if (!json_get_text(from, name, &text, &ignored))
+        return;
+    printable_append(&shown, bytes_of_text(text), len / 4);
+    (void) snprintf(out, len, "%s", buffer_text(&shown)); /* cut by design */
+}
+
+static FALLIBLE verdict_read(const char *token, struct kbs_verdict *out, struct err *err)
+{
+    AUTO(json) struct json_object *payload = NULL;
+    struct json_object            *submods = NULL;
+    struct json_object            *cpu     = NULL;
+
+    if (!jwt_peek(bytes_of_text(token), KBS_TOKEN_MAX, &payload, err))
+        return false;
+    submods = json_object_object_get(payload, "submods");
+    cpu     = json_object_is_type(submods, json_type_object) ? json_object_object_get(submods, "cpu0") : NULL;
+    copy_claim(cpu, "ear.status", out->status, sizeof out->status);
+    copy_claim(cpu, "cloister.reason", out->reason, sizeof out->reason);
+    return true;
+}
+
+static FALLIBLE token_get(struct kbs_client *client, const char *nonce, struct bytes evidence,
+                          struct kbs_verdict *verdict, struct err *err)
+{
+    AUTO(buffer) struct buffer           body   = { 0 };
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(json) struct json_object       *read   = NULL;
+    struct http_request                  r      = { .method       = "POST",
+                                                    .path         = KBS_PREFIX "/attest",
+                                                    .cookie       = client->cookie,
+                                                    .content_type = "application/json" };
+    const char                          *token;
+
+    rcar_attestation_write(client->attester.initdata, nonce, &client->jwk, evidence, &body);
+    r.body = buffer_bytes(&body);
+    if (!http_exchange(client->http, &r, NULL, &answer, err) || !http_succeeded(&answer, err))
+        return false;
+    if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
+        !json_get_text(read, "token", &token, err) || !verdict_read(token, verdict, err))
+        return context(err, "attestation response");
+    return true;
+}
+
+FALLIBLE kbs_attest(struct kbs_client *client, const struct kbs_attester *attester, struct kbs_verdict *verdict,
+                    struct err *err)
+{
+    AUTO(json) struct json_object *challenge = NULL;
+    AUTO(buffer) struct buffer     evidence  = { 0 };
+    struct kbs_verdict             ignored;
+    uint8_t                        report_data[KBS_REPORT_DATA_LEN];
+    const char                    *nonce;
+
+    client->attester = *attester;
+    return challenge_get(client, &challenge, &nonce, err) &&
+           rcar_report_data("", nonce, &client->jwk, report_data, err) &&
+           attester->evidence(attester->owner, report_data, &evidence, err) &&
+           token_get(client, nonce, buffer_bytes(&evidence), verdict ? verdict : &ignored, err);
+}
+
+static FALLIBLE resource_answer(struct kbs_client *client, const char *path, struct http_answer *answer,
+                                struct err *err)
+{
+    AUTO(buffer) struct buffer url = { 0 };
+    struct http_request        r   = { .method = "GET", .cookie = client->cookie };
+
+    buffer_printf(&url, KBS_PREFIX "/resource/%s", path);
+    r.path = buffer_text(&url);
+    return http_exchange(client->http, &r, NULL, answer, err);
+}
+
+FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct secret *out, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    const char                          *path;
+
+    if (!rcar_path_of_uri(uri, &path, err) || !resource_answer(client, path, &answer, err))
+        return false;
+    if (answer.status == 401 && client->attester.evidence && !http_error_is(&answer, "PolicyDeny")) {
+        if (!kbs_attest(client, &client->attester, NULL, err) || !resource_answer(client, path, &answer, err))
+            return false;
+    }
+    return http_succeeded(&answer, err) &&
+           jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, client->key, out, err);
+}
