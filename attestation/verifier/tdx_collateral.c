@@ -66,10 +66,10 @@ static bool issued_check(const struct intel_certificate *c, const struct intel_c
 static bool key_read(const struct intel_certificate *c, EVP_PKEY *like, EVP_PKEY **out, const char *what,
                      struct appraisal *a)
 {
-    struct err err = { 0 };
+    struct err err  = { 0 };
+    bool       made = p256_key_of(c->point, like, out, &err);
 
-    return check(a, p256_key_of(c->point, like, out, &err), REASON_TDX_BAD_CERTIFICATE, "%s: %s", what,
-                 *out ? "key is a point of P-256" : err.text);
+    return check(a, made, REASON_TDX_BAD_CERTIFICATE, "%s: %s", what, made ? "key is a point of P-256" : err.text);
 }
 
 static bool certificate_check(struct bytes der, struct intel_certificate *out, const char *what,

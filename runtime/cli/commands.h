@@ -4,7 +4,8 @@
 #define COMMANDS(X) \
     X(run,      "run an image in an attested microVM") \
     X(initdata, "print the document that binds a guest to one workload, or its digest") \
-    X(measure, "print what the hardware will report about a guest: launch digest, MRTD, RTMRs")
+    X(measure, "print what the hardware will report about a guest: launch digest, MRTD, RTMRs") \
+    X(verify, "verify evidence of a TEE or a TPM, and say why")
 
 #define COMMAND_DECLARE(name, about) int cmd_##name(int argc, char **argv);
 COMMANDS(COMMAND_DECLARE)
