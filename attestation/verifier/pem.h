@@ -3,7 +3,7 @@
 
 #include "base/bytes.h"
 
-enum { PEM_LEN_MAX = 64 * 1024, PEM_CERTIFICATES_MAX = 3 };
+enum { PEM_LEN_MAX = 64 * 1024, PEM_CERTIFICATES_MAX = 3, PEM_ONE_LEN_MAX = 2 << 20 };
 
 struct pem_certificates {
     struct buffer der[PEM_CERTIFICATES_MAX]; /* in the order of the text */
@@ -22,3 +22,6 @@ static inline void auto_pem_certificates(struct pem_certificates *p) { pem_certi
  * Fails MALFORMED; LIMIT over PEM_LEN_MAX or for more than PEM_CERTIFICATES_MAX certificates.
  */
 FALLIBLE pem_certificates_read(struct bytes text, struct pem_certificates *out, struct err *err);
+
+/* Reads a text of exactly one block, "BEGIN `label`", in the same form; its bytes are appended. */
+FALLIBLE pem_read_one(struct bytes text, const char *label, struct buffer *out, struct err *err);

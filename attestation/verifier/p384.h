@@ -1,0 +1,16 @@
+/* ECDSA on P-384 over a SHA-384 digest, with r and s as AMD's structures have them. */
+#pragma once
+
+#include "base/ossl.h"
+
+enum { P384_INTEGER_LEN = 48 };
+
+/*
+ * Turns a little-endian r or s, zero-padded to any length from 48 bytes on, into 48 big-endian bytes.
+ * False when it is 0, not below the group order or padded with anything but zeros. [SEC 1 4.1.4]
+ */
+bool p384_integer_read(struct bytes little_endian, uint8_t out[static P384_INTEGER_LEN]);
+
+/* Whether the pair signs `digest`. Nothing of ours is allocated. */
+bool p384_signed(EVP_PKEY *key, const uint8_t digest[static SHA384_LEN], const uint8_t r[static P384_INTEGER_LEN],
+                 const uint8_t s[static P384_INTEGER_LEN]);
