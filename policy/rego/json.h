@@ -28,7 +28,7 @@ void            text_put_char(struct text_out *t, char c);
 void            text_put_fill(struct text_out *t, char c, size_t n);
 FALLIBLE        text_take(struct text_out *t, struct value *out); /* as a string value; false: the arena failed */
 
-/* As Go's encoding/json does: keys sorted, < > & escaped when `for_html`; sets as arrays; keys that are no string as Rego text. */
+/* As Go's encoding/json does: keys sorted, < > & escaped when `for_html`; sets as arrays; keys that are no string as their JSON text. */
 struct json_style {
     bool        for_html;
     bool        pretty;

@@ -14,13 +14,14 @@
 /*   name          a, b: operands · target: local written or changed · see also the fields of plan_stmt */
 #define PLAN_OPS(X)                                                                       \
     X(ARRAY_APPEND)       /* target array gets a */                                       \
-    X(ASSIGN)             /* target = a; undefined when a is (AssignVar, AssignInt, Make{Null,Number*}) */ \
+    X(ASSIGN)             /* target = a, also when that is not defined (AssignVar, AssignInt, Make{Null,Number*}) */ \
     X(ASSIGN_ONCE)        /* target = a; conflict when target has a different value */    \
     X(BLOCK)              /* blocks, in order */                                          \
     X(BREAK)              /* depth */                                                     \
     X(CALL)               /* target = callee(args); undefined when that is */             \
     X(CALL_DYNAMIC)       /* target = function at path, found at run time, (args) */      \
     X(DOT)                /* target = a[b] */                                             \
+    X(DOT_BASE)           /* the same in a reference that starts at data: a number also finds the key of its text */ \
     X(EQUAL)              /* a == b */                                                    \
     X(NOT_EQUAL)          /* a != b */                                                    \
     X(IS_ARRAY) X(IS_OBJECT) X(IS_SET)                      /* a */                       \
@@ -31,7 +32,7 @@
     X(NOT)                /* blocks (one) must be undefined */                            \
     X(OBJECT_INSERT)      /* target[a] = b */                                             \
     X(OBJECT_INSERT_ONCE) /* target[a] = b; conflict when it has a different value */     \
-    X(OBJECT_MERGE)       /* target = b laid over a, recursively */                       \
+    X(OBJECT_MERGE)       /* target = a laid over b, recursively (a: base data, b: rules) */ \
     X(RESET)              /* target = undefined */                                        \
     X(RESULT_ADD)         /* a is one result of the query */                              \
     X(RETURN)             /* the function's value is a */                                 \
@@ -83,13 +84,14 @@ struct plan_block {
 struct plan_name { /* a local that a person would know, for traces */
     uint32_t          local;
     struct value      name;
-    struct plan_name *next;
+    const struct plan_name *next;
 };
 
 struct plan_function {
     struct value       name;      /* unique, "data.pkg.rule"; shown in errors and traces */
     struct value       path;      /* array of strings that CALL_DYNAMIC looks up; undefined: cannot be found so */
-    uint32_t           n_params;  /* with input and data; they are locals 0 … n_params - 1 */
+    uint32_t           n_params;  /* with input and data */
+    const uint32_t    *params;    /* their locals, starting with 0 and 1; NULL: 0 … n_params - 1 */
     uint32_t           result;    /* local that an ASSIGN_ONCE conflict is about (else any local) */
     uint32_t           n_locals;
     bool               is_function; /* declared with arguments: decides the text of a conflict */

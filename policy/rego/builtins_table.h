@@ -1,0 +1,95 @@
+/* One row per built-in: name, number of arguments, function. Included where the rows are turned into something. */
+#define BUILTIN_ROWS_NUMBERS(X)                          \
+    X("abs", 1, number_abs)                              \
+    X("and", 2, set_and)                                 \
+    X("bits.and", 2, bits_and)                           \
+    X("bits.lsh", 2, bits_lsh)                           \
+    X("bits.negate", 1, bits_negate)                     \
+    X("bits.or", 2, bits_or)                             \
+    X("bits.rsh", 2, bits_rsh)                           \
+    X("bits.xor", 2, bits_xor)                           \
+    X("ceil", 1, number_ceil)                            \
+    X("div", 2, number_div)                              \
+    X("equal", 2, compare_equal)                         \
+    X("floor", 1, number_floor)                          \
+    X("format_int", 2, number_format_int)                \
+    X("gt", 2, compare_gt)                               \
+    X("gte", 2, compare_gte)                             \
+    X("lt", 2, compare_lt)                               \
+    X("lte", 2, compare_lte)                             \
+    X("minus", 2, number_minus)                          \
+    X("mul", 2, number_mul)                              \
+    X("neq", 2, compare_neq)                             \
+    X("numbers.range", 2, numbers_range)                 \
+    X("numbers.range_step", 3, numbers_range_step)       \
+    X("or", 2, set_or)                                   \
+    X("plus", 2, number_plus)                            \
+    X("rem", 2, number_rem)                              \
+    X("round", 1, number_round)                          \
+    X("to_number", 1, number_to_number)
+
+#define BUILTIN_ROWS_COLLECTIONS(X)                      \
+    X("array.concat", 2, array_concat)                   \
+    X("array.flatten", 1, array_flatten)                 \
+    X("array.reverse", 1, array_reverse)                 \
+    X("array.slice", 3, array_slice)                     \
+    X("count", 1, collection_count)                      \
+    X("internal.member_2", 2, collection_member_2)       \
+    X("internal.member_3", 3, collection_member_3)       \
+    X("intersection", 1, set_intersection)               \
+    X("max", 1, collection_max)                          \
+    X("min", 1, collection_min)                          \
+    X("product", 1, collection_product)                  \
+    X("set_diff", 2, set_difference)                     \
+    X("sort", 1, collection_sort)                        \
+    X("sum", 1, collection_sum)                          \
+    X("union", 1, set_union)                             \
+    X("all", 1, collection_all)                          \
+    X("any", 1, collection_any)
+
+#define BUILTIN_ROWS_TYPES(X)                            \
+    X("cast_array", 1, cast_array)                       \
+    X("cast_boolean", 1, cast_boolean)                   \
+    X("cast_null", 1, cast_null)                         \
+    X("cast_object", 1, cast_object)                     \
+    X("cast_set", 1, cast_set)                           \
+    X("cast_string", 1, cast_string)                     \
+    X("is_array", 1, is_array)                           \
+    X("is_boolean", 1, is_boolean)                       \
+    X("is_null", 1, is_null)                             \
+    X("is_number", 1, is_number)                         \
+    X("is_object", 1, is_object)                         \
+    X("is_set", 1, is_set)                               \
+    X("is_string", 1, is_string)                         \
+    X("type_name", 1, type_name)
+
+#define BUILTIN_ROWS_TEXTS(X)                            \
+    X("concat", 2, text_concat)                          \
+    X("contains", 2, text_contains)                      \
+    X("endswith", 2, text_endswith)                      \
+    X("indexof", 2, text_indexof)                        \
+    X("indexof_n", 2, text_indexof_n)                    \
+    X("lower", 1, text_lower)                            \
+    X("replace", 3, text_replace)                        \
+    X("split", 2, text_split)                            \
+    X("startswith", 2, text_startswith)                  \
+    X("strings.any_prefix_match", 2, text_any_prefix)    \
+    X("strings.any_suffix_match", 2, text_any_suffix)    \
+    X("strings.count", 2, text_count)                    \
+    X("strings.replace_n", 2, text_replace_n)            \
+    X("strings.reverse", 1, text_reverse)                \
+    X("strings.split_n", 3, text_split_n)                \
+    X("substring", 3, text_substring)                    \
+    X("trim", 2, text_trim)                              \
+    X("trim_left", 2, text_trim_left)                    \
+    X("trim_prefix", 2, text_trim_prefix)                \
+    X("trim_right", 2, text_trim_right)                  \
+    X("trim_space", 1, text_trim_space)                  \
+    X("trim_suffix", 2, text_trim_suffix)                \
+    X("upper", 1, text_upper)
+
+#define BUILTIN_ROWS(X)         \
+    BUILTIN_ROWS_NUMBERS(X)     \
+    BUILTIN_ROWS_COLLECTIONS(X) \
+    BUILTIN_ROWS_TYPES(X)       \
+    BUILTIN_ROWS_TEXTS(X)
