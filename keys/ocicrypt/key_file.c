@@ -30,7 +30,8 @@ FALLIBLE key_file_read(const char *path, struct secret *out, struct err *err)
         len += (size_t) n;
     }
     if (len != ENC_KEY_LEN)
-        return fail_with(err, ERR_CONFIG, "key file %s has %s than %d bytes; make one with `openssl rand -out %s %d`",
-                         path, len < ENC_KEY_LEN ? "fewer" : "more", ENC_KEY_LEN, path, ENC_KEY_LEN);
+        return fail_with(err, ERR_CONFIG, "key file %s has %s than %d bytes; make a new one with "
+                         "`openssl rand -out FILE %d`", path, len < ENC_KEY_LEN ? "fewer" : "more", ENC_KEY_LEN,
+                         ENC_KEY_LEN);
     return secret_copy((struct bytes){ found.held, ENC_KEY_LEN }, out, err);
 }

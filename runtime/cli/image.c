@@ -1,0 +1,136 @@
+/* `cloister image`: encrypts the layers of an image for a key that the broker will hold, and back. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/options.h"
+#include "keys/ocicrypt/key_file.h"
+#include "keys/ocicrypt/packet.h"
+#include "runtime/cli/commands.h"
+#include "runtime/oci/image_crypt.h"
+
+enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
+
+struct image_options {
+    const char *key_id, *key_file;
+    bool        json;
+};
+
+struct image_verb {
+    const char *name;
+    bool (*run)(const struct image_crypt *job, struct image_crypt_outcome *out, struct err *err);
+    bool        wants_key_id;
+    const char *synopsis, *about, *notes;
+};
+
+static const struct image_verb verbs[] = {
+    { "encrypt", image_encrypt, true, "--key-id kbs:///R/T/G --key-file FILE SRC DST",
+      "Encrypts every layer of an image. The key in FILE is to be stored at the broker under the key id.",
+      "SRC and DST are oci:DIR[:TAG]. FILE holds exactly 32 bytes: openssl rand -out FILE 32\n" },
+    { "decrypt", image_decrypt, false, "--key-file FILE SRC DST", "Decrypts every layer of an image.",
+      "SRC and DST are oci:DIR[:TAG].\n" },
+};
+
+static int fail(const struct err *err, int code)
+{
+    fprintf(stderr, "cloister: image: %s\n", err->text);
+    return code;
+}
+
+/* One line that is written over, for a person at a terminal. */
+static void show_progress(void *owner, size_t layer, size_t n_layers, uint64_t bytes, uint64_t of)
+{
+    (void) owner; /* there is but one terminal */
+    fprintf(stderr, "\rlayer %zu of %zu: %llu of %llu MiB\033[K%s", layer, n_layers, (unsigned long long) (bytes >> 20),
+            (unsigned long long) (of >> 20), layer == n_layers && bytes == of ? "\r\033[K" : "");
+}
+
+static void show_outcome(const struct image_crypt_outcome *outcome, const char *destination, bool as_json)
+{
+    AUTO(json) struct json_object *json = json_object_new_object();
+    AUTO(buffer) struct buffer     text = { 0 };
+
+    if (!as_json) {
+        printf("%s\n", outcome->manifest.at);
+        return;
+    }
+    json_add_text(json, "image", destination);
+    json_add_text(json, "manifest", outcome->manifest.at);
+    json_add(json, "layers", json_object_new_uint64(outcome->n_layers));
+    json_add(json, "bytes", json_object_new_uint64(outcome->bytes));
+    json_write(json, &text);
+    puts(buffer_text(&text));
+}
+
+static FALLIBLE options_check(const struct image_verb *verb, const struct image_options *options, size_t n_operands,
+                              char kid[static ENC_KID_MAX + 1], struct err *err)
+{
+    if (n_operands != 2)
+        return fail_with(err, ERR_CONFIG, "%s: SRC and DST are wanted, found %zu operands (see cloister image %s --help)",
+                         verb->name, n_operands, verb->name);
+    if (!options->key_file)
+        return fail_with(err, ERR_CONFIG, "%s: --key-file is missing; make a key with `openssl rand -out FILE 32`",
+                         verb->name);
+    if (!verb->wants_key_id)
+        return true;
+    if (!options->key_id)
+        return fail_with(err, ERR_CONFIG, "%s: --key-id is missing: kbs:///REPOSITORY/TYPE/TAG, where the broker will "
+                         "hold the key", verb->name);
+    return kid_read(bytes_of_text(options->key_id), kid, err) || context(err, "--key-id");
+}
+
+static int verb_run(const struct image_verb *verb, int argc, char **argv)
+{
+    struct image_options    options = { 0 };
+    const struct option_row rows[]  = {
+        { "key-file", OPTION_TEXT, &options.key_file, "FILE", "the 32 bytes of the key", 0, 0 },
+        { "json", OPTION_FLAG, &options.json, NULL, "print the outcome as JSON", 0, 0 },
+        { "key-id", OPTION_TEXT, &options.key_id, "ID", "kbs:///REPOSITORY/TYPE/TAG", 0, 0 },
+    };
+    char                       command[64], kid[ENC_KID_MAX + 1] = "";
+    const struct option_table  table = { .command  = command,
+                                         .synopsis = verb->synopsis,
+                                         .about    = verb->about,
+                                         .notes    = verb->notes,
+                                         .rows     = rows,
+                                         .n_rows   = verb->wants_key_id ? 3 : 2 };
+    AUTO(secret) struct secret kek      = { 0 };
+    struct layout_reference    from, to;
+    struct image_crypt         job      = { .from = &from, .to = &to, .kid = kid, .kek = &kek };
+    struct image_crypt_outcome outcome  = { 0 };
+    enum options_outcome       parsed   = OPTIONS_RUN;
+    char                     **operands = NULL;
+    size_t                     n        = 0;
+    struct err                 err      = { 0 };
+
+    (void) snprintf(command, sizeof command, "cloister image %s", verb->name); /* fits any verb */
+    if (!options_parse(&table, argc, argv, &parsed, &operands, &n, &err))
+        return fail(&err, EXIT_UNUSABLE);
+    if (parsed == OPTIONS_HELP_WAS_PRINTED)
+        return 0;
+    if (!options_check(verb, &options, n, kid, &err) || !layout_reference_read(operands[0], &from, &err) ||
+        !layout_reference_read(operands[1], &to, &err) || !key_file_read(options.key_file, &kek, &err))
+        return fail(&err, EXIT_UNUSABLE);
+    if (isatty(STDERR_FILENO))
+        job.progress = show_progress;
+    if (!verb->run(&job, &outcome, &err))
+        return fail(&err, EXIT_FAILED);
+    show_outcome(&outcome, operands[1], options.json);
+    return 0;
+}
+
+int cmd_image(int argc, char **argv)
+{
+    bool  wants_help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    FILE *to         = wants_help ? stdout : stderr;
+
+    for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verb_run(&verbs[i], argc - 1, argv + 1);
+    if (argc > 1 && !wants_help)
+        fprintf(stderr, "cloister: image: no verb \"%.40s\"\n", argv[1]);
+    fprintf(to, "Usage:\n");
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        fprintf(to, "  cloister image %s %s\n", verbs[i].name, verbs[i].synopsis);
+    return wants_help ? 0 : EXIT_UNUSABLE;
+}
