@@ -38,9 +38,9 @@ FALLIBLE broker_address_read(const char *url, struct broker_address *out, struct
     const char *tail;
     size_t      port_len;
 
-    if (rest && is_ipv6 && rest[0] == ']')
-        rest++;
-    if (!host || host_len == 0 || host_len >= sizeof out->host || (rest[0] != 0 && rest[0] != ':' && rest[0] != '/'))
+    if (rest && is_ipv6)
+        rest = rest[0] == ']' ? rest + 1 : NULL;
+    if (!rest || host_len == 0 || host_len >= sizeof out->host || (rest[0] != 0 && rest[0] != ':' && rest[0] != '/'))
         return fail_with(err, ERR_CONFIG, "broker URL \"%s\": https://HOST[:PORT] is wanted", url);
     port_len = rest[0] == ':' ? strspn(rest + 1, "0123456789") : 0;
     tail = rest + (rest[0] == ':') + port_len;

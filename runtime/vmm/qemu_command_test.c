@@ -1,0 +1,102 @@
+#include "runtime/vmm/qemu_command.h"
+#include "tests/harness/test.h"
+
+static const struct vm_port ports[] = { { "cloister.agent", 20 }, { "cloister.blobs", 21 } };
+
+static struct vm_config config(void)
+{
+    return (struct vm_config){ .tee = TEE_SIM, .accel = ACCEL_TCG, .cpus = 2, .memory_mib = 256, .firmware_fd = 10,
+                               .kernel_fd = 11, .initrd_fd = 12, .append = "console=ttyS0 quiet,x=y", .initdata_fd = 13,
+                               .console_fd = 14, .ports = ports, .n_ports = 2 };
+}
+
+static const char golden[] =
+    "qemu-system-x86_64 -nodefaults -no-user-config -no-reboot "
+    "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny "
+    "-machine q35,usb=off,smbus=off,hpet=off,vmport=off,graphics=off,i8042=off "
+    "-accel tcg,thread=multi -cpu max -smp 2 -m 256 -display none -vga none -monitor none -parallel none "
+    "-bios /proc/self/fd/3 -kernel /proc/self/fd/4 -initrd /proc/self/fd/5 -append console=ttyS0 quiet,x=y "
+    "-add-fd fd=6,set=1 "
+    "-blockdev driver=raw,node-name=initdata,read-only=on,file.driver=file,file.filename=/dev/fdset/1,file.locking=off "
+    "-device virtio-blk-pci,drive=initdata,disable-legacy=on "
+    "-chardev socket,id=console,fd=7 -serial chardev:console "
+    "-device virtio-serial-pci,id=ports,max_ports=8,disable-legacy=on "
+    "-chardev socket,id=port0,fd=8 -device virtserialport,bus=ports.0,chardev=port0,name=cloister.agent "
+    "-chardev socket,id=port1,fd=9 -device virtserialport,bus=ports.0,chardev=port1,name=cloister.blobs";
+
+static void gives_the_golden_command_line(void **state)
+{
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    AUTO(buffer) struct buffer             text    = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+
+    (void) state;
+    assert_true(qemu_command_build(&c, &command, &err));
+    for (size_t i = 0; i < command.n_args; i++)
+        buffer_printf(&text, "%s%s", i > 0 ? " " : "", command.argv[i]);
+    assert_string_equal(buffer_text(&text), golden);
+    assert_null(command.argv[command.n_args]);
+    assert_int_equal(command.n_fds, 7);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(command.fds[i].ours, 10 + i);
+        assert_int_equal(command.fds[i].theirs, 3 + i);
+    }
+}
+
+static void kvm_changes_accelerator_and_cpu_only(void **state)
+{
+    AUTO(qemu_command) struct qemu_command tcg = { 0 }, kvm = { 0 };
+    struct vm_config                       c   = config();
+    struct err                             err;
+    size_t                                 n_different = 0;
+
+    (void) state;
+    assert_true(qemu_command_build(&c, &tcg, &err));
+    c.accel = ACCEL_KVM;
+    assert_true(qemu_command_build(&c, &kvm, &err));
+    assert_int_equal(tcg.n_args, kvm.n_args);
+    for (size_t i = 0; i < tcg.n_args; i++)
+        n_different += strcmp(tcg.argv[i], kvm.argv[i]) != 0;
+    assert_int_equal(n_different, 2);
+}
+
+static void refuses_what_it_could_not_honour(void **state)
+{
+    static const struct vm_port    forged[] = { { "a,path=/etc/passwd", 20 } };
+    struct qemu_command            command;
+    struct vm_config               c;
+    struct err                     err;
+    char                           long_append[VM_APPEND_MAX + 2] = { 0 };
+
+    (void) state;
+    c = config();
+    c.cpus = 0;
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_string_equal(err.text, "0 CPUs; 1 to 64 are possible");
+    c = config();
+    c.memory_mib = 63;
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_string_equal(err.text, "63 MiB of memory; 64 to 1048576 are possible");
+    c = config();
+    memset(long_append, 'x', VM_APPEND_MAX + 1);
+    c.append = long_append;
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+    c = config();
+    c.ports = forged;
+    c.n_ports = 1;
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_int_equal(err.kind, ERR_BUG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_the_golden_command_line),
+        cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),
+        cmocka_unit_test(refuses_what_it_could_not_honour),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
