@@ -1,5 +1,6 @@
 #include "attestation/verifier/snp.h"
 
+#include "attestation/verifier/instant.h"
 #include "attestation/verifier/p384.h"
 #include "attestation/verifier/snp_appraise.h"
 
@@ -38,12 +39,17 @@ static const struct snp_crl *crl_choose(const struct snp_request *request, const
 }
 
 /* A refusal where the policy requires a fresh list, else a warning. */
-static bool fresh(struct appraisal *a, enum crl_rule rule, bool holds, enum verdict_reason reason, const char *text,
+static bool fresh(struct appraisal *a, enum crl_rule rule, bool holds, enum verdict_reason reason, const char *what,
                   int64_t at)
 {
+    char text[INSTANT_TEXT_LEN + 1];
+
+    if (holds && !a->listener)
+        return true;
+    instant_write(at, text);
     if (holds || rule == CRL_REQUIRED)
-        return check(a, holds, reason, "CRL: %s %lld", text, (long long) at);
-    check_warns(a, reason, "CRL: %s %lld", text, (long long) at);
+        return check(a, holds, reason, "CRL: %s %s", what, text);
+    check_warns(a, reason, "CRL: %s %s", what, text);
     return true;
 }
 
@@ -144,6 +150,7 @@ static bool judge(const struct snp_request *request, const struct snp_chain *cha
 {
     const struct snp_report *report = &out->report;
 
+    out->used = chain;
     if (!snp_chain_valid_at(chain, request->now, request->policy->not_before_skew_s, a) ||
         !product_check(report, chain, a) || !revocation_check(request, chain, out->crl, a) ||
         !signature_check(report, chain, a) || !binding_check(request, report, chain, a))

@@ -27,7 +27,8 @@ struct snp_result {
     struct verdict    verdict;
     bool              is_authentic; /* parse to binding held: the report's fields are facts, accepted or not */
     struct snp_report report;       /* filled once parsed; borrows from the request's report */
-    struct snp_chain *chain;        /* filled once verified; worth keeping: see snp_verify_with_chain */
+    const struct snp_chain *used;   /* the chain that was judged with */
+    struct snp_chain *chain;        /* the same, when this call made it; worth keeping: TAKE it for snp_verify_with_chain */
     const struct snp_crl *crl;      /* the list that was used; NULL when none */
     struct snp_crl   *own_crl;      /* made from the evidence's own list, when that was used */
 };
@@ -43,6 +44,7 @@ bool snp_verify(const struct snp_request *request, struct snp_result *out);
 
 /*
  * The same with a chain that was verified before: `certificates` and `trust` are not looked at; validity and
- * revocation are judged anew. Allocates nothing. out->chain stays NULL.
+ * revocation are judged anew. Allocates nothing. `chain` outlives the
+ * result; out->chain stays NULL.
  */
 bool snp_verify_with_chain(const struct snp_request *request, const struct snp_chain *chain, struct snp_result *out);

@@ -1,6 +1,6 @@
 #include "attestation/verifier/snp_chain.h"
 
-#include <string.h>
+#include "attestation/verifier/instant.h"
 
 /* A parsed certificate that owns its bytes, and its key. */
 struct link {
@@ -208,7 +208,8 @@ static FALLIBLE roots_choose(const struct snp_trust *trust, const struct snp_cha
     }
     return check(a, n_of_product > 0, REASON_SNP_ROOT_MISSING, "trust roots for %s: %zu", snp_product_name(product),
                  n_of_product) &&
-           check(a, *n > 0, REASON_SNP_ROOT_NOT_PINNED, "the ARK sent is a trust root, byte for byte");
+           check(a, *n > 0, REASON_SNP_ROOT_NOT_PINNED, "an ARK was sent: %s; if so it is a trust root, byte for byte",
+                 sent_ark.len > 0 ? "yes" : "no");
 }
 
 FALLIBLE snp_chain_new(const struct snp_trust *trust, struct bytes vek, const struct snp_certificates *given,
@@ -245,6 +246,18 @@ void snp_chain_free(struct snp_chain *chain)
     free(chain);
 }
 
+static FALLIBLE instant_check(struct appraisal *a, bool holds, enum verdict_reason reason, const char *role,
+                              const char *what, int64_t at, int64_t now)
+{
+    char at_text[INSTANT_TEXT_LEN + 1], now_text[INSTANT_TEXT_LEN + 1];
+
+    if (holds && !a->listener)
+        return true;
+    instant_write(at, at_text);
+    instant_write(now, now_text);
+    return check(a, holds, reason, "%s: %s %s, judged at %s", role, what, at_text, now_text);
+}
+
 FALLIBLE snp_chain_valid_at(const struct snp_chain *chain, int64_t now, int64_t not_before_skew_s, struct appraisal *a)
 {
     const struct {
@@ -257,11 +270,10 @@ FALLIBLE snp_chain_valid_at(const struct snp_chain *chain, int64_t now, int64_t 
     };
 
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
-        if (!check(a, now >= links[i].c->not_before - not_before_skew_s, REASON_SNP_CERTIFICATE_NOT_YET,
-                   "%s: valid from %lld, now is %lld", links[i].role, (long long) links[i].c->not_before,
-                   (long long) now) ||
-            !check(a, now <= links[i].c->not_after, REASON_SNP_CERTIFICATE_EXPIRED, "%s: valid to %lld, now is %lld",
-                   links[i].role, (long long) links[i].c->not_after, (long long) now))
+        if (!instant_check(a, now >= links[i].c->not_before - not_before_skew_s, REASON_SNP_CERTIFICATE_NOT_YET,
+                           links[i].role, "valid from", links[i].c->not_before, now) ||
+            !instant_check(a, now <= links[i].c->not_after, REASON_SNP_CERTIFICATE_EXPIRED, links[i].role, "valid to",
+                           links[i].c->not_after, now))
             return false;
     return true;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attestation/verifier/verdict_why.h"
+
 struct reason_row {
     const char        *code, *meaning;
     enum verdict_layer layer;
@@ -16,6 +18,10 @@ static const struct reason_row reasons[N_REASONS] = { VERDICT_REASONS(REASON_ROW
 #define LAYER_ROW(name, code, meaning) [LAYER_##name] = code,
 static const char *const layers[N_LAYERS] = { VERDICT_LAYERS(LAYER_ROW) };
 #undef LAYER_ROW
+
+#define WHY_ROW(name, why) [REASON_##name] = why,
+static const char *const whys[N_REASONS] = { REASONS_WHY(WHY_ROW) };
+#undef WHY_ROW
 
 struct appraisal appraisal_start(struct verdict *out, const struct verdict_listener *listener)
 {
@@ -34,10 +40,10 @@ static void settle(struct appraisal *a, enum verdict_reason reason, const char *
     (void) snprintf(a->verdict->detail, sizeof a->verdict->detail, "%s", compared); /* cut at the end is fine */
 }
 
-static void tell(const struct appraisal *a, enum verdict_reason reason, bool holds, const char *compared)
+static void tell(const struct appraisal *a, enum verdict_reason reason, enum check_outcome outcome, const char *compared)
 {
     if (a->listener)
-        a->listener->checked(a->listener->owner, reason, holds, compared);
+        a->listener->checked(a->listener->owner, reason, outcome, compared);
 }
 
 bool check(struct appraisal *a, bool holds, enum verdict_reason reason, const char *fmt, ...)
@@ -52,7 +58,7 @@ bool check(struct appraisal *a, bool holds, enum verdict_reason reason, const ch
     va_end(ap);
     if (!holds)
         settle(a, reason, compared);
-    tell(a, reason, holds, compared);
+    tell(a, reason, holds ? CHECK_HOLDS : CHECK_FAILS, compared);
     return holds;
 }
 
@@ -69,7 +75,7 @@ void check_warns(struct appraisal *a, enum verdict_reason reason, const char *fm
         v->warnings[v->n_warnings++] = reason;
     else
         settle(a, reason, compared);
-    tell(a, reason, false, compared);
+    tell(a, reason, CHECK_WARNS, compared);
 }
 
 bool appraisal_finish(struct appraisal *a)
@@ -90,6 +96,11 @@ const char *reason_code(enum verdict_reason reason)
 const char *reason_meaning(enum verdict_reason reason)
 {
     return reason < N_REASONS ? reasons[reason].meaning : "unknown";
+}
+
+const char *reason_why(enum verdict_reason reason)
+{
+    return reason < N_REASONS && whys[reason] ? whys[reason] : reason_meaning(reason);
 }
 
 enum verdict_layer reason_layer(enum verdict_reason reason)

@@ -28,9 +28,11 @@ struct verdict {
     size_t              n_warnings;
 };
 
+enum check_outcome { CHECK_HOLDS, CHECK_WARNS, CHECK_FAILS };
+
 /* Hears of every check as it is made: what --explain prints. `compared` holds for the call. */
 struct verdict_listener {
-    void (*checked)(void *owner, enum verdict_reason check, bool holds, const char *compared);
+    void (*checked)(void *owner, enum verdict_reason check, enum check_outcome outcome, const char *compared);
     void *owner;
 };
 
@@ -58,6 +60,7 @@ bool appraisal_finish(struct appraisal *a);
 
 const char        *reason_code(enum verdict_reason reason);    /* "snp-debug" */
 const char        *reason_meaning(enum verdict_reason reason); /* "guest policy allows debugging" */
+const char        *reason_why(enum verdict_reason reason); /* why the check is made; for a person */
 enum verdict_layer reason_layer(enum verdict_reason reason);
 const char        *layer_code(enum verdict_layer layer); /* "appraise" */
 /* The reason named `code`; N_REASONS when there is none. */

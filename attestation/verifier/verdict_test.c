@@ -44,17 +44,18 @@ static void first_failure_settles_the_verdict(void **state)
 }
 
 struct heard {
-    size_t n, n_held;
+    size_t n, n_held, n_warned;
     char   last[300];
 };
 
-static void hear(void *owner, enum verdict_reason reason, bool holds, const char *compared)
+static void hear(void *owner, enum verdict_reason reason, enum check_outcome outcome, const char *compared)
 {
     struct heard *h = owner;
 
     (void) reason;
     h->n++;
-    h->n_held += holds;
+    h->n_held += outcome == CHECK_HOLDS;
+    h->n_warned += outcome == CHECK_WARNS;
     assert_true(strlen(compared) < sizeof h->last);
     strcpy(h->last, compared);
 }
@@ -73,6 +74,7 @@ static void a_listener_hears_every_check_also_after_a_failure(void **state)
     check_warns(&a, REASON_SNP_CRL_MISSING, "four");
     assert_int_equal(h.n, 4);
     assert_int_equal(h.n_held, 2);
+    assert_int_equal(h.n_warned, 1);
     assert_string_equal(h.last, "four");
 }
 
@@ -114,11 +116,13 @@ static void every_reason_has_its_own_machine_name_and_reads_back(void **state)
         assert_true(strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(code));
         assert_int_equal(reason_by_code(code), i);
         assert_true(strlen(reason_meaning((enum verdict_reason) i)) > 0);
+        assert_true(strlen(reason_why((enum verdict_reason) i)) > 0);
         assert_string_not_equal(layer_code(reason_layer((enum verdict_reason) i)), "unknown");
     }
     assert_int_equal(reason_by_code("no-such"), N_REASONS);
     assert_string_equal(reason_code(N_REASONS), "unknown");
     assert_string_equal(reason_meaning(N_REASONS), "unknown");
+    assert_string_equal(reason_why(N_REASONS), "unknown");
     assert_int_equal(reason_layer(N_REASONS), LAYER_NONE);
     assert_string_equal(layer_code(N_LAYERS), "unknown");
 }

@@ -33,12 +33,13 @@ int verify_unusable(const char *tee, const struct err *err)
     return VERIFY_UNUSABLE;
 }
 
-static void print_check(void *owner, enum verdict_reason check, bool holds, const char *compared)
+static void print_check(void *owner, enum verdict_reason check, enum check_outcome outcome, const char *compared)
 {
+    static const char *const words[] = { [CHECK_HOLDS] = "ok  ", [CHECK_WARNS] = "WARN", [CHECK_FAILS] = "FAIL" };
+
     (void) owner; /* standard error needs none */
-    fprintf(stderr, "%s  %-10s %s\n", holds ? "ok  " : "FAIL", layer_code(reason_layer(check)), compared);
-    if (!holds)
-        fprintf(stderr, "      %-10s %s: %s\n", "", reason_code(check), reason_meaning(check));
+    fprintf(stderr, "%s  %-10s %s\n", words[outcome], layer_code(reason_layer(check)), compared);
+    fprintf(stderr, "      %-10s (%s: %s)\n", "", reason_code(check), reason_why(check));
 }
 
 const struct verdict_listener *verify_explainer(bool wanted)
