@@ -75,7 +75,7 @@ static void patches_the_table_into_its_place(void **state)
 
     (void) state;
     kernel_hashes_of(bytes_of_text("kernel"), bytes_of_text("initrd"), "quiet", &hashes);
-    kernel_hashes_write(&hashes, table);
+    hash_table_write(&hashes, table);
     assert_true(kernel_hashes_patch(&hashes, image, image_with_place(image, 300), &err));
     assert_memory_equal(image + 512 - 300, table, sizeof table);
     assert_true(bytes_are_zero((struct bytes){ image, 512 - 300 }));

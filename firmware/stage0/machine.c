@@ -1,0 +1,99 @@
+#include "firmware/stage0/machine.h"
+
+#include <string.h>
+
+enum { COM1 = 0x3f8, COM1_STATUS = 0x3fd, COM1_EMPTY = 0x20, DEBUG_CONSOLE = 0xe9, SPINS_MAX = 100000 };
+enum { PM1_CONTROL = 0x604, PM1_SLEEP = 0x2000 };
+
+static struct cpuid cpuid_native(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid c;
+
+    __asm__ volatile("cpuid" : "=a"(c.eax), "=b"(c.ebx), "=c"(c.ecx), "=d"(c.edx) : "a"(leaf), "c"(subleaf));
+    return c;
+}
+
+struct cpuid machine_cpuid(const struct machine *m, uint32_t leaf, uint32_t subleaf)
+{
+    (void) m;
+    return cpuid_native(leaf, subleaf);
+}
+
+static sha256_blocks_fn *choose_sha256(const struct machine *m)
+{
+    bool has_sha  = machine_cpuid(m, 0, 0).eax >= 7 && (machine_cpuid(m, 7, 0).ebx & 1U << 29) != 0;
+    bool has_sse4 = (machine_cpuid(m, 1, 0).ecx & 1U << 19) != 0;
+
+    return has_sha && has_sse4 ? sha256_blocks_sha_ni : sha256_blocks_plain;
+}
+
+struct machine *machine_open(uint32_t kind)
+{
+    struct machine *m = (struct machine *) STAGE0_STATE;
+
+    memset(m, 0, sizeof *m);
+    m->kind   = kind;
+    m->sha256 = choose_sha256(m);
+    return m;
+}
+
+volatile uint8_t *machine_shared(const struct machine *m, uint64_t gpa)
+{
+    return (volatile uint8_t *) (m->kind == STAGE0_PLAIN ? gpa : STAGE0_SHARED_VIEW + gpa);
+}
+
+uint32_t port_in(const struct machine *m, uint16_t port, unsigned width)
+{
+    uint8_t  byte;
+    uint16_t word;
+    uint32_t all;
+
+    (void) m;
+    switch (width) {
+    case 1:
+        __asm__ volatile("inb %1, %0" : "=a"(byte) : "Nd"(port));
+        return byte;
+    case 2:
+        __asm__ volatile("inw %1, %0" : "=a"(word) : "Nd"(port));
+        return word;
+    default:
+        __asm__ volatile("inl %1, %0" : "=a"(all) : "Nd"(port));
+        return all;
+    }
+}
+
+void port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t value)
+{
+    (void) m;
+    switch (width) {
+    case 1:
+        __asm__ volatile("outb %0, %1" : : "a"((uint8_t) value), "Nd"(port));
+        return;
+    case 2:
+        __asm__ volatile("outw %0, %1" : : "a"((uint16_t) value), "Nd"(port));
+        return;
+    default:
+        __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+    }
+}
+
+static void console_put(const struct machine *m, const char *text)
+{
+    for (; *text; text++) {
+        for (unsigned i = 0; i < SPINS_MAX && (port_in(m, COM1_STATUS, 1) & COM1_EMPTY) == 0; i++)
+            ;
+        port_out(m, COM1, 1, (uint8_t) *text);
+        port_out(m, DEBUG_CONSOLE, 1, (uint8_t) *text);
+    }
+}
+
+_Noreturn void machine_refuse(const struct machine *m, const char *what)
+{
+    console_put(m, "stage0: ");
+    console_put(m, what);
+    console_put(m, "\r\n");
+    if (m->has_q35)
+        port_out(m, PM1_CONTROL, 2, PM1_SLEEP);
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}

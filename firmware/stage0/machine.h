@@ -1,0 +1,43 @@
+/* The machine that stage0 runs on: all its state, and what differs between plain, SNP and TDX. */
+#pragma once
+
+#include "firmware/image/hash_table.h"
+#include "firmware/stage0/directory.h"
+#include "firmware/stage0/layout.h"
+#include "firmware/stage0/linux_image.h"
+#include "firmware/stage0/sha256.h"
+
+enum { CMDLINE_ROOM = 4096, TABLE_RECIPE_ROOM = LINUX_PARAMS_LEN * 16, E820_ROOM = 1024 };
+
+/* Lives at STAGE0_STATE; nothing else in stage0 has state. */
+struct machine {
+    uint8_t              params[LINUX_PARAMS_LEN];
+    char                 cmdline[CMDLINE_ROOM];
+    uint32_t             kind;             /* STAGE0_PLAIN, _SNP or _TDX */
+    bool                 has_q35;          /* its chipset was found and set up */
+    sha256_blocks_fn    *sha256;
+    struct kernel_hashes hashes;
+    struct memory_map    map;
+    struct linux_image   image;
+    struct linux_start   start;
+    struct bytes         files;            /* the directory's entries, inside `directory` */
+    uint8_t              directory[4 + DIRECTORY_FILES_MAX * DIRECTORY_ENTRY_LEN];
+    uint8_t              e820[E820_ROOM];
+    uint8_t              recipe[TABLE_RECIPE_ROOM];
+};
+_Static_assert(sizeof(struct machine) <= STAGE0_STATE_END - STAGE0_STATE, "struct machine is too large");
+
+struct cpuid { uint32_t eax, ebx, ecx, edx; };
+
+/* Makes memory for the machine's state and finds out what it runs on. */
+struct machine *machine_open(uint32_t kind);
+struct cpuid    machine_cpuid(const struct machine *m, uint32_t leaf, uint32_t subleaf);
+
+uint32_t port_in(const struct machine *m, uint16_t port, unsigned width);
+void     port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t value);
+
+/* Shared pages through the mapping that the host can read and write too. */
+volatile uint8_t *machine_shared(const struct machine *m, uint64_t gpa);
+
+/* One line `stage0: what`, then the machine is switched off. */
+_Noreturn void machine_refuse(const struct machine *m, const char *what);

@@ -1,0 +1,226 @@
+/*
+ * Measured direct boot: takes kernel, initrd and command line from the host, refuses any whose SHA-256 is not in
+ * the measured table, and enters the kernel. docs/boot.md tells the whole chain.
+ */
+#include <string.h>
+
+#include "firmware/stage0/chipset.h"
+#include "firmware/stage0/fw_cfg.h"
+#include "firmware/stage0/table_loader.h"
+
+enum { KERNEL_GPA = 0x1000000, ACPI_ROOM = 0x80000, LOW_MEMORY_END = 0xa0000, HIGH_MEMORY = 0x100000 };
+enum { BIOS_SHADOW_END = 0x100000 };
+
+extern const uint8_t stage0_hashes[STAGE0_HASHES_LEN]; /* in the image: a launcher writes them */
+_Noreturn void       stage0_main(uint32_t kind);
+_Noreturn void       exception(uint32_t vector);
+_Noreturn void       kernel_enter(const void *boot_params, uint64_t entry);
+
+/* Where the host offers the three. `prefix` NULL: the old numbered items. */
+struct source { const char *prefix; };
+
+static FALLIBLE read_hashes(struct machine *m, struct err *err)
+{
+    struct bytes image = { stage0_hashes, STAGE0_HASHES_LEN };
+    struct bytes page  = { (const uint8_t *) STAGE0_HASHES, 4096 };
+
+    return hash_table_read(m->kind == STAGE0_SNP ? page : image, &m->hashes, err);
+}
+
+static FALLIBLE read_memory(struct machine *m, struct err *err)
+{
+    size_t len = 0;
+
+    return fw_cfg_read_file(m, "etc/e820", m->e820, sizeof m->e820, &len, err) &&
+           memory_map_read((struct bytes){ m->e820, len }, &m->map, err) &&
+           memory_map_set(&m->map, LOW_MEMORY_END, BIOS_SHADOW_END, MEMORY_HOLE, err) &&
+           memory_map_set(&m->map, STAGE0_IMAGE_GPA, 1ULL << 32, MEMORY_RESERVED, err) &&
+           (!m->has_q35 || memory_map_set(&m->map, CHIPSET_MMCONFIG, CHIPSET_MMCONFIG_END, MEMORY_RESERVED, err));
+}
+
+static FALLIBLE check(const struct machine *m, struct bytes blob, const uint8_t wanted[static SHA256_DIGEST_LEN],
+                      struct err *err)
+{
+    uint8_t found[SHA256_DIGEST_LEN];
+
+    sha256_with(m->sha256, blob, found);
+    if (memcmp(found, wanted, sizeof found) != 0)
+        return fail_with(err, ERR_UNTRUSTED, "its SHA-256 is not the measured one");
+    return true;
+}
+
+static FALLIBLE blob_file(const struct machine *m, struct source from, const char *name, bool *present,
+                          struct directory_file *out, struct err *err)
+{
+    char          path[DIRECTORY_NAME_LEN] = { 0 };
+    struct writer w                        = writer_over((uint8_t *) path, sizeof path - 1);
+
+    put(&w, (struct bytes){ (const uint8_t *) from.prefix, strlen(from.prefix) });
+    put(&w, (struct bytes){ (const uint8_t *) name, strlen(name) });
+    return writer_ok(&w, err) && directory_find(m->files, path, present, out, err);
+}
+
+/* QEMU's own files first: since version 10 it offers what -kernel was given there, unchanged. */
+static FALLIBLE find_source(const struct machine *m, struct source *out, struct err *err)
+{
+    static const char      prefixes[][20] = { "etc/boot/", "opt/org.cloister/" };
+    struct directory_file  file;
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        bool present = false;
+
+        *out = (struct source){ prefixes[i] };
+        if (!blob_file(m, *out, "kernel", &present, &file, err))
+            return false;
+        if (present)
+            return true;
+    }
+    *out = (struct source){ NULL };
+    return true;
+}
+
+/* The length of a blob; 0 when there is none. */
+static FALLIBLE blob_len(const struct machine *m, struct source from, const char *name, uint16_t old_key,
+                         uint32_t *out, struct err *err)
+{
+    struct directory_file file    = { 0 };
+    bool                  present = false;
+
+    if (!from.prefix)
+        return fw_cfg_read_u32(m, old_key, out, err);
+    if (!blob_file(m, from, name, &present, &file, err))
+        return false;
+    *out = present ? file.len : 0;
+    return true;
+}
+
+static FALLIBLE blob_read(const struct machine *m, struct source from, const char *name, uint16_t old_key,
+                          uint8_t *into, uint32_t len, struct err *err)
+{
+    struct directory_file file    = { 0 };
+    bool                  present = false;
+
+    if (!from.prefix)
+        return fw_cfg_read(m, old_key, into, len, err);
+    return blob_file(m, from, name, &present, &file, err) && (!present || fw_cfg_read(m, file.key, into, len, err));
+}
+
+static FALLIBLE load_kernel(struct machine *m, struct source from, struct err *err)
+{
+    uint32_t setup_len = 0, len = 0;
+    uint8_t *at = (uint8_t *) KERNEL_GPA;
+
+    if ((!from.prefix && !fw_cfg_read_u32(m, FW_CFG_SETUP_LEN, &setup_len, err)) ||
+        !blob_len(m, from, "kernel", FW_CFG_KERNEL_LEN, &len, err))
+        return false;
+    if (len == 0)
+        return fail_with(err, ERR_NOT_FOUND, "the host offers none");
+    if (!memory_map_is_ram(&m->map, KERNEL_GPA, (uint64_t) KERNEL_GPA + setup_len + len))
+        return fail_with(err, ERR_LIMIT, "no memory for its %u bytes", len);
+    if ((!from.prefix && !fw_cfg_read(m, FW_CFG_SETUP, at, setup_len, err)) ||
+        !blob_read(m, from, "kernel", FW_CFG_KERNEL, at + setup_len, len, err))
+        return false;
+
+    struct bytes file = { at, (size_t) setup_len + len };
+
+    return check(m, file, m->hashes.kernel, err) && linux_image_read(file, &m->image, err);
+}
+
+static FALLIBLE load_cmdline(struct machine *m, struct source from, struct err *err)
+{
+    uint32_t len = 0;
+
+    if (!blob_len(m, from, "cmdline", FW_CFG_CMDLINE_LEN, &len, err))
+        return false;
+    if (len >= sizeof m->cmdline)
+        return fail_with(err, ERR_LIMIT, "%u bytes, at most %zu", len, sizeof m->cmdline - 1);
+    if (!blob_read(m, from, "cmdline", FW_CFG_CMDLINE, (uint8_t *) m->cmdline, len, err))
+        return false;
+    if (len == 0 || m->cmdline[len - 1] != 0) /* an fw_cfg file has no zero at its end, the numbered item has */
+        m->cmdline[len++] = 0;
+    if (!check(m, (struct bytes){ (const uint8_t *) m->cmdline, len }, m->hashes.cmdline, err))
+        return false;
+    if (strlen(m->cmdline) != len - 1)
+        return fail_with(err, ERR_MALFORMED, "a zero inside");
+    if (len - 1 > m->image.cmdline_max)
+        return fail_with(err, ERR_LIMIT, "%u characters, the kernel takes %u", len - 1, m->image.cmdline_max);
+    m->start.cmdline = (uint32_t) (uintptr_t) m->cmdline;
+    return true;
+}
+
+/* Above the kernel's working space, as high as it goes below 4 GiB. */
+static FALLIBLE load_initrd(struct machine *m, struct source from, struct err *err)
+{
+    uint64_t align = m->image.alignment;
+    uint64_t least = ((KERNEL_GPA + m->image.setup_len + align - 1) & ~(align - 1)) + m->image.init_size;
+    uint64_t gpa   = 0;
+    uint32_t len   = 0;
+
+    if (!memory_map_is_ram(&m->map, KERNEL_GPA, least))
+        return fail_with(err, ERR_LIMIT, "the kernel needs memory up to %#llx", (unsigned long long) least);
+    if (!blob_len(m, from, "initrd", FW_CFG_INITRD_LEN, &len, err) ||
+        !memory_map_find(&m->map, len, least, (uint64_t) m->image.initrd_max + 1, &gpa, err) ||
+        !blob_read(m, from, "initrd", FW_CFG_INITRD, (uint8_t *) gpa, len, err) ||
+        !check(m, (struct bytes){ (const uint8_t *) gpa, len }, m->hashes.initrd, err))
+        return false;
+    m->start.initrd     = len > 0 ? (uint32_t) gpa : 0;
+    m->start.initrd_len = len;
+    return true;
+}
+
+static bool fetch_table(void *owner, const char *name, uint8_t *into, size_t room, size_t *len, struct err *err)
+{
+    const struct machine *m = owner;
+
+    return fw_cfg_read_file(m, name, into, room, len, err);
+}
+
+/* The tables keep their own range at the top of low memory. */
+static FALLIBLE load_tables(struct machine *m, struct err *err)
+{
+    struct table_loader loader = { .area_len = ACPI_ROOM, .fetch = fetch_table, .owner = m };
+    size_t              len    = 0;
+
+    if (!memory_map_find(&m->map, ACPI_ROOM, HIGH_MEMORY, 1ULL << 32, &loader.area_gpa, err) ||
+        !memory_map_set(&m->map, loader.area_gpa, loader.area_gpa + ACPI_ROOM, MEMORY_ACPI, err))
+        return false;
+    loader.area = (uint8_t *) loader.area_gpa;
+    memset(loader.area, 0, ACPI_ROOM);
+    return fw_cfg_read_file(m, "etc/table-loader", m->recipe, sizeof m->recipe, &len, err) &&
+           table_loader_run(&loader, (struct bytes){ m->recipe, len }, &m->start.rsdp, err);
+}
+
+static FALLIBLE boot(struct machine *m, struct err *err)
+{
+    struct source from = { NULL };
+
+    chipset_open(m);
+    if (!read_hashes(m, err) || !fw_cfg_open(m, err) || !read_memory(m, err) || !find_source(m, &from, err))
+        return false;
+    chipset_set_caching(m);
+    if (!load_tables(m, err))
+        return false;
+    if (!load_kernel(m, from, err))
+        return context(err, "kernel");
+    if (!load_cmdline(m, from, err))
+        return context(err, "command line");
+    if (!load_initrd(m, from, err))
+        return context(err, "initrd");
+    return linux_params_write(&m->image, &m->start, &m->map, m->params, err);
+}
+
+_Noreturn void stage0_main(uint32_t kind)
+{
+    struct machine *m   = machine_open(kind);
+    struct err      err = { .kind = ERR_NONE };
+
+    if (!boot(m, &err))
+        machine_refuse(m, err.text);
+    kernel_enter(m->params, KERNEL_GPA + m->image.setup_len + LINUX_ENTRY_64);
+}
+
+_Noreturn void exception(uint32_t vector)
+{
+    (void) vector; /* its number tells a reader nothing that the line could explain */
+    machine_refuse((const struct machine *) STAGE0_STATE, "exception in firmware");
+}
