@@ -187,6 +187,8 @@ bool snp_verify(const struct snp_request *request, struct snp_result *out)
             return false;
         if (snp_crl_is_of(out->own_crl, out->chain))
             out->crl = out->own_crl;
+        else if (request->policy->crl == CRL_REQUIRED)
+            return check(&a, false, REASON_SNP_CRL_ISSUER, "CRL: the list sent is of another root");
     }
     return judge(request, out->chain, out, &a);
 }
