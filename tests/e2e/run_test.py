@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""cloister run, end to end, under real QEMU: what a workload sees and gives back."""
+import signal, subprocess, time
+
+from world import CLOISTER, World, run_tests
+
+SCRIPT = ["/bin/sh", "-c"]
+
+
+def output_and_exit_code_are_the_workloads_own(world):
+    image = world.image("out", SCRIPT + ["echo to-out; echo to-err >&2; cat /etc/secret; exit 7"],
+                        [__import__("oci_image").file("etc/secret", "tea at five\n")])
+    world.put_key()
+    world.expect(image)
+    done = world.run("--timeline", image, wanted=7)
+    assert done.stdout == "to-out\ntea at five\n", done.stdout
+    assert "to-err" in done.stderr and "PROTECTS NOTHING" in done.stderr, done.stderr
+    for phase in ("launch", "boot", "attest", "key", "pull", "verify", "unpack", "start"):
+        assert f"  {phase} " in done.stderr, done.stderr
+
+
+def arguments_and_environment_are_allowed_exactly(world):
+    image = world.image("args", SCRIPT + ["true"])
+    words = ["/bin/sh", "-c", 'echo "$0 $1 $ADDED $FROM_IMAGE"', "zero", "one two"]
+    world.expect(image, *words, env=["ADDED=x y"])
+    done = world.run("--env", "ADDED=x y", image, *words)
+    assert done.stdout == "zero one two x y yes\n", done.stdout
+    # The same workload with another argument has another initdata digest, which no one registered.
+    world.refused("attest: .*initdata", "--env", "ADDED=x y", image, *words[:-1], "other")
+
+
+def the_payload_is_confined(world):
+    image = world.image("confined", SCRIPT + ["echo pid $$; id -u; ls /proc/self/fd; cat /proc/self/status; mount -t tmpfs x /tmp && echo MOUNTED; "
+                                              "cat /proc/1/environ 2>/dev/null | head -c 200; ls /dev"])
+    world.expect(image)
+    done = world.run(image, wanted=None)
+    assert "pid 1\n" in done.stdout, done.stdout
+    assert "Seccomp:\t2" in done.stdout and "NoNewPrivs:\t1" in done.stdout, done.stdout
+    assert "MOUNTED" not in done.stdout, done.stdout
+    assert "vport" not in done.stdout and "vda" not in done.stdout, done.stdout
+
+
+def a_signal_reaches_the_workload(world):
+    image = world.image("signal", SCRIPT + ["trap 'echo got it; exit 42' TERM; echo ready; while :; do sleep 0.1; done"])
+    world.expect(image)
+    run = subprocess.Popen([CLOISTER, *map(str, world.run_words(image))], cwd=world.folder, env=world.environment, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout.readline() == "ready\n", run.communicate()
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (42, "got it\n"), (run.returncode, out, err)
+
+
+def a_signal_before_the_workload_ends_the_run(world):
+    image = f"oci:{world.path('signal')}"
+    run = subprocess.Popen([CLOISTER, *map(str, world.run_words(image))], cwd=world.folder, env=world.environment, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1.0)
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=20)
+    assert run.returncode == 128 + signal.SIGTERM, run.returncode
+
+
+def much_output_arrives_whole(world):
+    image = world.image("much", SCRIPT + ["head -c 4000000 /dev/zero | tr '\\0' x; echo; echo end >&2"])
+    world.expect(image)
+    done = world.run(image, wanted=None)
+    if "tr: not found" in done.stderr:  # the image has no tr
+        return
+    assert len(done.stdout) == 4000001 and done.stderr.endswith("end\n")
+
+
+def two_cpus_have_another_digest(world):
+    image = f"oci:{world.path('args')}"
+    words = ["/bin/sh", "-c", "echo cpus"]
+    world.expect(image, *words)
+    world.refused("attest: .*measurement", "--cpus", "2", image, *words)
+    world.expect(image, *words, cpus=2)
+    assert world.run("--cpus", "2", image, *words).stdout == "cpus\n"
+
+
+with World() as world:
+    world.start_broker()
+    run_tests([output_and_exit_code_are_the_workloads_own, arguments_and_environment_are_allowed_exactly, the_payload_is_confined,
+               a_signal_reaches_the_workload, a_signal_before_the_workload_ends_the_run, much_output_arrives_whole,
+               two_cpus_have_another_digest], world)

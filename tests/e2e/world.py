@@ -1,0 +1,155 @@
+"""What the end-to-end tests share: a broker of their own, an encrypted image, `cloister run`, and an inventory of what
+a run must not leave behind."""
+import os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time
+
+SOURCE = pathlib.Path(os.environ["CLOISTER_SOURCE"])
+BUILD = pathlib.Path(os.environ["CLOISTER_BUILD"])
+GUEST = BUILD / "runtime/guest"
+sys.path.insert(0, str(SOURCE / "tests/e2e"))
+from oci_image import busybox, file, manifest_digest  # noqa: E402
+
+CLOISTER = BUILD / "cloister"
+KEY_ID = "kbs:///default/test/image-key"
+RUN_SECONDS = 240
+
+
+def skip(why):
+    print(why)
+    sys.exit(77)
+
+
+class World:
+    """A temporary folder with a broker in it. Use as a context manager: nothing is left running."""
+
+    def __init__(self):
+        for needed in (GUEST / "initrd", CLOISTER, BUILD / "cloister-broker"):
+            if not needed.exists():
+                skip(f"{needed.name} is not built")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cloister-e2e-"))
+        self.environment = dict(os.environ, CLOISTER_DEVELOPMENT_ROOT=str(self.folder / "dev-tee"), LC_ALL="C.UTF-8")
+        self.broker = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop_broker()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return self.folder / name
+
+    # ---- commands ----
+
+    def cloister(self, *words, wanted=0, **options):
+        done = subprocess.run([CLOISTER, *map(str, words)], capture_output=True, text=True, timeout=RUN_SECONDS,
+                              cwd=self.folder, env=self.environment, **options)
+        assert wanted is None or done.returncode == wanted, f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def start_broker(self, name="broker", listen="127.0.0.1:0"):
+        out, log = self.path(f"{name}.out"), self.path(f"{name}.log")
+        self.broker = subprocess.Popen([BUILD / "cloister-broker", "--dev", self.path(name), "--listen", listen], cwd=self.folder,
+                                       env=self.environment, stdout=out.open("w"), stderr=log.open("w"))
+        for _ in range(600):
+            found = re.search(r"listening on (https://\S+)", out.read_text())
+            if found:
+                self.url, self.ca = found[1], self.path(name) / "ca.pem"
+                self.admin = ["--broker", self.url, "--broker-ca", self.ca, "--admin-key", self.path(name) / "admin.key"]
+                return
+            assert self.broker.poll() is None, log.read_text()
+            time.sleep(0.1)
+        raise AssertionError("the broker does not listen")
+
+    def stop_broker(self):
+        if self.broker and self.broker.poll() is None:
+            self.broker.send_signal(signal.SIGTERM)
+            try:
+                self.broker.wait(10)
+            except subprocess.TimeoutExpired:
+                self.broker.kill()
+                self.broker.wait()
+        self.broker = None
+
+    # ---- images and references ----
+
+    def image(self, name="encrypted", command=("/bin/sh",), files=(), run=None, **more):
+        """An image whose three layers are encrypted under KEY_ID. Returns its reference."""
+        plain = self.path(name + "-plain")
+        busybox(str(plain), list(files), run=run or {"Env": ["PATH=/bin", "FROM_IMAGE=yes"], "Cmd": list(command)}, **more)
+        if not self.path("image.key").exists():
+            self.path("image.key").write_bytes(os.urandom(32))
+        self.cloister("image", "encrypt", "--key-id", KEY_ID, "--key-file", self.path("image.key"), f"oci:{plain}",
+                      f"oci:{self.path(name)}")
+        return f"oci:{self.path(name)}"
+
+    def put_key(self):
+        self.cloister("key", "put", KEY_ID, self.path("image.key"), *self.admin)
+
+    def append(self):
+        return "cloister.tee=sim " + (GUEST / "cmdline").read_text().strip()
+
+    def measure(self, cpus=1):
+        return self.cloister("measure", "snp", "--firmware", GUEST / "firmware", "--kernel", GUEST / "kernel", "--initrd",
+                             GUEST / "initrd", "--append", self.append(), "--vcpus", cpus, "--vcpu-type", "EPYC-v4").stdout.strip()
+
+    def expect(self, image, *args, env=(), cpus=1):
+        """Registers the guest's measurement and the digest of the initdata of exactly this run."""
+        self.cloister("reference", "add", "snp-measurement", self.measure(cpus), *self.admin)
+        words = [w for e in env for w in ("--env", e)]
+        digest = self.cloister("initdata", "--digest", *words, "--broker", self.url, "--broker-ca", self.ca, image, *args)
+        self.cloister("reference", "add", "initdata", digest.stdout.strip(), *self.admin)
+
+    def run_words(self, *words):
+        return ["run", "--tee", "sim", "--broker", self.url, "--broker-ca", self.ca, *words]
+
+    def run(self, *words, wanted=0):
+        return self.cloister(*self.run_words(*words), wanted=wanted)
+
+    def refused(self, phrase, *words):
+        """The run fails before the workload: exit 125, one line, nothing on standard output."""
+        before = inventory()
+        done = self.run(*words, wanted=125)
+        lines = [l for l in done.stderr.splitlines() if "PROTECTS NOTHING" not in l]
+        assert len(lines) == 1 and re.match(r"cloister: (config|boot|initdata|attest|key|pull|verify|unpack|start): ", lines[0]), done.stderr
+        assert re.search(phrase, lines[0]), f"wanted /{phrase}/ in: {lines[0]}"
+        assert done.stdout == "", done.stdout
+        left = inventory_difference(before)
+        assert not left, left
+        print(f"refused: {lines[0]}", flush=True)
+        return lines[0]
+
+
+def inventory():
+    """Processes of ours, mounts, temporary files: what a run may not leave behind."""
+    processes = set()
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith((b"qemu-system-x86_64", b"/cloister")):
+            processes.add((folder.name, b" ".join(words)[:200].decode(errors="replace")))
+    mounts = set(pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
+    temporary = {p.name for p in pathlib.Path(tempfile.gettempdir()).iterdir() if not p.name.startswith("cloister-e2e-")}
+    return processes, mounts, {t for t in temporary if "cloister" in t}
+
+
+def inventory_difference(before, seconds=2):
+    for _ in range(seconds * 10):
+        left = [new - old for new, old in zip(inventory(), before)]
+        if not any(left):
+            return None
+        time.sleep(0.1)
+    return left
+
+
+def run_tests(tests, world):
+    """Runs functions that take the world; their names are claims. Prints each, fails at the first."""
+    for test in tests:
+        began = time.monotonic()
+        before = inventory()
+        test(world)
+        left = inventory_difference(before)
+        assert not left, f"{test.__name__} left behind: {left}"
+        print(f"ok   {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
