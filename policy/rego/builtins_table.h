@@ -88,7 +88,51 @@
     X("trim_suffix", 2, text_trim_suffix)                \
     X("upper", 1, text_upper)
 
+#define BUILTIN_ROWS_OBJECTS(X)                          \
+    X("json.filter", 2, json_filter)                     \
+    X("json.remove", 2, json_remove)                     \
+    X("object.filter", 2, object_filter)                 \
+    X("object.get", 3, object_get)                       \
+    X("object.keys", 1, object_keys)                     \
+    X("object.remove", 2, object_remove)                 \
+    X("object.subset", 2, object_subset)                 \
+    X("object.union", 2, object_union)                   \
+    X("object.union_n", 1, object_union_n)               \
+    X("walk", 1, object_walk)
+
+#define BUILTIN_ROWS_PATCH(X)                            \
+    X("json.patch", 2, json_patch)
+
+#define BUILTIN_ROWS_ENCODINGS(X)                        \
+    X("base64.decode", 1, base64_decode)                 \
+    X("base64.encode", 1, base64_encode)                 \
+    X("base64.is_valid", 1, base64_is_valid)             \
+    X("base64url.decode", 1, base64url_decode)           \
+    X("base64url.encode", 1, base64url_encode)           \
+    X("base64url.encode_no_pad", 1, base64url_encode_no_pad) \
+    X("hex.decode", 1, hex_decode)                       \
+    X("hex.encode", 1, hex_encode)                       \
+    X("json.is_valid", 1, json_is_valid)                 \
+    X("json.marshal", 1, json_marshal)                   \
+    X("json.marshal_with_options", 2, json_marshal_with_options) \
+    X("json.unmarshal", 1, json_unmarshal)               \
+    X("urlquery.decode", 1, urlquery_decode)             \
+    X("urlquery.decode_object", 1, urlquery_decode_object) \
+    X("urlquery.encode", 1, urlquery_encode)             \
+    X("urlquery.encode_object", 1, urlquery_encode_object)
+
+#define BUILTIN_ROWS_PRINTING(X)                         \
+    X("internal.print", 1, print_line)                   \
+    X("internal.template_string", 1, template_string)    \
+    X("opa.runtime", 0, opa_runtime)                     \
+    X("sprintf", 2, print_sprintf)                       \
+    X("trace", 1, print_trace)
+
 #define BUILTIN_ROWS(X)         \
+    BUILTIN_ROWS_OBJECTS(X)     \
+    BUILTIN_ROWS_PATCH(X)       \
+    BUILTIN_ROWS_ENCODINGS(X)   \
+    BUILTIN_ROWS_PRINTING(X)    \
     BUILTIN_ROWS_NUMBERS(X)     \
     BUILTIN_ROWS_COLLECTIONS(X) \
     BUILTIN_ROWS_TYPES(X)       \

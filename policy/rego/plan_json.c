@@ -85,6 +85,8 @@ static bool read_operand(struct reading *r, struct value of, const char *key, st
 
 static bool read_operands(struct reading *r, struct value list, struct plan_operand **out, uint32_t *n)
 {
+    if (list.type == VALUE_NULL)
+        return true;
     if (list.type != VALUE_ARRAY)
         return wrong(r, "operands are no array");
     *n   = value_count(list);
