@@ -143,14 +143,15 @@ FALLIBLE directory_make_temporary(const char *prefix, char **out, struct err *er
 FALLIBLE memory_file(const char *name, struct bytes content, int *out_fd, struct err *err)
 {
     AUTO(fd) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    char         path[32];
 
     if (fd < 0)
         return err_os(err, "memory file %s", name);
     if (!write_all(fd, content, err))
         return contextf(err, "memory file %s", name);
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0 ||
-        lseek(fd, 0, SEEK_SET) < 0)
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         return err_os(err, "memory file %s", name);
-    *out_fd = TAKE_FD(fd);
-    return true;
+    (void) snprintf(path, sizeof path, "/proc/self/fd/%d", fd); /* fits */
+    *out_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return *out_fd >= 0 || err_os(err, "memory file %s", name);
 }

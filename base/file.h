@@ -20,5 +20,5 @@ FALLIBLE directory_make(const char *path, struct err *err);
 FALLIBLE directory_remove(const char *path, struct err *err);
 /* Makes a new private directory (0700) named `prefix`XXXXXX below TMPDIR or /tmp. `out` is yours (AUTO(text)). */
 FALLIBLE directory_make_temporary(const char *prefix, char **out, struct err *err);
-/* A nameless file in memory that holds `content`, sealed against writing, offset 0. */
+/* A nameless file in memory that holds `content`, sealed, opened for reading only, offset 0. */
 FALLIBLE memory_file(const char *name, struct bytes content, int *out_fd, struct err *err);

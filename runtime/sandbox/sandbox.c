@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/ossl.h"
+#include "firmware/measure/kernel_hashes.h"
 #include "keys/api/initdata.h"
 #include "runtime/sandbox/blob_service.h"
 #include "runtime/sandbox/console.h"
@@ -26,7 +27,8 @@ struct sandbox {
     struct sandbox_times     times;
     struct process           vmm, platform;
     struct loop_source       vmm_exit, boot_timer;
-    struct console           console;
+    struct console           console; /* of the guest */
+    struct console           words;   /* of the hypervisor */
     struct ttrpc_connection *agent;
     struct blob_service     *blobs;
     struct tunnel_service   *tunnel;
@@ -35,14 +37,16 @@ struct sandbox {
 /* What start-up holds until QEMU and the platform have their copies. */
 struct launch {
     struct buffer firmware, kernel, initrd, disk;
-    int           firmware_fd, kernel_fd, initrd_fd, disk_fd;
+    int           firmware_fd, kernel_fd, initrd_fd, cmdline_fd, disk_fd;
+    enum vm_loader loader;
     int           ours[N_PORTS], theirs[N_PORTS];
-    int           console_ours, console_theirs;
+    int           console_ours, console_theirs, words_ours, words_theirs;
 };
 
 static void auto_launch(struct launch *l)
 {
-    int *fds[] = { &l->firmware_fd, &l->kernel_fd, &l->initrd_fd, &l->disk_fd, &l->console_ours, &l->console_theirs };
+    int *fds[] = { &l->firmware_fd, &l->kernel_fd, &l->initrd_fd, &l->cmdline_fd, &l->disk_fd, &l->console_ours, &l->console_theirs,
+                   &l->words_ours, &l->words_theirs };
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         auto_fd(fds[i]);
@@ -98,15 +102,17 @@ static void end(struct sandbox *s, const struct err *why)
 /* The guest's own word for why it ended, when it left one. */
 static void end_with_cause(struct sandbox *s, enum err_kind kind, const char *otherwise)
 {
-    const char *cause;
+    const char *phase = s->state == SANDBOX_STARTING ? "boot" : "start";
     struct err  why;
 
     console_drain(&s->console);
-    cause = console_cause(&s->console);
-    if (cause)
-        (void) fail_with(&why, kind, "%s", cause); /* only fills the record */
+    console_drain(&s->words);
+    if (console_cause(&s->console))
+        (void) fail_with(&why, kind, "%s", console_cause(&s->console)); /* only fills the record */
+    else if (s->words.last[0])
+        (void) fail_with(&why, kind, "%s: %.180s", phase, s->words.last); /* as above */
     else
-        (void) fail_with(&why, kind, "%s: %s%s%.120s", s->state == SANDBOX_STARTING ? "boot" : "start", otherwise,
+        (void) fail_with(&why, kind, "%s: %s%s%.120s", phase, otherwise,
                          s->console.last[0] ? "; its console ended with: " : "", s->console.last); /* as above */
     end(s, &why);
 }
@@ -143,7 +149,7 @@ static void agent_is_ready(void *owner, const ProtobufCMessage *response, const 
     if (s->state != SANDBOX_STARTING)
         return;
     if (!response) {
-        end(s, why);
+        end_with_cause(s, why->kind, "the agent does not answer");
         return;
     }
     loop_remove(&s->boot_timer);
@@ -156,15 +162,36 @@ static FALLIBLE load(const char *what, const char *path, struct buffer *content,
 {
     if (!file_read(path, BOOT_FILE_MAX, content, err))
         return contextf(err, "config: %s", what);
-    return memory_file(what, buffer_bytes(content), fd, err) || context(err, "boot");
+    return !fd || memory_file(what, buffer_bytes(content), fd, err) || context(err, "boot");
+}
+
+/*
+ * stage0 carries the hashes of what it may start. On real SNP hardware QEMU fills them in at launch; elsewhere we write
+ * them into the copy that QEMU gets. What is measured is the file as it is, and the hashes, either way.
+ */
+static FALLIBLE load_firmware(const struct sandbox_options *o, struct launch *l, struct err *err)
+{
+    AUTO(buffer) struct buffer patched = { 0 };
+    struct kernel_hashes       hashes;
+
+    if (!load("firmware", o->files.firmware, &l->firmware, NULL, err))
+        return false;
+    buffer_append(&patched, buffer_bytes(&l->firmware));
+    kernel_hashes_of(buffer_bytes(&l->kernel), buffer_bytes(&l->initrd), o->append, &hashes);
+    if (kernel_hashes_patch(&hashes, patched.at, patched.len, err))
+        l->loader = VM_LOADED_BY_STAGE0;
+    else if (err->kind != ERR_NOT_FOUND)
+        return context(err, "config");
+    return memory_file("firmware", buffer_bytes(&patched), &l->firmware_fd, err) || context(err, "boot");
 }
 
 static FALLIBLE load_all(const struct sandbox_options *o, struct launch *l, struct err *err)
 {
-    if (!load("firmware", o->files.firmware, &l->firmware, &l->firmware_fd, err) ||
-        !load("kernel", o->files.kernel, &l->kernel, &l->kernel_fd, err) ||
-        !load("initrd", o->files.initrd, &l->initrd, &l->initrd_fd, err))
+    if (!load("kernel", o->files.kernel, &l->kernel, &l->kernel_fd, err) ||
+        !load("initrd", o->files.initrd, &l->initrd, &l->initrd_fd, err) || !load_firmware(o, l, err))
         return false;
+    if (!memory_file("cmdline", bytes_of_text(o->append), &l->cmdline_fd, err))
+        return context(err, "boot");
     if (!initdata_disk_write(o->initdata, &l->disk, err))
         return context(err, "initdata");
     return memory_file("initdata", buffer_bytes(&l->disk), &l->disk_fd, err) || context(err, "initdata");
@@ -174,11 +201,13 @@ static FALLIBLE open_ports(struct launch *l, size_t n_ports, struct err *err)
 {
     int ends[2];
 
-    for (size_t i = 0; i <= n_ports; i++) {
+    int *others[2][2] = { { &l->console_ours, &l->console_theirs }, { &l->words_ours, &l->words_theirs } };
+
+    for (size_t i = 0; i < n_ports + 2; i++) {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
             return err_os(err, "boot: socket pair");
-        *(i < n_ports ? &l->ours[i] : &l->console_ours)     = ends[0];
-        *(i < n_ports ? &l->theirs[i] : &l->console_theirs) = ends[1];
+        *(i < n_ports ? &l->ours[i] : others[i - n_ports][0])   = ends[0];
+        *(i < n_ports ? &l->theirs[i] : others[i - n_ports][1]) = ends[1];
     }
     return true;
 }
@@ -209,13 +238,13 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
     struct vm_config config = {
         .tee = s->options.tee, .accel = s->options.accel, .cpus = s->options.cpus,
         .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
-        .initrd_fd = l->initrd_fd, .append = s->options.append, .initdata_fd = l->disk_fd,
+        .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
         .console_fd = l->console_theirs, .ports = ports, .n_ports = n_ports,
     };
 
     for (size_t i = 0; i < n_ports; i++)
         ports[i] = (struct vm_port){ port_names[i], l->theirs[i] };
-    if (!qemu_start(&config, &s->vmm, err))
+    if (!qemu_start(&config, l->words_theirs, &s->vmm, err))
         return context(err, err->kind == ERR_CONFIG || err->kind == ERR_UNSUPPORTED ? "config" : "boot");
     s->times.launch_ms = monotonic_ms();
     s->vmm_exit        = (struct loop_source){ .fd = s->vmm.pidfd, .ready = vmm_ended, .owner = s };
@@ -233,7 +262,8 @@ static FALLIBLE start_services(struct sandbox *s, struct launch *l, struct err *
         return context(err, "boot");
     if (!tunnel_service_new(s->options.loop, s->options.broker_url, TAKE_FD(l->ours[PORT_BROKER]), &s->tunnel, err))
         return context(err, "config");
-    if (!console_open(&s->console, s->options.loop, TAKE_FD(l->console_ours), s->options.console_fd, err))
+    if (!console_open(&s->console, s->options.loop, TAKE_FD(l->console_ours), s->options.console_fd, err) ||
+        !console_open(&s->words, s->options.loop, TAKE_FD(l->words_ours), s->options.console_fd, err))
         return context(err, "boot");
     return ttrpc_connection_new(&agent, TAKE_FD(l->ours[PORT_AGENT]), &s->agent, err) || context(err, "boot");
 }
@@ -253,8 +283,8 @@ static FALLIBLE await_agent(struct sandbox *s, struct err *err)
 FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **out, struct err *err)
 {
     AUTO(sandbox) struct sandbox *s = calloc(1, sizeof *s);
-    AUTO(launch) struct launch    l = { .firmware_fd = NO_FD, .kernel_fd = NO_FD, .initrd_fd = NO_FD, .disk_fd = NO_FD,
-                                        .console_ours = NO_FD, .console_theirs = NO_FD };
+    AUTO(launch) struct launch    l = { .firmware_fd = NO_FD, .kernel_fd = NO_FD, .initrd_fd = NO_FD, .cmdline_fd = NO_FD, .disk_fd = NO_FD,
+                                        .console_ours = NO_FD, .console_theirs = NO_FD, .words_ours = NO_FD, .words_theirs = NO_FD };
     size_t n_ports = options->tee == TEE_SIM ? N_PORTS : PORT_REPORT;
 
     if (!s)
@@ -262,7 +292,7 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
     for (size_t i = 0; i < N_PORTS; i++)
         l.ours[i] = l.theirs[i] = NO_FD;
     *s = (struct sandbox){ .options = *options, .vmm = NO_PROCESS, .platform = NO_PROCESS, .vmm_exit.fd = NO_FD,
-                           .boot_timer.fd = NO_FD, .console.source.fd = NO_FD };
+                           .boot_timer.fd = NO_FD, .console.source.fd = NO_FD, .words.source.fd = NO_FD };
     s->times.begin_ms = monotonic_ms();
     if (!load_all(options, &l, err) || !open_ports(&l, n_ports, err) || !start_services(s, &l, err))
         return false;
@@ -303,5 +333,6 @@ void sandbox_free(struct sandbox *sandbox)
     end_processes(sandbox);
     close_services(sandbox);
     console_close(&sandbox->console);
+    console_close(&sandbox->words);
     free(sandbox);
 }

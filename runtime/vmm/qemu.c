@@ -6,13 +6,15 @@
 
 enum { NOBODY = 65534 };
 
-FALLIBLE qemu_start(const struct vm_config *config, struct process *out, struct err *err)
+FALLIBLE qemu_start(const struct vm_config *config, int words_fd, struct process *out, struct err *err)
 {
     AUTO(qemu_command) struct qemu_command command = { 0 };
     static const char *const               environment[] = { "PATH=/usr/bin:/bin", NULL };
 
     if (!qemu_command_build(config, &command, err))
         return false;
+    command.fds[command.n_fds++] = (struct process_fd){ words_fd, STDOUT_FILENO };
+    command.fds[command.n_fds++] = (struct process_fd){ words_fd, STDERR_FILENO };
 
     struct process_options options = {
         .argv         = (const char *const *) command.argv,

@@ -7,8 +7,10 @@
 /*
  * Starts QEMU. Our ends of the descriptors in `config` stay ours. The process is killed with us.
  *
- *   unprivileged   when we are root and KVM is not used, QEMU runs as nobody
+ *   words_fd   gets what QEMU says on standard output and error; borrowed
+ *
+ * When we are root and KVM is not used, QEMU runs as nobody.
  *
  * Fails NOT_FOUND when QEMU is not installed (with the way out), CONFIG, OS.
  */
-FALLIBLE qemu_start(const struct vm_config *config, struct process *out, struct err *err);
+FALLIBLE qemu_start(const struct vm_config *config, int words_fd, struct process *out, struct err *err);

@@ -25,7 +25,7 @@ static int pass(struct qemu_command *c, int fd)
 {
     int theirs = FIRST_FD + (int) c->n_fds;
 
-    if (c->n_fds == QEMU_FDS_MAX)
+    if (c->n_fds + 2 >= QEMU_FDS_MAX) /* its standard output and error come to these */
         abort(); /* as in add */
     c->fds[c->n_fds++] = (struct process_fd){ fd, theirs };
     return theirs;
@@ -60,16 +60,38 @@ static void add_machine(struct qemu_command *c, const struct vm_config *config)
     add(c, "none");
 }
 
-static void add_boot(struct qemu_command *c, const struct vm_config *config)
+static void add_boot_by_stage0(struct qemu_command *c, const struct vm_config *config)
 {
-    add(c, "-bios");
-    add(c, "/proc/self/fd/%d", pass(c, config->firmware_fd));
+    add(c, "-fw_cfg");
+    add(c, "name=opt/org.cloister/kernel,file=/proc/self/fd/%d", pass(c, config->kernel_fd));
+    add(c, "-fw_cfg");
+    add(c, "name=opt/org.cloister/initrd,file=/proc/self/fd/%d", pass(c, config->initrd_fd));
+    add(c, "-fw_cfg");
+    add(c, "name=opt/org.cloister/cmdline,file=/proc/self/fd/%d", pass(c, config->cmdline_fd));
+}
+
+static void add_boot_by_qemu(struct qemu_command *c, const struct vm_config *config)
+{
     add(c, "-kernel");
     add(c, "/proc/self/fd/%d", pass(c, config->kernel_fd));
     add(c, "-initrd");
     add(c, "/proc/self/fd/%d", pass(c, config->initrd_fd));
     add(c, "-append");
     add(c, "%s", config->append);
+}
+
+static void add_boot(struct qemu_command *c, const struct vm_config *config)
+{
+    add(c, "-bios");
+    add(c, "/proc/self/fd/%d", pass(c, config->firmware_fd));
+    switch (config->loader) {
+    case VM_LOADED_BY_QEMU:
+        add_boot_by_qemu(c, config);
+        break;
+    case VM_LOADED_BY_STAGE0:
+        add_boot_by_stage0(c, config);
+        break;
+    }
 }
 
 static void add_devices(struct qemu_command *c, const struct vm_config *config)

@@ -44,6 +44,29 @@ static void gives_the_golden_command_line(void **state)
     }
 }
 
+static void stage0_gets_the_blobs_unedited(void **state)
+{
+    static const char *const wanted[] = { "name=opt/org.cloister/kernel,file=/proc/self/fd/4",
+        "name=opt/org.cloister/initrd,file=/proc/self/fd/5", "name=opt/org.cloister/cmdline,file=/proc/self/fd/6" };
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+    size_t                                 n_found = 0;
+
+    (void) state;
+    c.loader     = VM_LOADED_BY_STAGE0;
+    c.cmdline_fd = 19;
+    assert_true(qemu_command_build(&c, &command, &err));
+    for (size_t i = 0; i < command.n_args; i++) {
+        assert_string_not_equal(command.argv[i], "-kernel");
+        assert_string_not_equal(command.argv[i], "-append");
+        if (strcmp(command.argv[i], "-fw_cfg") == 0)
+            assert_string_equal(command.argv[i + 1], wanted[n_found++]);
+    }
+    assert_int_equal(n_found, 3);
+    assert_int_equal(command.fds[3].ours, 19);
+}
+
 static void kvm_changes_accelerator_and_cpu_only(void **state)
 {
     AUTO(qemu_command) struct qemu_command tcg = { 0 }, kvm = { 0 };
@@ -94,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_golden_command_line),
+        cmocka_unit_test(stage0_gets_the_blobs_unedited),
         cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),
         cmocka_unit_test(refuses_what_it_could_not_honour),
     };

@@ -35,6 +35,12 @@ struct vm_port {
     int         fd;   /* one end of a socket pair; borrowed */
 };
 
+/* Who gets kernel, initrd and command line, and so who must refuse those that were not measured. */
+enum vm_loader {
+    VM_LOADED_BY_QEMU,   /* -kernel: QEMU hands them to the firmware, after edits of its own to the setup header */
+    VM_LOADED_BY_STAGE0  /* as fw_cfg files, unedited: stage0 asks for them and checks their hashes */
+};
+
 /*
  * Everything that is handed to the hypervisor. Files arrive as open descriptors (borrowed), so that what was
  * measured is what runs, and the hypervisor needs no right to open any path of ours.
@@ -48,6 +54,8 @@ struct vm_config {
     int                   kernel_fd;
     int                   initrd_fd;
     const char           *append;      /* kernel command line */
+    int                   cmdline_fd;  /* the same text in a file, or NO_FD; see `loader` */
+    enum vm_loader        loader;
     int                   initdata_fd; /* raw image of the read-only initdata disk */
     int                   console_fd;  /* one end of a socket pair: the guest's serial console */
     const struct vm_port *ports;
