@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
+
 enum { FIRST_FD = 3 };
 
 static void add(struct qemu_command *c, const char *fmt, ...) PRINTF_LIKE(2);
@@ -31,6 +33,80 @@ static int pass(struct qemu_command *c, int fd)
     return theirs;
 }
 
+static const char *base64_of(struct bytes b, struct buffer *text)
+{
+    text->len = 0;
+    base64_append(text, b, BASE64_STANDARD);
+    return buffer_text(text);
+}
+
+/* Memory of a confidential guest is guest_memfd; what it shares lies in this memfd. [QEMU 9.1] */
+static void add_shared_memory(struct qemu_command *c, const struct vm_config *config)
+{
+    add(c, "-object");
+    add(c, "memory-backend-memfd,id=ram,size=%uM,share=on,prealloc=off,reserve=off", config->memory_mib);
+}
+
+static void add_snp(struct qemu_command *c, const struct vm_config *config)
+{
+    const struct vm_binding   *b    = &config->binding;
+    AUTO(buffer) struct buffer text = { 0 }, option = { 0 };
+
+    add_shared_memory(c, config);
+    buffer_printf(&option, "sev-snp-guest,id=tee,cbitpos=%u,reduced-phys-bits=%u,policy=0x%llx,kernel-hashes=on,host-data=%s",
+                  b->c_bit, b->reduced_phys_bits, (unsigned long long) b->snp_policy,
+                  base64_of((struct bytes){ b->initdata_digest, 32 }, &text));
+    if (b->id_block.len > 0) {
+        buffer_printf(&option, ",id-block=%s", base64_of(b->id_block, &text));
+        buffer_printf(&option, ",id-auth=%s,author-key-enabled=%s", base64_of(b->id_auth, &text), b->has_author_key ? "on" : "off");
+    }
+    add(c, "-object");
+    add(c, "%s", buffer_text(&option));
+}
+
+static void add_tdx(struct qemu_command *c, const struct vm_config *config)
+{
+    const struct vm_binding   *b    = &config->binding;
+    AUTO(buffer) struct buffer text = { 0 }, option = { 0 };
+
+    add_shared_memory(c, config);
+    buffer_printf(&option, "{\"qom-type\":\"tdx-guest\",\"id\":\"tee\",\"sept-ve-disable\":true,\"mrconfigid\":\"%s\",\"quote-generation-socket\":",
+                  base64_of((struct bytes){ b->initdata_digest, 48 }, &text));
+    if (b->quote_socket)
+        buffer_printf(&option, "{\"type\":\"unix\",\"path\":\"%s\"}}", b->quote_socket);
+    else
+        buffer_append_text(&option, "{\"type\":\"vsock\",\"cid\":\"2\",\"port\":\"4050\"}}");
+    add(c, "-object");
+    add(c, "%s", buffer_text(&option));
+}
+
+static bool is_confidential(const struct vm_config *config)
+{
+    return config->tee == TEE_SNP || config->tee == TEE_TDX;
+}
+
+static const char *cpu_of(const struct vm_config *config)
+{
+    if (config->tee == TEE_SNP)
+        return config->binding.cpu_model;
+    return config->tee == TEE_TDX ? "host" : config->accel == ACCEL_KVM ? "host,pmu=off" : "max";
+}
+
+static void add_tee(struct qemu_command *c, const struct vm_config *config)
+{
+    switch (config->tee) {
+    case TEE_SNP:
+        add_snp(c, config);
+        break;
+    case TEE_TDX:
+        add_tdx(c, config);
+        break;
+    case TEE_TPM:
+    case TEE_SIM:
+        break;
+    }
+}
+
 /* Nothing that QEMU would add by itself, no way to start programs or gain rights, no reset: a reset VM cannot be measured again. */
 static void add_machine(struct qemu_command *c, const struct vm_config *config)
 {
@@ -41,11 +117,12 @@ static void add_machine(struct qemu_command *c, const struct vm_config *config)
     add(c, "-sandbox");
     add(c, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(c, "-machine");
-    add(c, "q35,usb=off,smbus=off,hpet=off,vmport=off,graphics=off,i8042=off");
+    add(c, "q35,usb=off,smbus=off,hpet=off,vmport=off,graphics=off,i8042=off%s",
+        is_confidential(config) ? ",smm=off,kernel-irqchip=split,confidential-guest-support=tee,memory-backend=ram" : "");
     add(c, "-accel");
     add(c, "%s", config->accel == ACCEL_KVM ? "kvm" : "tcg,thread=multi");
     add(c, "-cpu");
-    add(c, "%s", config->accel == ACCEL_KVM ? "host,pmu=off" : "max");
+    add(c, "%s", cpu_of(config));
     add(c, "-smp");
     add(c, "%u", config->cpus);
     add(c, "-m");
@@ -58,6 +135,7 @@ static void add_machine(struct qemu_command *c, const struct vm_config *config)
     add(c, "none");
     add(c, "-parallel");
     add(c, "none");
+    add_tee(c, config);
 }
 
 static void add_boot_by_stage0(struct qemu_command *c, const struct vm_config *config)
@@ -96,20 +174,21 @@ static void add_boot(struct qemu_command *c, const struct vm_config *config)
 
 static void add_devices(struct qemu_command *c, const struct vm_config *config)
 {
-    int fd = pass(c, config->initdata_fd);
+    int         fd     = pass(c, config->initdata_fd);
+    const char *bounce = is_confidential(config) ? ",iommu_platform=on" : ""; /* DMA only to memory that the guest shares */
 
     add(c, "-add-fd");
     add(c, "fd=%d,set=1", fd);
     add(c, "-blockdev");
     add(c, "driver=raw,node-name=initdata,read-only=on,file.driver=file,file.filename=/dev/fdset/1,file.locking=off");
     add(c, "-device");
-    add(c, "virtio-blk-pci,drive=initdata,disable-legacy=on");
+    add(c, "virtio-blk-pci,drive=initdata,disable-legacy=on%s", bounce);
     add(c, "-chardev");
     add(c, "socket,id=console,fd=%d", pass(c, config->console_fd));
     add(c, "-serial");
     add(c, "chardev:console");
     add(c, "-device");
-    add(c, "virtio-serial-pci,id=ports,max_ports=%d,disable-legacy=on", VM_PORTS_MAX);
+    add(c, "virtio-serial-pci,id=ports,max_ports=%d,disable-legacy=on%s", VM_PORTS_MAX, bounce);
     for (size_t i = 0; i < config->n_ports; i++) {
         add(c, "-chardev");
         add(c, "socket,id=port%zu,fd=%d", i, pass(c, config->ports[i].fd));
@@ -124,9 +203,10 @@ FALLIBLE qemu_command_build(const struct vm_config *config, struct qemu_command 
 
     if (!vm_config_check(config, err))
         return false;
-    if (config->tee != TEE_SIM)
-        return fail_with(err, ERR_UNSUPPORTED, "--tee %s: this version launches only the simulated platform",
-                         tee_name(config->tee));
+    if (config->tee == TEE_TPM)
+        return fail_with(err, ERR_UNSUPPORTED, "--tee tpm: this version cannot launch with a TPM yet; use sim, snp or tdx");
+    if (is_confidential(config) && config->loader != VM_LOADED_BY_QEMU)
+        return fail_with(err, ERR_BUG, "on %s QEMU measures what -kernel names", tee_name(config->tee));
     add_machine(&c, config);
     add_boot(&c, config);
     add_devices(&c, config);

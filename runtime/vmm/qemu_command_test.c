@@ -84,6 +84,84 @@ static void kvm_changes_accelerator_and_cpu_only(void **state)
     assert_int_equal(n_different, 2);
 }
 
+static void join(const struct qemu_command *command, struct buffer *text)
+{
+    for (size_t i = 0; i < command->n_args; i++)
+        buffer_printf(text, "%s%s", i > 0 ? " " : "", command->argv[i]);
+}
+
+static void has(const struct buffer *text, const char *part)
+{
+    if (!strstr((const char *) text->at, part))
+        fail_msg("wanted %s in %s", part, (const char *) text->at);
+}
+
+static void an_snp_launch_binds_initdata_policy_and_id_block(void **state)
+{
+    static const uint8_t                   id_block[96] = { 1 }, id_auth[4] = { 2 };
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    AUTO(buffer) struct buffer             text    = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+
+    (void) state;
+    c.tee     = TEE_SNP;
+    c.accel   = ACCEL_KVM;
+    c.binding = (struct vm_binding){ .initdata_digest = { 0xff }, .snp_policy = 0x30000, .c_bit = 51, .reduced_phys_bits = 1,
+                                     .cpu_model = "EPYC-v4", .id_block = BYTES_OF(id_block), .id_auth = BYTES_OF(id_auth) };
+    assert_true(qemu_command_build(&c, &command, &err));
+    join(&command, &text);
+    has(&text, "smm=off,kernel-irqchip=split,confidential-guest-support=tee,memory-backend=ram -accel kvm -cpu EPYC-v4 -smp 2");
+    has(&text, "-object memory-backend-memfd,id=ram,size=256M,share=on,prealloc=off,reserve=off");
+    has(&text, "-object sev-snp-guest,id=tee,cbitpos=51,reduced-phys-bits=1,policy=0x30000,kernel-hashes=on,"
+               "host-data=/wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,id-block=AQAA");
+    has(&text, ",id-auth=AgAAAA==,author-key-enabled=off");
+    has(&text, "virtio-blk-pci,drive=initdata,disable-legacy=on,iommu_platform=on");
+    has(&text, "virtio-serial-pci,id=ports,max_ports=8,disable-legacy=on,iommu_platform=on");
+}
+
+static void a_tdx_launch_binds_initdata_and_finds_the_quoting_service(void **state)
+{
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    AUTO(buffer) struct buffer             text    = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+
+    (void) state;
+    c.tee     = TEE_TDX;
+    c.accel   = ACCEL_KVM;
+    c.binding = (struct vm_binding){ .initdata_digest = { 0xff } };
+    assert_true(qemu_command_build(&c, &command, &err));
+    join(&command, &text);
+    has(&text, "-object {\"qom-type\":\"tdx-guest\",\"id\":\"tee\",\"sept-ve-disable\":true,\"mrconfigid\":"
+               "\"/wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"quote-generation-socket\":"
+               "{\"type\":\"vsock\",\"cid\":\"2\",\"port\":\"4050\"}}");
+    has(&text, "-cpu host -smp 2");
+    c.binding.quote_socket = "/run/x,y";
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+}
+
+static void a_confidential_launch_without_kvm_is_refused(void **state)
+{
+    struct qemu_command command;
+    struct vm_config    c = config();
+    struct err          err;
+
+    (void) state;
+    c.tee               = TEE_SNP;
+    c.binding.cpu_model = "EPYC-v4";
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_string_equal(err.text, "--tee snp needs KVM");
+    c.accel             = ACCEL_KVM;
+    c.binding.cpu_model = "EPYC-v4,x=y";
+    assert_false(qemu_command_build(&c, &command, &err));
+    c.binding.cpu_model    = "EPYC-v4";
+    c.binding.id_block.len = 95;
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+}
+
 static void refuses_what_it_could_not_honour(void **state)
 {
     static const struct vm_port    forged[] = { { "a,path=/etc/passwd", 20 } };
@@ -119,6 +197,9 @@ int main(void)
         cmocka_unit_test(gives_the_golden_command_line),
         cmocka_unit_test(stage0_gets_the_blobs_unedited),
         cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),
+        cmocka_unit_test(an_snp_launch_binds_initdata_policy_and_id_block),
+        cmocka_unit_test(a_tdx_launch_binds_initdata_and_finds_the_quoting_service),
+        cmocka_unit_test(a_confidential_launch_without_kvm_is_refused),
         cmocka_unit_test(refuses_what_it_could_not_honour),
     };
 

@@ -22,6 +22,32 @@ static bool is_port_name(const char *name)
     return name[0] != 0 && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.")] == 0;
 }
 
+/* Paths and model names become part of an option's text, where a comma would begin another option. */
+static bool is_plain(const char *text, const char *also)
+{
+    for (const char *c = text; *c; c++)
+        if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9') && !strchr(also, *c))
+            return false;
+    return text[0] != 0;
+}
+
+static FALLIBLE check_binding(const struct vm_config *config, struct err *err)
+{
+    const struct vm_binding *b = &config->binding;
+
+    if (config->accel != ACCEL_KVM)
+        return fail_with(err, ERR_CONFIG, "--tee %s needs KVM", tee_name(config->tee));
+    if (config->tee == TEE_TDX)
+        return !b->quote_socket || is_plain(b->quote_socket, "/._-") ||
+               fail_with(err, ERR_CONFIG, "path of the quote generation service: letters, digits, / . _ - are possible");
+    if (!b->cpu_model || !is_plain(b->cpu_model, "-"))
+        return fail_with(err, ERR_CONFIG, "CPU model \"%s\"", b->cpu_model ? b->cpu_model : "");
+    if ((b->id_block.len != 0 && b->id_block.len != 96) || b->id_auth.len > 4096 || !b->id_block.len != !b->id_auth.len)
+        return fail_with(err, ERR_CONFIG, "ID block of %zu bytes and authentication of %zu; 96 and at most 4096 are wanted",
+                         b->id_block.len, b->id_auth.len);
+    return true;
+}
+
 FALLIBLE vm_config_check(const struct vm_config *config, struct err *err)
 {
     if (config->cpus < 1 || config->cpus > VM_CPUS_MAX)
@@ -37,5 +63,5 @@ FALLIBLE vm_config_check(const struct vm_config *config, struct err *err)
     for (size_t i = 0; i < config->n_ports; i++)
         if (!is_port_name(config->ports[i].name))
             return fail_with(err, ERR_BUG, "port name \"%s\"", config->ports[i].name);
-    return true;
+    return (config->tee != TEE_SNP && config->tee != TEE_TDX) || check_binding(config, err);
 }

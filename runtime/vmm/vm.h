@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/bytes.h"
 
 #define TEES(X)      \
     X(TEE_SNP, "snp") \
@@ -41,6 +41,17 @@ enum vm_loader {
     VM_LOADED_BY_STAGE0  /* as fw_cfg files, unedited: stage0 asks for them and checks their hashes */
 };
 
+/* What an SEV-SNP or TDX launch binds besides memory. [QEMU docs/system/i386/amd-memory-encryption, tdx] */
+struct vm_binding {
+    uint8_t      initdata_digest[48]; /* HOST_DATA takes 32 bytes, MRCONFIGID 48 */
+    uint64_t     snp_policy;          /* SNP guest policy; 0x30000: SMT allowed, no debugging, no migration */
+    unsigned     c_bit, reduced_phys_bits; /* of this host: CPUID 0x8000001F EBX */
+    const char  *cpu_model;           /* SNP: a fixed model, since the launch measures it: "EPYC-v4" */
+    struct bytes id_block, id_auth;   /* SNP: 96 bytes and at most 4096; empty: none */
+    bool         has_author_key;
+    const char  *quote_socket;        /* TDX: path of the quote generation service's socket; NULL: vsock 2:4050 */
+};
+
 /*
  * Everything that is handed to the hypervisor. Files arrive as open descriptors (borrowed), so that what was
  * measured is what runs, and the hypervisor needs no right to open any path of ours.
@@ -60,6 +71,7 @@ struct vm_config {
     int                   console_fd;  /* one end of a socket pair: the guest's serial console */
     const struct vm_port *ports;
     size_t                n_ports;
+    struct vm_binding     binding;     /* for TEE_SNP and TEE_TDX */
 };
 
 /* Fails CONFIG, naming the field, when a hypervisor driver could not honour `config`. */
