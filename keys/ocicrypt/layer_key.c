@@ -36,7 +36,7 @@ static FALLIBLE fail_without_packet(const struct descriptor *layer, struct err *
                      found.len > 0 ? buffer_text(&found) : "no recipient");
 }
 
-static FALLIBLE public_open(const struct descriptor *layer, struct layer_public *out, struct err *err)
+FALLIBLE layer_public_open(const struct descriptor *layer, struct layer_public *out, struct err *err)
 {
     AUTO(buffer) struct buffer json = { 0 };
     struct bytes               text = { 0 };
@@ -80,7 +80,7 @@ FALLIBLE layer_key_open(const struct descriptor *layer, kek_fn *kek, void *owner
 
     if (!annotation_get(layer, ENC_KEYS_ANNOTATION, &left, err))
         return err->kind == ERR_NOT_FOUND ? fail_without_packet(layer, err) : false;
-    if (!public_open(layer, &key.public, err))
+    if (!layer_public_open(layer, &key.public, err))
         return false;
     for (int n = 0; !is_open; n++) {
         const uint8_t *comma = left.len > 0 ? memchr(left.at, ',', left.len) : NULL;

@@ -17,6 +17,9 @@ struct layer_key {
 
 static inline void auto_layer_key(struct layer_key *key) { auto_layer_private(&key->private); }
 
+/* The public options of the annotation, for whatever recipient. Fails MALFORMED, LIMIT, UNSUPPORTED. */
+FALLIBLE layer_public_open(const struct descriptor *layer, struct layer_public *out, struct err *err);
+
 /*
  * Tries the packets of the annotation in order; the first that opens is used, else the last failure is reported.
  *

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/options.h"
+#include "keys/ocicrypt/jwe_recipient.h"
 #include "keys/ocicrypt/key_file.h"
 #include "keys/ocicrypt/packet.h"
 #include "runtime/cli/commands.h"
@@ -12,7 +13,7 @@
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
 
 struct image_options {
-    const char *key_id, *key_file;
+    const char *key_id, *key_file, *recipient, *opener;
     bool        json;
 };
 
@@ -26,8 +27,10 @@ struct image_verb {
 static const struct image_verb verbs[] = {
     { "encrypt", image_encrypt, true, "--key-id kbs:///R/T/G --key-file FILE SRC DST",
       "Encrypts every layer of an image. The key in FILE is to be stored at the broker under the key id.",
-      "SRC and DST are oci:DIR[:TAG]. FILE holds exactly 32 bytes: openssl rand -out FILE 32\n" },
-    { "decrypt", image_decrypt, false, "--key-file FILE SRC DST", "Decrypts every layer of an image.",
+      "SRC and DST are oci:DIR[:TAG]. FILE holds exactly 32 bytes: openssl rand -out FILE 32\n"
+      "Layers that another tool encrypted for a public key (skopeo --encryption-key jwe:PEM) keep their ciphertext\n"
+      "and get the broker's key as a further recipient: open them with --opener.\n" },
+    { "decrypt", image_decrypt, false, "--key-file FILE | --opener PEM  SRC DST", "Decrypts every layer of an image.",
       "SRC and DST are oci:DIR[:TAG].\n" },
 };
 
@@ -68,7 +71,7 @@ static FALLIBLE options_check(const struct image_verb *verb, const struct image_
     if (n_operands != 2)
         return fail_with(err, ERR_CONFIG, "%s: SRC and DST are wanted, found %zu operands (see cloister image %s --help)",
                          verb->name, n_operands, verb->name);
-    if (!options->key_file)
+    if (!options->key_file && (verb->wants_key_id || !options->opener))
         return fail_with(err, ERR_CONFIG, "%s: --key-file is missing; make a key with `openssl rand -out FILE 32`",
                          verb->name);
     if (!verb->wants_key_id)
@@ -79,13 +82,23 @@ static FALLIBLE options_check(const struct image_verb *verb, const struct image_
     return kid_read(bytes_of_text(options->key_id), kid, err) || context(err, "--key-id");
 }
 
+static FALLIBLE keys_read(const struct image_options *options, struct secret *kek, EVP_PKEY **recipient,
+                          EVP_PKEY **opener, struct err *err)
+{
+    return (!options->key_file || key_file_read(options->key_file, kek, err)) &&
+           (!options->recipient || jwe_public_key_read(options->recipient, recipient, err)) &&
+           (!options->opener || jwe_private_key_read(options->opener, opener, err));
+}
+
 static int verb_run(const struct image_verb *verb, int argc, char **argv)
 {
     struct image_options    options = { 0 };
     const struct option_row rows[]  = {
         { "key-file", OPTION_TEXT, &options.key_file, "FILE", "the 32 bytes of the key", 0, 0 },
+        { "opener", OPTION_TEXT, &options.opener, "PEM", "private EC key that opens layers encrypted elsewhere", 0, 0 },
         { "json", OPTION_FLAG, &options.json, NULL, "print the outcome as JSON", 0, 0 },
         { "key-id", OPTION_TEXT, &options.key_id, "ID", "kbs:///REPOSITORY/TYPE/TAG", 0, 0 },
+        { "recipient", OPTION_TEXT, &options.recipient, "PEM", "public EC key that opens the layers too, with any tool", 0, 0 },
     };
     char                       command[64], kid[ENC_KID_MAX + 1] = "";
     const struct option_table  table = { .command  = command,
@@ -93,8 +106,9 @@ static int verb_run(const struct image_verb *verb, int argc, char **argv)
                                          .about    = verb->about,
                                          .notes    = verb->notes,
                                          .rows     = rows,
-                                         .n_rows   = verb->wants_key_id ? 3 : 2 };
+                                         .n_rows   = verb->wants_key_id ? 5 : 3 };
     AUTO(secret) struct secret kek      = { 0 };
+    AUTO(pkey) EVP_PKEY       *recipient = NULL, *opener = NULL;
     struct layout_reference    from, to;
     struct image_crypt         job      = { .from = &from, .to = &to, .kid = kid, .kek = &kek };
     struct image_crypt_outcome outcome  = { 0 };
@@ -109,8 +123,10 @@ static int verb_run(const struct image_verb *verb, int argc, char **argv)
     if (parsed == OPTIONS_HELP_WAS_PRINTED)
         return 0;
     if (!options_check(verb, &options, n, kid, &err) || !layout_reference_read(operands[0], &from, &err) ||
-        !layout_reference_read(operands[1], &to, &err) || !key_file_read(options.key_file, &kek, &err))
+        !layout_reference_read(operands[1], &to, &err) || !keys_read(&options, &kek, &recipient, &opener, &err))
         return fail(&err, EXIT_UNUSABLE);
+    job.recipient = recipient;
+    job.opener    = opener;
     if (isatty(STDERR_FILENO))
         job.progress = show_progress;
     if (!verb->run(&job, &outcome, &err))

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "keys/ocicrypt/jwe_recipient.h"
 #include "keys/ocicrypt/layer_cipher.h"
 #include "keys/ocicrypt/layer_key.h"
 #include "keys/ocicrypt/layer_type.h"
@@ -85,7 +86,7 @@ static bool seal_piece(void *owner, struct bytes piece, struct err *err)
            layout_sink_write(s->sink, piece, err);
 }
 
-/* Adds the two encryption annotations to those that the layer has. */
+/* Adds the encryption annotations to those that the layer has. */
 static FALLIBLE annotations_add(const struct passage *p, struct json_object *layer, const struct layer_public *public,
                                 const struct layer_private *private, struct err *err)
 {
@@ -94,6 +95,7 @@ static FALLIBLE annotations_add(const struct passage *p, struct json_object *lay
     AUTO(buffer) struct buffer json        = { 0 };
     AUTO(buffer) struct buffer packet_text = { 0 };
     AUTO(buffer) struct buffer public_text = { 0 };
+    AUTO(buffer) struct buffer jwe_text    = { 0 };
     struct json_object        *annotations = NULL;
 
     if (!layer_private_write(private, &options, err) ||
@@ -104,12 +106,16 @@ static FALLIBLE annotations_add(const struct passage *p, struct json_object *lay
     json.len = 0;
     layer_public_write(public, &json);
     base64_append(&public_text, buffer_bytes(&json), BASE64_STANDARD);
+    if (p->job->recipient && !jwe_recipient_seal(p->job->recipient, private, &jwe_text, err))
+        return false;
     if (!json_object_object_get_ex(layer, "annotations", &annotations) || !annotations) {
         annotations = json_object_new_object();
         json_add(layer, "annotations", annotations);
     }
     json_add_text(annotations, ENC_KEYS_ANNOTATION, buffer_text(&packet_text));
     json_add_text(annotations, ENC_PUBOPTS_ANNOTATION, buffer_text(&public_text));
+    if (jwe_text.len > 0)
+        json_add_text(annotations, ENC_JWE_ANNOTATION, buffer_text(&jwe_text));
     return true;
 }
 
@@ -120,6 +126,35 @@ static void layer_rename(struct json_object *layer, const char *media_type, cons
     json_add_text(layer, "mediaType", media_type);
     json_add_text(layer, "digest", digest.at);
     json_add(layer, "size", json_object_new_uint64(blob->size));
+}
+
+static bool copy_piece(void *owner, struct bytes piece, struct err *err)
+{
+    struct sealing *s = owner;
+
+    return layer_mac_update(&s->mac, piece, err) && layout_sink_write(s->sink, piece, err);
+}
+
+/* Another recipient for a layer that somebody encrypted: the ciphertext goes over as it is, once its HMAC held. */
+static FALLIBLE layer_adopt(struct passage *p, const struct descriptor *sealed, struct json_object *layer,
+                            struct err *err)
+{
+    AUTO(layer_key) struct layer_key     key     = { .public = { { 0 } } };
+    AUTO(layout_sink) struct layout_sink sink    = NO_LAYOUT_SINK;
+    AUTO(sealing) struct sealing         sealing = { .sink = &sink, .piece = p->piece };
+    struct descriptor                    made    = { 0 };
+    AUTO(fd) int                         fd      = NO_FD;
+
+    if (!p->job->opener)
+        return fail_with(err, ERR_CONFIG, "encrypted already; decrypt the image first, or open it with --opener");
+    return jwe_recipient_open(sealed, p->job->opener, &key, err) &&
+           layout_open_blob(p->job->from->directory, sealed, &fd, err) &&
+           layer_mac_begin(&sealing.mac, &key.private.key, err) &&
+           layout_sink_open(p->job->to->directory, &sink, err) &&
+           blob_walk(p, fd, sealed, copy_piece, &sealing, err) &&
+           layer_mac_verify(&sealing.mac, key.public.hmac, err) &&
+           layout_sink_keep(&sink, p->job->to->directory, &made, err) &&
+           annotations_add(p, layer, &key.public, &key.private, err);
 }
 
 static FALLIBLE layer_encrypt(struct passage *p, const struct descriptor *plain, struct json_object *layer,
@@ -136,7 +171,7 @@ static FALLIBLE layer_encrypt(struct passage *p, const struct descriptor *plain,
     if (!layer_type_find(plain->media_type, &type, err))
         return false;
     if (type->is_encrypted)
-        return fail_with(err, ERR_CONFIG, "encrypted already; decrypt the image first");
+        return layer_adopt(p, plain, layer, err);
     if (!layout_open_blob(p->job->from->directory, plain, &fd, err) || !layer_private_new(&private, err) ||
         !layer_ctr_begin(&sealing.ctr, &private, err) || !layer_mac_begin(&sealing.mac, &private.key, err) ||
         !layout_sink_open(p->job->to->directory, &sink, err) ||
@@ -208,7 +243,8 @@ static FALLIBLE layer_decrypt(struct passage *p, const struct descriptor *sealed
         return false;
     if (!type->is_encrypted)
         return fail_with(err, ERR_CONFIG, "not encrypted");
-    if (!layer_key_open(sealed, kek_give, &job, &key, err) ||
+    if (!(job.opener ? jwe_recipient_open(sealed, job.opener, &key, err) :
+                       layer_key_open(sealed, kek_give, &job, &key, err)) ||
         !layout_open_blob(p->job->from->directory, sealed, &fd, err) ||
         !layer_mac_begin(&opening.mac, &key.private.key, err) ||
         !blob_walk(p, fd, sealed, verify_piece, &opening, err) ||

@@ -5,12 +5,15 @@
 #pragma once
 
 #include "base/secret.h"
+#include "base/ossl.h"
 #include "runtime/oci/layout.h"
 
 struct image_crypt {
     const struct layout_reference *from, *to; /* different folders: plain layers never stand beside their ciphertext */
     const char                    *kid;       /* of encryption; "kbs:///REPOSITORY/TYPE/TAG" */
-    const struct secret           *kek;
+    const struct secret           *kek;       /* NULL on decryption with `opener` */
+    EVP_PKEY                      *recipient; /* on encryption, who else can open the layers; may be NULL */
+    EVP_PKEY                      *opener;    /* private key of a jwe recipient: opens what others encrypted; may be NULL */
 
     /* Called now and then with the bytes done of `n_layers` layers; may be NULL. */
     void (*progress)(void *owner, size_t layer, size_t n_layers, uint64_t bytes, uint64_t of);
@@ -24,7 +27,9 @@ struct image_crypt_outcome {
 };
 
 /*
- * Fails CONFIG (the same folder, a layer that is encrypted already, or none that is), NOT_FOUND, UNTRUSTED for blobs
+ * A layer that is encrypted already is opened with `opener` and gets a packet for `kid`; its ciphertext stays.
+ *
+ * Fails CONFIG (the same folder, a layer that is encrypted already without `opener`, or is not), NOT_FOUND, UNTRUSTED for blobs
  * that are not what their digest says and for a wrong key, MALFORMED, LIMIT, UNSUPPORTED, OS. On failure the index of
  * `to` is as it was.
  */
