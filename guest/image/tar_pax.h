@@ -1,6 +1,7 @@
 /* Extended headers: "LENGTH name=value\n" records. [POSIX pax, pax extended header; GNU tar, sparse formats] */
 #pragma once
 
+#include "base/auto.h"
 #include "guest/image/limits.h"
 #include "guest/image/tar_header.h"
 

@@ -51,7 +51,7 @@ FALLIBLE kid_read(struct bytes text, char out[static ENC_KID_MAX + 1], struct er
     AUTO(buffer) struct buffer kid = { 0 };
     struct bytes               left = text;
 
-    if (text.len > ENC_KID_MAX - sizeof "kbs:///")
+    if (text.len > ENC_KID_MAX)
         return fail_with(err, ERR_LIMIT, "key id of %zu characters", text.len);
     while (begins_with(left, "kbs:///"))
         left = behind(left, strlen("kbs:///"));
@@ -73,6 +73,8 @@ FALLIBLE kid_read(struct bytes text, char out[static ENC_KID_MAX + 1], struct er
         buffer_append(&kid, segment);
         left = behind(left, segment.len + (n < 2 ? 1 : 0));
     }
+    if (kid.len > ENC_KID_MAX)
+        return fail_with(err, ERR_LIMIT, "key id of %zu characters", kid.len);
     memcpy(out, buffer_text(&kid), kid.len + 1);
     return true;
 }

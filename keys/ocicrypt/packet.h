@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/auto.h"
 #include "base/secret.h"
 #include "keys/ocicrypt/limits.h"
 
