@@ -13,7 +13,7 @@ struct trusted_root {
     const char      *name;
     enum snp_product product;
     struct link      ark;
-    struct buffer    ask, asvk; /* as given: checked when a chain uses them */
+    struct buffer    ask, asvk; /* DER, not checked yet; may be empty */
 };
 
 struct snp_trust {
@@ -49,13 +49,21 @@ static FALLIBLE link_signed(const struct link *l, const char *role, EVP_PKEY *by
                  "%s: signature by its issuer", role);
 }
 
+/* Only brought into DER here: checked when a chain uses it. */
+static FALLIBLE known_read(struct buffer *der, struct bytes given, const char *role, struct appraisal *a)
+{
+    struct err err;
+
+    return given.len == 0 || snp_der_of(given, "CERTIFICATE", SNP_CERTIFICATE_LEN_MAX, der, &err) ||
+           check(a, false, REASON_SNP_CERTIFICATE_MALFORMED, "%s: %s", role, err.text);
+}
+
 static FALLIBLE root_read(struct trusted_root *root, const struct snp_root *given, struct appraisal *a)
 {
     root->name    = given->name;
     root->product = given->product;
-    buffer_append(&root->ask, given->ask);
-    buffer_append(&root->asvk, given->asvk);
-    return link_read(&root->ark, given->ark, "ARK", a) && snp_certificate_is_root(&root->ark.c, a) &&
+    return known_read(&root->ask, given->ask, "ASK", a) && known_read(&root->asvk, given->asvk, "ASVK", a) &&
+           link_read(&root->ark, given->ark, "ARK", a) && snp_certificate_is_root(&root->ark.c, a) &&
            snp_certificate_key(&root->ark.c, "ARK", &root->ark.key, a) &&
            link_signed(&root->ark, "ARK", root->ark.key, a);
 }
