@@ -394,8 +394,3 @@ FALLIBLE ttrpc_connection_call(struct ttrpc_connection *connection, const struct
     flush(connection);
     return true;
 }
-
-bool ttrpc_connection_is_busy(const struct ttrpc_connection *connection)
-{
-    return !connection->is_over && connection->output.len > 0;
-}

@@ -65,6 +65,3 @@ void ttrpc_refuse(struct ttrpc_pending pending, const struct err *why);
 /* `owner` goes to `reply`. Fails LIMIT when too many calls wait, OS when the connection is over. */
 FALLIBLE ttrpc_connection_call(struct ttrpc_connection *connection, const struct ttrpc_method *method,
                                const ProtobufCMessage *request, ttrpc_reply_fn *reply, void *owner, struct err *err);
-
-/* True while bytes wait for the peer: a last answer has not left yet. */
-bool ttrpc_connection_is_busy(const struct ttrpc_connection *connection);
