@@ -1,0 +1,101 @@
+/*
+ * The containers of one guest and their life: created, running, stopped, deleted; ids are good once. crun does the
+ * work; what it is told is composed in `oci`. Everything here runs on the loop of PID 1.
+ */
+#pragma once
+
+#include "guest/api/connection.h"
+#include "guest/container/input.h"
+#include "guest/container/output.h"
+#include "guest/container/policy.h"
+#include "guest/init/reaper.h"
+#include "keys/ocicrypt/image_config.h"
+
+enum container_state {
+    CONTAINER_NEW,      /* its root directory is being filled */
+    CONTAINER_CREATING, /* crun works */
+    CONTAINER_CREATED,
+    CONTAINER_STARTING, /* crun works */
+    CONTAINER_RUNNING,
+    CONTAINER_STOPPED,
+    CONTAINER_DELETING  /* crun works */
+};
+
+const char *container_state_name(enum container_state state);
+
+struct container;
+struct containers;
+
+/* The outcome of what was asked with `pending`; `why` is NULL when it was done. Told once. */
+typedef void container_done_fn(void *owner, struct container *container, struct ttrpc_pending pending,
+                               const struct err *why);
+
+enum container_stream { CONTAINER_STDOUT, CONTAINER_STDERR, CONTAINER_STREAMS };
+
+struct container {
+    struct containers     *all;
+    char                   id[CONTAINER_ID_MAX + 1];
+    enum container_state   state;
+    struct policy_grant    grant;
+    pid_t                  pid;
+    int                    exit_code; /* valid in STOPPED */
+    bool                   has_ended; /* its first process did; the state may lag while crun works */
+    bool                   is_deleted; /* by crun */
+    struct output          outputs[CONTAINER_STREAMS];
+    struct ttrpc_pending   readers[CONTAINER_STREAMS]; /* connection NULL: none waits */
+    size_t                 reader_most[CONTAINER_STREAMS];
+    struct input           input;
+    struct ttrpc_pending   writer;
+    struct ttrpc_pending   waiters[CONTAINER_WAITERS_MAX];
+    size_t                 n_waiters;
+    container_done_fn     *done;    /* of the work that goes on */
+    struct ttrpc_pending   pending; /* likewise */
+};
+
+struct containers_options {
+    struct loop    *loop;
+    struct reaper  *reaper;
+    const char     *directory; /* "/run/containers": one directory for each container below it */
+    const char     *crun;      /* path of the program */
+    output_more_fn *more;      /* owner: the container */
+    void          (*ended)(void *owner, struct container *container); /* its first process ended */
+    void           *owner;     /* of `ended` and of every done function */
+};
+
+FALLIBLE containers_new(const struct containers_options *options, struct containers **out, struct err *err);
+
+struct container *containers_find(struct containers *all, const char *id); /* NULL when there is none */
+size_t            containers_count(const struct containers *all);
+
+/*
+ * Adds a container with an empty root directory.
+ *
+ * Fails MALFORMED for an id that is no DNS label, DENIED for one used before, LIMIT, OS.
+ */
+FALLIBLE containers_add(struct containers *all, const char *id, struct policy_grant grant, struct container **out,
+                        struct err *err);
+
+/* Path of the root directory, valid until the next call. */
+const char *container_root(const struct container *container);
+
+/* Each of these fails CONFIG in a state that does not allow it, or OS; else `done` is told later. */
+struct container_command {
+    const struct image_config *image;
+    char *const               *args;
+    size_t                     n_args;
+    char *const               *env;
+    size_t                     n_env;
+};
+FALLIBLE container_create(struct container *container, const struct container_command *command,
+                          container_done_fn *done, struct ttrpc_pending pending, struct err *err);
+FALLIBLE container_start(struct container *container, container_done_fn *done, struct ttrpc_pending pending,
+                         struct err *err);
+/* Kills what still runs. After `done` the container is gone. */
+FALLIBLE container_delete(struct container *container, container_done_fn *done, struct ttrpc_pending pending,
+                          struct err *err);
+
+/* Removes one whose root could not be filled or that crun refused; no process of it exists. */
+void container_discard(struct container *container);
+
+/* Fails CONFIG when it does not run, MALFORMED for a number that is no signal. */
+FALLIBLE container_signal(struct container *container, uint32_t signal_number, struct err *err);

@@ -1,0 +1,27 @@
+/*
+ * The configuration that crun gets, composed here from the verified image configuration and what policy allowed.
+ * Nothing of it is copied from the host. [OCI-RUNTIME 1.1]
+ */
+#pragma once
+
+#include "guest/container/user.h"
+#include "keys/ocicrypt/image_config.h"
+
+struct oci_request {
+    const char                *id;
+    const struct image_config *image;
+    const struct user         *user;
+    const char                *root; /* path of the root directory */
+    char *const               *args; /* n_args == 0: the image's command */
+    size_t                     n_args;
+    char *const               *env;  /* added to the image's, and stronger */
+    size_t                     n_env;
+};
+
+/*
+ * Appends the JSON text of config.json.
+ *
+ * Fails CONFIG when there is no command, MALFORMED for an environment entry without a name and for a working
+ * directory that is not absolute, LIMIT.
+ */
+FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, struct err *err);

@@ -1,0 +1,166 @@
+#include "tests/harness/test.h"
+
+#include "guest/container/limits.h"
+#include "guest/container/policy.h"
+
+#define IMAGE "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OTHER "sha256:ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static const char text[] =
+    "{\"containers\":["
+    "{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"output\":true},"
+    "{\"image\":\"" IMAGE "\",\"args\":[\"sh\",\"-c\",\"\"],\"env\":[\"A=1\",\"B=2\"],\"output\":false,\"input\":true}]}";
+
+static bool allows(const char *policy_text, const struct policy_request *request, struct policy_grant *grant,
+                   struct err *err)
+{
+    AUTO(policy) struct policy policy = { 0 };
+
+    if (policy_text && !policy_read(bytes_of_text(policy_text), &policy, err))
+        fail_msg("%s", err->text);
+    return policy_allow_create(&policy, request, grant, err);
+}
+
+static void denies(const struct policy_request *request, const char *why)
+{
+    struct policy_grant grant = { .output = true };
+    struct err          err;
+
+    assert_false(allows(text, request, &grant, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, why);
+}
+
+static char sh[] = "sh", dash_c[] = "-c", none[] = "", a1[] = "A=1", b2[] = "B=2", star[] = ".*";
+static char *const args[] = { sh, dash_c, none };
+static char *const env[]  = { a1, b2 };
+
+static void allows_what_equals_an_entry_and_grants_what_it_says(void **state)
+{
+    struct policy_request plain = { .image_digest = IMAGE };
+    struct policy_request full  = { IMAGE, args, 3, env, 2, false };
+    struct policy_grant   grant = { 0 };
+    struct err            err;
+
+    (void) state;
+    assert_true(allows(text, &plain, &grant, &err));
+    assert_true(grant.output);
+    assert_false(grant.input);
+    assert_true(allows(text, &full, &grant, &err));
+    assert_false(grant.output);
+    assert_true(grant.input);
+}
+
+static void denies_each_field_that_differs(void **state)
+{
+    static char *const swapped[] = { b2, a1 };
+    static char *const pattern[] = { star };
+
+    (void) state;
+    denies(&(struct policy_request){ .image_digest = OTHER }, "policy allows no container with this image");
+    denies(&(struct policy_request){ .image_digest = "" }, "policy allows no container with this image");
+    denies(&(struct policy_request){ IMAGE, args, 2, env, 2, false }, "policy allows no container with this args");
+    denies(&(struct policy_request){ IMAGE, args + 1, 2, NULL, 0, false }, "policy allows no container with this args");
+    denies(&(struct policy_request){ IMAGE, args, 3, env, 1, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, args, 3, swapped, 2, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, args, 3, NULL, 0, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, NULL, 0, env, 2, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, pattern, 1, NULL, 0, false }, "policy allows no container with this args");
+    denies(&(struct policy_request){ IMAGE, NULL, 0, NULL, 0, true }, "policy allows no terminal");
+}
+
+static void without_a_policy_nothing_runs(void **state)
+{
+    struct policy_request request = { .image_digest = IMAGE };
+    struct policy_grant   grant   = { 0 };
+    struct err            err;
+
+    (void) state;
+    assert_false(allows(NULL, &request, &grant, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, "the initdata has no policy.json: no container may run");
+    assert_false(allows("{\"containers\":[]}", &request, &grant, &err));
+    assert_string_equal(err.text, "policy allows no container with this image");
+}
+
+static void refuses(const char *policy_text, enum err_kind kind, const char *why)
+{
+    AUTO(policy) struct policy policy = { 0 };
+    struct err                 err;
+
+    assert_false(policy_read(bytes_of_text(policy_text), &policy, &err));
+    assert_null(policy.document);
+    assert_int_equal(err.kind, kind);
+    if (why)
+        assert_string_equal(err.text, why);
+}
+
+#define ENTRY(rest) "{\"containers\":[{\"image\":\"" IMAGE "\"" rest "}]}"
+
+static void a_policy_that_is_not_understood_is_no_policy(void **state)
+{
+    (void) state;
+    refuses("", ERR_MALFORMED, NULL);
+    refuses("null", ERR_MALFORMED, NULL);
+    refuses("{}", ERR_MALFORMED, NULL);
+    refuses("{\"containers\":{}}", ERR_MALFORMED, NULL);
+    refuses("{\"containers\":[],\"allow_all\":true}", ERR_MALFORMED, "policy.json: unknown member \"allow_all\"");
+    refuses("{\"containers\":[1]}", ERR_MALFORMED, "policy.json: container 0: not an object");
+    refuses(ENTRY(",\"env\":[]"), ERR_MALFORMED,
+            "policy.json: container 0: args: missing; null is the image's own command");
+    refuses(ENTRY(",\"args\":null"), ERR_MALFORMED, NULL);
+    refuses(ENTRY(",\"args\":\"sh\",\"env\":[]"), ERR_MALFORMED, NULL);
+    refuses(ENTRY(",\"args\":[1],\"env\":[]"), ERR_MALFORMED,
+            "policy.json: container 0: args: entry 0 is not a string");
+    refuses(ENTRY(",\"args\":null,\"env\":[null]"), ERR_MALFORMED,
+            "policy.json: container 0: env: entry 0 is not a string");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"output\":\"false\""), ERR_MALFORMED,
+            "policy.json: container 0: output: not a boolean");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"privileged\":true"), ERR_MALFORMED,
+            "policy.json: container 0: unknown member \"privileged\"");
+    refuses("{\"containers\":[{\"image\":\"sha256:AB\",\"args\":null,\"env\":[]}]}", ERR_MALFORMED,
+            "policy.json: container 0: image: not \"sha256:\" and 64 hex digits");
+    refuses("{\"containers\":[{\"image\":\"sha512:" "00" "\",\"args\":null,\"env\":[]}]}", ERR_MALFORMED,
+            "policy.json: container 0: image: not \"sha256:\" and 64 hex digits");
+}
+
+static void bounds_its_size(void **state)
+{
+    AUTO(buffer) struct buffer large = { 0 };
+    AUTO(buffer) struct buffer many  = { 0 };
+
+    (void) state;
+    memset(buffer_grow(&large, POLICY_LEN_MAX + 1), ' ', POLICY_LEN_MAX + 1);
+    refuses(buffer_text(&large), ERR_LIMIT, NULL);
+    buffer_append_text(&many, "{\"containers\":[");
+    for (int i = 0; i <= POLICY_CONTAINERS_MAX; i++)
+        buffer_printf(&many, "%s{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[]}", i ? "," : "");
+    buffer_append_text(&many, "]}");
+    refuses(buffer_text(&many), ERR_LIMIT, "policy.json: over 64 containers");
+}
+
+static void every_truncation_is_refused(void **state)
+{
+    (void) state;
+    for (size_t len = 0; len + 1 < sizeof text; len++) {
+        AUTO(heap) uint8_t        *exact  = exact_copy(text, len);
+        AUTO(policy) struct policy policy = { 0 };
+        struct err                 err;
+
+        assert_false(policy_read((struct bytes){ exact, len }, &policy, &err));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(allows_what_equals_an_entry_and_grants_what_it_says),
+        cmocka_unit_test(denies_each_field_that_differs),
+        cmocka_unit_test(without_a_policy_nothing_runs),
+        cmocka_unit_test(a_policy_that_is_not_understood_is_no_policy),
+        cmocka_unit_test(bounds_its_size),
+        cmocka_unit_test(every_truncation_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
