@@ -1,0 +1,204 @@
+#include "guest/agent/agent.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "guest/agent/boot.h"
+#include "guest/agent/keeper.h"
+#include "guest/agent/service.h"
+#include "guest/agent/tunnel.h"
+#include "guest/init/ports.h"
+#include "guest/init/power.h"
+
+enum { NOBODY = 65534, LAST_WORDS_MS = 50 };
+
+static const struct ttrpc_method prepare_method = { &keeper_service, "Prepare" };
+
+struct agent {
+    struct loop             *loop;
+    struct reaper           *reaper;
+    struct cmdline           cmdline;
+    struct timeline          timeline;
+    struct ttrpc_connection *keeper;
+    struct ttrpc_connection *host; /* NULL until the guest has attested */
+    struct service           service;
+};
+
+static void __attribute__((noreturn)) give_up(const char *phase, const struct err *why)
+{
+    power_say(phase, why);
+    power_off();
+}
+
+static void on_child_ended(void *owner, pid_t pid, int status)
+{
+    struct err why;
+
+    (void) pid;
+    (void) fail_with(&why, ERR_BUG, "%s ended, status %#x", (const char *) owner, (unsigned) status); /* false by contract */
+    give_up("boot", &why);
+}
+
+/* A child without rights: it has a port and a socket, both open, and needs nothing else. */
+static void drop_rights(void)
+{
+    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        _exit(1);
+}
+
+/* Signals that the loop of PID 1 takes are blocked there; a child starts without that. */
+static pid_t fork_clean(void)
+{
+    pid_t    pid = fork();
+    sigset_t none;
+
+    if (pid == 0) {
+        sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
+    }
+    return pid;
+}
+
+static FALLIBLE start_tunnel(struct agent *a, int *control, struct err *err)
+{
+    static char  name[] = "the tunnel";
+    AUTO(fd) int ours = NO_FD, theirs = NO_FD, port = NO_FD;
+    int          ends[2];
+
+    if (!port_open(BROKER_PORT, &port, err))
+        return false;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "tunnel");
+    ours      = ends[0];
+    theirs    = ends[1];
+    pid_t pid = fork_clean();
+    if (pid < 0)
+        return err_os(err, "tunnel");
+    if (pid == 0) {
+        (void) close(TAKE_FD(ours)); /* the other side's */
+        drop_rights();
+        _exit(tunnel_run(TAKE_FD(theirs), TAKE_FD(port)));
+    }
+    *control = TAKE_FD(ours);
+    return reaper_watch(a->reaper, pid, on_child_ended, name, err);
+}
+
+static void on_keeper_closed(void *owner, const struct err *why)
+{
+    struct err shown = *why;
+
+    (void) owner;
+    if (shown.kind == ERR_NONE)
+        (void) fail_with(&shown, ERR_BUG, "it ended"); /* false is what it returns */
+    (void) context(&shown, "the keeper of keys");      /* likewise */
+    give_up("boot", &shown);
+}
+
+static FALLIBLE start_keeper(struct agent *a, int tunnel_take, struct err *err)
+{
+    struct ttrpc_connection_options options = { .loop = a->loop, .closed = on_keeper_closed, .owner = a };
+    AUTO(fd) int                    tunnel  = tunnel_take, ours = NO_FD, theirs = NO_FD;
+    int                             ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "keeper");
+    ours      = ends[0];
+    theirs    = ends[1];
+    pid_t pid = fork_clean();
+    if (pid < 0)
+        return err_os(err, "keeper");
+    if (pid == 0) {
+        (void) close(TAKE_FD(ours)); /* the other side's */
+        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel) };
+        _exit(keeper_run(&keeper));
+    }
+    return ttrpc_connection_new(&options, TAKE_FD(ours), &a->keeper, err);
+}
+
+/* The host broke the protocol: there is no one left who could ask for anything. */
+static void on_host_closed(void *owner, const struct err *why)
+{
+    (void) owner;
+    give_up("start", why);
+}
+
+static FALLIBLE serve_host(struct agent *a, struct err *err)
+{
+    struct ttrpc_connection_options options = { .loop = a->loop, .service = &agent_service, .rows = service_rows,
+                                                .n_rows = n_service_rows, .closed = on_host_closed,
+                                                .owner = &a->service };
+    struct containers_options       all     = { .loop = a->loop, .reaper = a->reaper, .directory = "/run/containers",
+                                                .crun = "/bin/crun", .more = service_more_output,
+                                                .ended = service_container_ended, .owner = &a->service };
+    int                             port;
+
+    a->service.loop     = a->loop;
+    a->service.keeper   = a->keeper;
+    a->service.timeline = &a->timeline;
+    a->service.tee      = a->cmdline.tee;
+    return containers_new(&all, &a->service.containers, err) && port_open(AGENT_PORT, &port, err) &&
+           ttrpc_connection_new(&options, port, &a->host, err);
+}
+
+static const char *known_phase(const char *name)
+{
+    return strcmp(name, "attest") == 0 ? "attest" : "initdata";
+}
+
+/* From here on the host is heard: not before. */
+static void on_prepared(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct agent                  *a      = owner;
+    const Keeper__PrepareResponse *answer = (const Keeper__PrepareResponse *) response;
+    struct err                     err;
+
+    if (!answer)
+        give_up(NULL, why); /* the keeper names the phase */
+    for (size_t i = 0; i < answer->n_spans; i++)
+        timeline_add(&a->timeline, known_phase(answer->spans[i]->phase), answer->spans[i]->begin_ms,
+                     answer->spans[i]->end_ms, "");
+    if (*answer->policy && !policy_read(bytes_of_text(answer->policy), &a->service.policy, &err))
+        give_up("initdata", &err);
+    if (!serve_host(a, &err))
+        give_up("boot", &err);
+}
+
+static FALLIBLE begin(struct agent *a, struct err *err)
+{
+    Keeper__PrepareRequest request = KEEPER__PREPARE_REQUEST__INIT;
+    int                    tunnel;
+
+    return loop_new(&a->loop, err) && reaper_new(a->loop, &a->reaper, err) && start_tunnel(a, &tunnel, err) &&
+           start_keeper(a, tunnel, err) &&
+           ttrpc_connection_call(a->keeper, &prepare_method, &request.base, on_prepared, a, err) &&
+           loop_run(a->loop, err);
+}
+
+/* The answer to Shutdown is in the port's queue, but the hypervisor takes it when it is scheduled. */
+static void let_it_leave(void)
+{
+    static const struct timespec pause = { .tv_nsec = LAST_WORDS_MS * 1000000L };
+
+    (void) nanosleep(&pause, NULL); /* woken early is fine */
+}
+
+void agent_run(void)
+{
+    static struct agent agent; /* of the whole life of the machine */
+    const char         *phase = "boot";
+    struct err          err;
+
+    (void) signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
+    if (!boot_run(&agent.timeline, &agent.cmdline, &phase, &err))
+        give_up(phase, &err);
+    if (!begin(&agent, &err))
+        give_up("boot", &err);
+    let_it_leave();
+    power_off();
+}

@@ -1,0 +1,73 @@
+#include "guest/agent/boot.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "guest/init/entropy.h"
+#include "guest/init/modules.h"
+#include "guest/init/mounts.h"
+
+static FALLIBLE mount_all(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    (void) umask(022);
+    return mounts_make(err);
+}
+
+static FALLIBLE read_command_line(struct cmdline *cmdline, struct err *err)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+
+    return file_read("/proc/cmdline", CMDLINE_LEN_MAX + 1, &text, err) && cmdline_read(buffer_bytes(&text), cmdline, err);
+}
+
+static FALLIBLE load_modules(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    return modules_load("/modules", err) && mounts_make_late(err);
+}
+
+static FALLIBLE wait_for_entropy(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    return entropy_wait(err);
+}
+
+/* The controllers that limit containers; a kernel without one of them is no reason to stop. */
+static FALLIBLE open_cgroups(struct cmdline *cmdline, struct err *err)
+{
+    static const char *const controllers[] = { "+cpu", "+memory", "+pids", "+io" };
+    AUTO(stream) FILE       *control       = fopen("/sys/fs/cgroup/cgroup.subtree_control", "we");
+
+    (void) cmdline;
+    if (!control)
+        return err_os(err, "cgroups");
+    for (size_t i = 0; i < sizeof controllers / sizeof *controllers; i++) {
+        (void) fprintf(control, "%s", controllers[i]);
+        (void) fflush(control); /* one write each, so that one that is missing spoils no other */
+    }
+    return true;
+}
+
+static const struct step {
+    const char *phase;
+    FALLIBLE  (*run)(struct cmdline *cmdline, struct err *err);
+} steps[] = {
+    { "boot", mount_all },     { "config", read_command_line }, { "boot", load_modules },
+    { "boot", open_cgroups },  { "boot", wait_for_entropy },
+};
+
+FALLIBLE boot_run(struct timeline *timeline, struct cmdline *cmdline, const char **phase, struct err *err)
+{
+    uint64_t begin = timeline_now_ms();
+
+    timeline_add(timeline, "kernel", 0, begin, "");
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        *phase = steps[i].phase;
+        if (!steps[i].run(cmdline, err))
+            return false;
+    }
+    timeline_add(timeline, "boot", begin, timeline_now_ms(), "");
+    return true;
+}

@@ -1,0 +1,20 @@
+/* The guest's evidence in the two uses that the agent has for it: to look at itself, and to show to the broker. */
+#pragma once
+
+#include "attestation/attester/attester.h"
+#include "guest/init/cmdline.h"
+#include "keys/client/kbs.h"
+
+/* The device of a real TEE. `out` is yours, AUTO(attester). Fails UNSUPPORTED, NOT_FOUND, OS. */
+FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struct err *err);
+
+/*
+ * Appends HOST_DATA (SNP, 32 bytes) of a fresh report of this guest. The report answers to random bytes chosen here,
+ * so that it is no older than this call; its signature is for the broker to check.
+ *
+ * Fails UNTRUSTED when the report does not carry those bytes; as the attester does.
+ */
+FALLIBLE evidence_own_field(struct attester *attester, struct buffer *field, struct err *err);
+
+/* A kbs_evidence_fn; `owner` is a struct attester. */
+kbs_evidence_fn evidence_for_broker;

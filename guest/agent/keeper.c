@@ -1,0 +1,256 @@
+#include "guest/agent/keeper.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "attestation/attester/attester.h"
+#include "base/secret.h"
+#include "guest/agent/evidence.h"
+#include "guest/agent/simulated.h"
+#include "guest/agent/timeline.h"
+#include "guest/agent/tunnel.h"
+#include "guest/api/call.h"
+#include "guest/api/connection.h"
+#include "guest/image/image.h"
+#include "guest/init/initdata_disk.h"
+#include "guest/init/ports.h"
+#include "keys/api/initdata.h"
+#include "keys/client/kbs.h"
+
+enum { BLOB_TIMEOUT_MS = 120000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
+
+const struct ttrpc_service keeper_service = { "cloister.keeper", &keeper__keeper__descriptor };
+
+static const struct ttrpc_method read_blob_method = { &blobs_service, "Read" };
+
+struct keeper {
+    struct loop       *loop;
+    enum cmdline_tee   tee;
+    int                tunnel_fd;
+    struct attester   *attester;
+    struct buffer      initdata_text;
+    struct kbs_client *client;
+    int                blobs_fd;
+    struct ttrpc_client blobs;
+    bool               is_prepared;
+};
+
+/* Spans of one answer, with room for their texts to be pointed to. */
+struct spans {
+    Keeper__Span  rows[SPANS_MAX];
+    Keeper__Span *at[SPANS_MAX];
+    size_t        n;
+    uint64_t      begin_ms; /* of the next */
+};
+
+static void spans_add(struct spans *spans, const char *phase, uint64_t end_ms)
+{
+    Keeper__Span span = KEEPER__SPAN__INIT;
+
+    if (spans->n == SPANS_MAX)
+        return;
+    span.phase             = (char *) (uintptr_t) phase; /* written to the wire only */
+    span.begin_ms          = spans->begin_ms;
+    span.end_ms            = end_ms;
+    spans->rows[spans->n]  = span;
+    spans->at[spans->n]    = &spans->rows[spans->n];
+    spans->begin_ms        = end_ms;
+    spans->n++;
+}
+
+static FALLIBLE open_attester(struct keeper *k, struct err *err)
+{
+    AUTO(fd) int port = NO_FD;
+
+    if (k->tee != CMDLINE_TEE_SIM)
+        return evidence_open_device(k->tee, &k->attester, err);
+    return port_open(REPORT_PORT, &port, err) && simulated_open(TAKE_FD(port), &k->attester, err);
+}
+
+/* The text counts for nothing until its digest stands in a report that was made just now, for this guest. */
+static FALLIBLE bind_initdata(struct keeper *k, struct initdata *out, struct err *err)
+{
+    AUTO(buffer) struct buffer field = { 0 };
+
+    return initdata_disk_find("/dev", &k->initdata_text, err) && open_attester(k, err) &&
+           evidence_own_field(k->attester, &field, err) &&
+           initdata_read_bound(buffer_bytes(&k->initdata_text), buffer_bytes(&field), out, err);
+}
+
+static int connect_broker(void *owner, struct err *err)
+{
+    const struct keeper *k = owner;
+
+    return tunnel_connect(k->tunnel_fd, err);
+}
+
+static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, struct err *err)
+{
+    AUTO(initdata_broker) struct initdata_broker broker = { 0 };
+    struct kbs_verdict                           verdict;
+
+    if (!initdata_broker(initdata, &broker, err))
+        return false;
+    struct kbs_options options = { .url = broker.url, .ca_pem = buffer_bytes(&broker.ca_pem),
+                                   .timeout_ms = BROKER_TIMEOUT_MS, .connect = connect_broker, .owner = k };
+    if (!kbs_client_new(&options, &k->client, err))
+        return false;
+    struct kbs_attester attester = { .tee = k->attester->tee, .evidence = evidence_for_broker, .owner = k->attester,
+                                     .initdata = buffer_bytes(&k->initdata_text) };
+    return kbs_attest(k->client, &attester, &verdict, err);
+}
+
+static FALLIBLE open_blobs(struct keeper *k, struct err *err)
+{
+    return port_open(BLOBS_PORT, &k->blobs_fd, err) && ttrpc_client_over(k->blobs_fd, &k->blobs, err);
+}
+
+static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct spans *spans, struct err *err)
+{
+    spans->begin_ms = timeline_now_ms();
+    if (!secret_heap_open(err) || !open_blobs(k, err))
+        return context(err, "boot");
+    if (!bind_initdata(k, initdata, err))
+        return context(err, "initdata");
+    spans_add(spans, "initdata", timeline_now_ms());
+    if (!attest(k, initdata, err))
+        return context(err, "attest");
+    spans_add(spans, "attest", timeline_now_ms());
+    k->is_prepared = true;
+    return true;
+}
+
+static void serve_prepare(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct keeper                 *k        = owner;
+    AUTO(initdata) struct initdata initdata = { 0 };
+    struct spans                   spans    = { 0 };
+    Keeper__PrepareResponse        answer   = KEEPER__PREPARE_RESPONSE__INIT;
+    struct err                     err;
+
+    (void) message;
+    if (k->is_prepared || !prepare(k, &initdata, &spans, &err)) {
+        if (k->is_prepared)
+            (void) fail_with(&err, ERR_BUG, "attest: asked twice"); /* false is what it returns */
+        ttrpc_refuse(pending, &err);
+        return;
+    }
+    const char *policy = initdata_entry(&initdata, "policy.json");
+    if (policy)
+        answer.policy = (char *) (uintptr_t) policy; /* written to the wire only */
+    answer.spans   = spans.at;
+    answer.n_spans = spans.n;
+    ttrpc_answer(pending, &answer.base);
+}
+
+static bool read_blob(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
+                      uint64_t *total, struct err *err)
+{
+    struct keeper                  *k        = owner;
+    Blobs__ReadRequest              request  = BLOBS__READ_REQUEST__INIT;
+    AUTO(message) ProtobufCMessage *response = NULL;
+
+    request.digest = (char *) (uintptr_t) digest; /* written to the wire only */
+    request.offset = offset;
+    request.length = (uint32_t) len;
+    if (!ttrpc_call(&k->blobs, &read_blob_method, &request.base, BLOB_TIMEOUT_MS, &response, err))
+        return context(err, "blob");
+    const Blobs__ReadResponse *answer = (const Blobs__ReadResponse *) response;
+    if (answer->data.len > len)
+        return fail_with(err, ERR_MALFORMED, "blob: %zu bytes came, %zu were asked for", answer->data.len, len);
+    if (answer->data.len > 0)
+        memcpy(into, answer->data.data, answer->data.len);
+    *got   = answer->data.len;
+    *total = answer->size;
+    return true;
+}
+
+static bool ask_broker(void *owner, const char *kid, struct secret *out, struct err *err)
+{
+    struct keeper *k = owner;
+
+    return kbs_resource_get(k->client, kid, out, err);
+}
+
+/* The phases of an image interleave, layer by layer: each is shown once, with its sum, one after the other. */
+static void add_image_spans(struct spans *spans, const struct image_progress *progress)
+{
+    for (unsigned p = 0; p < IMAGE_PHASES; p++)
+        spans_add(spans, image_phase_name((enum image_phase) p),
+                  spans->begin_ms + progress->spent_ns[p] / 1000000);
+}
+
+static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, struct spans *spans,
+                       struct buffer *config_text, struct err *err)
+{
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct image_progress                  progress = { 0 };
+    struct image_request                   image    = { .architecture = "amd64", .source = { read_blob, k },
+                                                        .kek = ask_broker, .kek_owner = k,
+                                                        .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD };
+
+    if (!k->is_prepared)
+        return fail_with(err, ERR_BUG, "pull: not attested");
+    if (!digest_read(bytes_of_text(request->image_digest), &image.manifest, err))
+        return context(err, "pull");
+    AUTO(fd) int target = open(request->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (target < 0)
+        return err_os(err, "unpack: %s", request->directory);
+    spans->begin_ms = timeline_now_ms();
+    if (!image_unpack(&image, target, &config, &progress, err))
+        return context(err, image_phase_name(progress.phase));
+    add_image_spans(spans, &progress);
+    json_write(config.document, config_text);
+    return true;
+}
+
+static void serve_unpack(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    AUTO(buffer) struct buffer config = { 0 };
+    struct spans               spans  = { 0 };
+    Keeper__UnpackResponse     answer = KEEPER__UNPACK_RESPONSE__INIT;
+    struct err                 err;
+
+    if (!unpack(owner, (const Keeper__UnpackRequest *) message, &spans, &config, &err)) {
+        ttrpc_refuse(pending, &err);
+        return;
+    }
+    answer.config  = (ProtobufCBinaryData){ config.len, config.at };
+    answer.spans   = spans.at;
+    answer.n_spans = spans.n;
+    ttrpc_answer(pending, &answer.base);
+}
+
+static const struct ttrpc_row rows[] = { { "Prepare", serve_prepare }, { "Unpack", serve_unpack } };
+
+static void on_closed(void *owner, const struct err *why)
+{
+    struct keeper *k = owner;
+
+    (void) why; /* PID 1 is the only peer: when it is gone, so is the guest */
+    loop_stop(k->loop);
+}
+
+int keeper_run(const struct keeper_options *options)
+{
+    struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd, .blobs_fd = NO_FD };
+    struct ttrpc_connection_options serving = { .service = &keeper_service, .rows = rows,
+                                                .n_rows = sizeof rows / sizeof *rows, .closed = on_closed, .owner = &k };
+    AUTO(ttrpc_connection) struct ttrpc_connection *connection = NULL;
+    struct err                      err;
+
+    if (!loop_new(&k.loop, &err))
+        return 1;
+    serving.loop = k.loop;
+    bool is_good = ttrpc_connection_new(&serving, options->control_fd, &connection, &err) && loop_run(k.loop, &err);
+    kbs_client_free(k.client);
+    attester_close(k.attester);
+    buffer_free(&k.initdata_text);
+    auto_ttrpc_client(&k.blobs);
+    auto_fd(&k.blobs_fd);
+    auto_fd(&k.tunnel_fd);
+    ttrpc_connection_free(TAKE(connection));
+    loop_free(k.loop);
+    return is_good ? 0 : 1;
+}

@@ -1,0 +1,20 @@
+/*
+ * The process that holds keys: it binds the initdata to the guest's own report, attests, asks the broker for image
+ * keys, and turns an image into a root directory. PID 1 talks to it over a socket; the host never does.
+ */
+#pragma once
+
+#include "guest/agent/keeper.pb-c.h"
+#include "guest/api/services.h"
+#include "guest/init/cmdline.h"
+
+extern const struct ttrpc_service keeper_service;
+
+struct keeper_options {
+    enum cmdline_tee tee;
+    int              control_fd; /* stream socket to PID 1; taken */
+    int              tunnel_fd;  /* for tunnel_connect; taken */
+};
+
+/* Serves PID 1 until its socket closes. Returns the process's exit code. */
+int keeper_run(const struct keeper_options *options);

@@ -1,0 +1,25 @@
+/* The agent's answers to the host: one function for each method of cloister.agent.v1.Agent. Runs in PID 1. */
+#pragma once
+
+#include "guest/agent/timeline.h"
+#include "guest/api/connection.h"
+#include "guest/container/container.h"
+#include "guest/init/cmdline.h"
+
+/* Borrows everything it points to. */
+struct service {
+    struct loop             *loop;
+    struct ttrpc_connection *keeper; /* for Unpack */
+    struct containers       *containers;
+    struct policy            policy; /* owned by who fills it in */
+    struct timeline         *timeline;
+    enum cmdline_tee         tee;
+    bool                     is_ending; /* Shutdown was asked for */
+};
+
+extern const struct ttrpc_row service_rows[];
+extern const size_t           n_service_rows;
+
+/* For containers_options: `owner` of the first is a container, of the second the service. */
+void service_more_output(void *owner, struct output *output);
+void service_container_ended(void *owner, struct container *container);
