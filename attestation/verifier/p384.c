@@ -1,5 +1,6 @@
 #include "attestation/verifier/p384.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <string.h>
 
@@ -10,19 +11,41 @@ static const uint8_t order[P384_INTEGER_LEN] = {
     0x58, 0x1a, 0x0d, 0xb2, 0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
 };
 
-bool p384_integer_read(struct bytes little_endian, uint8_t out[static P384_INTEGER_LEN])
+bool p384_coordinate_read(struct bytes little_endian, uint8_t out[static P384_INTEGER_LEN])
 {
     struct reader r     = reader_over(little_endian);
     struct bytes  value = take(&r, P384_INTEGER_LEN);
-    uint8_t       sum   = 0;
 
     if (r.failed || !bytes_are_zero(r.left))
         return false;
-    for (size_t i = 0; i < P384_INTEGER_LEN; i++) {
+    for (size_t i = 0; i < P384_INTEGER_LEN; i++)
         out[i] = value.at[P384_INTEGER_LEN - 1 - i];
-        sum |= out[i];
-    }
-    return sum != 0 && memcmp(out, order, sizeof order) < 0; /* public values */
+    return true;
+}
+
+bool p384_integer_read(struct bytes little_endian, uint8_t out[static P384_INTEGER_LEN])
+{
+    return p384_coordinate_read(little_endian, out) && !bytes_are_zero((struct bytes){ out, P384_INTEGER_LEN }) &&
+           memcmp(out, order, sizeof order) < 0; /* public values */
+}
+
+bool p384_key_of(const uint8_t x[static P384_INTEGER_LEN], const uint8_t y[static P384_INTEGER_LEN], EVP_PKEY **out)
+{
+    char                         curve[] = "P-384";
+    uint8_t                      point[1 + 2 * P384_INTEGER_LEN] = { 0x04 };
+    AUTO(pkey_ctx) EVP_PKEY_CTX *make    = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    OSSL_PARAM                   parts[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point),
+        OSSL_PARAM_construct_end(),
+    };
+
+    memcpy(point + 1, x, P384_INTEGER_LEN);
+    memcpy(point + 1 + P384_INTEGER_LEN, y, P384_INTEGER_LEN);
+    if (make && EVP_PKEY_fromdata_init(make) == 1 && EVP_PKEY_fromdata(make, out, EVP_PKEY_PUBLIC_KEY, parts) == 1)
+        return true;
+    ERR_clear_error();
+    return false;
 }
 
 /* As a DER INTEGER: no needless leading zero, and one where the top bit is set. */

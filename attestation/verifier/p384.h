@@ -11,6 +11,12 @@ enum { P384_INTEGER_LEN = 48 };
  */
 bool p384_integer_read(struct bytes little_endian, uint8_t out[static P384_INTEGER_LEN]);
 
+/* Likewise for a coordinate of a point, which may be 0 and is checked with the point. */
+bool p384_coordinate_read(struct bytes little_endian, uint8_t out[static P384_INTEGER_LEN]);
+
+/* The public key of a point; false when it is not on the curve. `out` is yours, release with AUTO(pkey). */
+bool p384_key_of(const uint8_t x[static P384_INTEGER_LEN], const uint8_t y[static P384_INTEGER_LEN], EVP_PKEY **out);
+
 /* Whether the pair signs `digest`. Nothing of ours is allocated. */
 bool p384_signed(EVP_PKEY *key, const uint8_t digest[static SHA384_LEN], const uint8_t r[static P384_INTEGER_LEN],
                  const uint8_t s[static P384_INTEGER_LEN]);

@@ -25,6 +25,9 @@
 
 #define REASONS_OF_SNP(X)                                                                                       \
     X(SNP_CERTIFICATE_TABLE,     "snp-certificate-table",     PARSE,      "certificate table breaks its format") \
+    X(SNP_ID_BLOCK,              "snp-id-block",              PARSE,      "ID block or its authentication breaks its format") \
+    X(SNP_ID_BLOCK_SIGNATURE,    "snp-id-block-signature",    SIGNATURE,  "ID block or ID key is not signed by the key beside it") \
+    X(SNP_ID_BLOCK_BINDING,      "snp-id-block-binding",      BINDING,    "report is of a guest with another ID block") \
     X(SNP_PRODUCT_UNKNOWN,       "snp-product-unknown",       CHAIN,      "CPUID names no product that we know") \
     X(SNP_ROOT_MISSING,          "snp-root-missing",          CHAIN,      "no trust root for this product")      \
     X(SNP_ROOT_NOT_PINNED,       "snp-root-not-pinned",       CHAIN,      "the ARK sent is not the trust root")  \

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attestation/verifier/der.h"
+#include "attestation/verifier/p384.h"
 #include "attestation/verifier/pem.h"
 #include "base/text.h"
 
@@ -368,12 +369,11 @@ FALLIBLE snp_certificate_read(struct bytes der, const char *role, struct snp_cer
     return true;
 }
 
-static EVP_PKEY *rsa_key_of(const struct snp_certificate *c)
+static bool rsa_key_of(const struct snp_certificate *c, EVP_PKEY **out)
 {
     uint8_t                      native[RSA_4096_LEN]; /* OSSL_PARAM numbers are in the machine's byte order */
     unsigned                     exponent = RSA_EXPONENT;
     AUTO(pkey_ctx) EVP_PKEY_CTX *make     = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-    EVP_PKEY                    *key      = NULL;
     OSSL_PARAM                   parts[]  = {
         OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, native, sizeof native),
         OSSL_PARAM_construct_uint(OSSL_PKEY_PARAM_RSA_E, &exponent),
@@ -382,35 +382,18 @@ static EVP_PKEY *rsa_key_of(const struct snp_certificate *c)
 
     for (size_t i = 0; i < sizeof native; i++)
         native[i] = c->modulus.at[sizeof native - 1 - i];
-    if (!make || EVP_PKEY_fromdata_init(make) != 1 || EVP_PKEY_fromdata(make, &key, EVP_PKEY_PUBLIC_KEY, parts) != 1)
-        return NULL;
-    return key;
-}
-
-static EVP_PKEY *p384_key_of(const struct snp_certificate *c)
-{
-    char                         curve[] = "P-384";
-    uint8_t                      point[P384_POINT_LEN];
-    AUTO(pkey_ctx) EVP_PKEY_CTX *make    = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-    EVP_PKEY                    *key     = NULL;
-    OSSL_PARAM                   parts[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point),
-        OSSL_PARAM_construct_end(),
-    };
-
-    memcpy(point, c->point.at, sizeof point);
-    if (!make || EVP_PKEY_fromdata_init(make) != 1 || EVP_PKEY_fromdata(make, &key, EVP_PKEY_PUBLIC_KEY, parts) != 1)
-        return NULL;
-    return key;
+    if (make && EVP_PKEY_fromdata_init(make) == 1 && EVP_PKEY_fromdata(make, out, EVP_PKEY_PUBLIC_KEY, parts) == 1)
+        return true;
+    ERR_clear_error();
+    return false;
 }
 
 FALLIBLE snp_certificate_key(const struct snp_certificate *c, const char *role, EVP_PKEY **out, struct appraisal *a)
 {
-    *out = c->key_kind == SNP_KEY_P384 ? p384_key_of(c) : rsa_key_of(c);
-    if (!*out)
-        ERR_clear_error();
-    return check(a, *out != NULL, REASON_SNP_CERTIFICATE_KEY, "%s: public key is a number or point that OpenSSL takes", role);
+    const uint8_t *x    = c->key_kind == SNP_KEY_P384 ? c->point.at + 1 : NULL; /* behind the 0x04 */
+    bool           made = x ? p384_key_of(x, x + P384_INTEGER_LEN, out) : rsa_key_of(c, out);
+
+    return check(a, made, REASON_SNP_CERTIFICATE_KEY, "%s: public key is a number or point that OpenSSL takes", role);
 }
 
 FALLIBLE snp_certificate_is_root(const struct snp_certificate *c, struct appraisal *a)
