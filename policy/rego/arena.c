@@ -157,6 +157,25 @@ FALLIBLE arena_ok(const struct arena *a, struct err *err)
     return fail_with(err, ERR_LIMIT, "evaluation limit: %s", a->failed);
 }
 
+struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){ a->block, a->block ? a->block->used : 0, a->taken };
+}
+
+void arena_release(struct arena *a, struct arena_mark mark)
+{
+    for (struct arena_block *b = mark.block ? mark.block->next : a->first; b && b->used > 0; b = b->next) {
+        POISON(b->at, b->capacity);
+        b->used = 0;
+    }
+    if (mark.block) {
+        mark.block->used = mark.used;
+        POISON(mark.block->at + mark.used, mark.block->capacity - mark.used);
+    }
+    a->block = mark.block;
+    a->taken = mark.taken;
+}
+
 void arena_reset(struct arena *a)
 {
     for (struct arena_block *b = a->first; b; b = b->next) {

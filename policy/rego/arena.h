@@ -27,6 +27,13 @@ char        *arena_text(struct arena *a, size_t n);         /* n bytes without a
 void         arena_shrink(struct arena *a, const char *last, size_t from, size_t to); /* gives back the tail of the newest piece */
 void         arena_refuse(struct arena *a, const char *why); /* marks the arena failed for another limit, `why` is static text */
 FALLIBLE     arena_ok(const struct arena *a, struct err *err); /* ERR_LIMIT with the reason when something was refused */
+/* Scratch: everything taken since the mark is given back. */
+struct arena_mark {
+    struct arena_block *block;
+    size_t              used, taken;
+};
+struct arena_mark arena_mark(const struct arena *a);
+void         arena_release(struct arena *a, struct arena_mark mark);
 void         arena_reset(struct arena *a);                  /* forgets everything, keeps the memory */
 void         arena_free(struct arena *a);
 

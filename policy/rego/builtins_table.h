@@ -128,7 +128,20 @@
     X("sprintf", 2, print_sprintf)                       \
     X("trace", 1, print_trace)
 
+#define BUILTIN_ROWS_REGEX(X)                            \
+    X("glob.match", 3, glob_match)                       \
+    X("glob.quote_meta", 1, glob_quote_meta)             \
+    X("re_match", 2, regex_match)                        \
+    X("regex.find_all_string_submatch_n", 3, regex_find_groups_n) \
+    X("regex.find_n", 3, regex_find_n)                   \
+    X("regex.is_valid", 1, regex_is_valid)               \
+    X("regex.match", 2, regex_match)                     \
+    X("regex.replace", 3, regex_replace)                 \
+    X("regex.split", 2, regex_split)                     \
+    X("regex.template_match", 4, regex_template_match)
+
 #define BUILTIN_ROWS(X)         \
+    BUILTIN_ROWS_REGEX(X)       \
     BUILTIN_ROWS_OBJECTS(X)     \
     BUILTIN_ROWS_PATCH(X)       \
     BUILTIN_ROWS_ENCODINGS(X)   \

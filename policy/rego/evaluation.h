@@ -25,8 +25,8 @@ struct evaluation {
     struct memo              **rules;   /* remembered results of functions without arguments, by function */
     struct memo              **calls;   /* the same with arguments, by hash */
     uint32_t                   n_calls;
-    struct cached_regex       *regexes; /* builtins_regex.c */
-    size_t                     regex_bytes;
+    struct cached_regex      **regexes; /* builtins_regex.c: by hash of the pattern */
+    uint32_t                   n_regexes;
     struct value               seeds;   /* object: what rand and uuid gave for a key, so that it stays the same */
 };
 
