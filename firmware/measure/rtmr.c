@@ -175,3 +175,21 @@ FALLIBLE rtmr_measure(const struct rtmr_options *o, struct rtmr_log *log, struct
     measure_rtmr2(o, log);
     return true;
 }
+
+FALLIBLE rtmr_measure_stage0(const struct rtmr_options *o, struct rtmr_log *log, struct err *err)
+{
+    AUTO(buffer) struct buffer loader = { 0 }, rsdp = { 0 };
+    const char                *append = o->append ? o->append : "";
+
+    if (o->acpi_tables.len > 0) {
+        if (!acpi_blobs_derive(o->acpi_tables, &loader, &rsdp, err))
+            return context(err, "RTMR0");
+        rtmr_log_add(log, 0, "etc/table-loader", buffer_bytes(&loader));
+        rtmr_log_add(log, 0, "etc/acpi/rsdp", buffer_bytes(&rsdp));
+        rtmr_log_add(log, 0, "etc/acpi/tables", o->acpi_tables);
+    }
+    rtmr_log_add(log, 1, "kernel", o->kernel);
+    rtmr_log_add(log, 2, "command line", (struct bytes){ (const uint8_t *) append, strlen(append) + 1 });
+    rtmr_log_add(log, 2, "initrd", o->initrd);
+    return true;
+}

@@ -41,3 +41,6 @@ struct rtmr_options {
  * Fails MALFORMED for a kernel that is no PE image, and as td_hob_build() and acpi_blobs_derive() do.
  */
 FALLIBLE rtmr_measure(const struct rtmr_options *options, struct rtmr_log *log, struct err *err);
+
+/* The events of stage0: RTMR0 the ACPI blobs (when given), RTMR1 the kernel, RTMR2 command line and initrd. */
+FALLIBLE rtmr_measure_stage0(const struct rtmr_options *options, struct rtmr_log *log, struct err *err);
