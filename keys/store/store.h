@@ -1,0 +1,78 @@
+/*
+ * What the broker must not forget: resources, reference values, sessions that attested. One writer, one SQLite file in
+ * WAL mode. Writes gather in one transaction until store_commit, which returns when they are on disk; nothing that
+ * depends on them may be told to anyone before.
+ */
+#pragma once
+
+#include "base/auto.h"
+#include "base/secret.h"
+
+struct store;
+
+/*
+ * Opens or makes the file; its secrets are sealed under a copy of `key`.
+ *
+ * Fails CONFIG for a file of a newer version, UNTRUSTED when it was made under another key, OS.
+ */
+FALLIBLE store_open(const char *path, const struct secret *key, struct store **out, struct err *err);
+void     store_close(struct store *store); /* what was not committed is lost */
+DEFINE_AUTO(store, struct store *, store_close)
+
+bool     store_is_dirty(const struct store *store); /* writes wait for store_commit */
+FALLIBLE store_commit(struct store *store, struct err *err); /* failure: none of the writes happened */
+
+/* ---- resources: secrets by path "REPOSITORY/TYPE/TAG" ---- */
+
+struct store_resource {
+    const char *path;
+    uint64_t    len;
+    int64_t     created, changed; /* seconds since 1970 */
+};
+
+typedef void store_resource_fn(void *owner, const struct store_resource *resource);
+
+FALLIBLE store_resource_put(struct store *store, const char *path, const struct secret *value, int64_t now,
+                            struct err *err);
+FALLIBLE store_resource_get(struct store *store, const char *path, struct secret *out, struct err *err);
+FALLIBLE store_resource_remove(struct store *store, const char *path, struct err *err); /* NOT_FOUND */
+FALLIBLE store_resources_each(struct store *store, store_resource_fn *fn, void *owner, struct err *err);
+
+/* ---- reference values: what evidence must show ---- */
+
+enum reference_kind { REFERENCE_MEASUREMENT, REFERENCE_INITDATA, N_REFERENCE_KINDS };
+enum { REFERENCE_VALUE_MAX = 64, REFERENCE_TEE_MAX = 16 };
+
+struct reference {
+    int64_t             id;
+    enum reference_kind kind;
+    const char         *tee;      /* "snp" */
+    struct bytes        value;    /* as the TEE's field holds it: 48 or 32 bytes for SNP */
+    const char         *resource; /* the one path that it counts for; "" for all */
+    int64_t             created, expires; /* expires 0: never */
+};
+
+typedef void reference_fn(void *owner, const struct reference *reference);
+
+/* One that is there already (all but times equal) gets the new expiry and keeps its id. */
+FALLIBLE store_reference_add(struct store *store, const struct reference *reference, int64_t *id, struct err *err);
+FALLIBLE store_reference_remove(struct store *store, int64_t id, struct err *err); /* NOT_FOUND */
+FALLIBLE store_references_each(struct store *store, reference_fn *fn, void *owner, struct err *err);
+
+/*
+ * Whether a value is registered and has not expired.
+ *
+ *   resource    the path that is asked for; NULL: for any path at all
+ */
+FALLIBLE store_reference_holds(struct store *store, enum reference_kind kind, const char *tee, struct bytes value,
+                               const char *resource, int64_t now, bool *out, struct err *err);
+
+const char *reference_kind_name(enum reference_kind kind);                       /* "measurement" */
+bool        reference_kind_by_name(const char *name, enum reference_kind *out);
+
+/* ---- sessions that attested: an id is spent once, also across a restart ---- */
+
+/* Fails DENIED when the id is spent already. */
+FALLIBLE store_session_add(struct store *store, const char *id, int64_t expires, struct bytes token, struct err *err);
+FALLIBLE store_session_token(struct store *store, const char *id, int64_t now, struct buffer *token, struct err *err);
+FALLIBLE store_sessions_expire(struct store *store, int64_t now, struct err *err);

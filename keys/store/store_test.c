@@ -1,0 +1,237 @@
+#include "tests/harness/test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "keys/store/store.h"
+
+static char         *folder;
+static char          path[4096];
+static struct secret key, value;
+
+static int make(void **state)
+{
+    struct err err;
+
+    (void) state;
+    if (!secret_heap_open(&err) || !secret_random(32, &key, &err) ||
+        !secret_copy(bytes_of_text("CANARY-0123456789abcdef-CANARY"), &value, &err) ||
+        !directory_make_temporary("store-", &folder, &err))
+        return 1;
+    (void) snprintf(path, sizeof path, "%s/store.db", folder);
+    return 0;
+}
+
+static int clean(void **state)
+{
+    struct err err;
+
+    (void) state;
+    secret_free(&key);
+    secret_free(&value);
+    if (!directory_remove(folder, &err))
+        return 1;
+    free(folder);
+    return 0;
+}
+
+static struct store *opened(void)
+{
+    struct store *store = NULL;
+    struct err    err;
+
+    if (!store_open(path, &key, &store, &err))
+        fail_msg("%s", err.text);
+    return store;
+}
+
+static void keeps_a_resource_across_a_restart_once_committed(void **state)
+{
+    struct store *store = opened();
+    struct err    err;
+
+    (void) state;
+    assert_true(store_resource_put(store, "a/b/c", &value, 100, &err));
+    assert_true(store_is_dirty(store));
+    assert_true(store_commit(store, &err));
+    assert_false(store_is_dirty(store));
+    assert_true(store_resource_put(store, "a/b/lost", &value, 100, &err));
+    store_close(store);
+
+    store = opened();
+    AUTO(secret) struct secret back = { 0 };
+    assert_true(store_resource_get(store, "a/b/c", &back, &err));
+    assert_true(secret_equal(&back, &value));
+    assert_false(store_resource_get(store, "a/b/lost", &back, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_string_equal(err.text, "there is no resource a/b/lost");
+    store_close(store);
+}
+
+static void keeps_what_it_acknowledged_when_killed(void **state)
+{
+    struct err err;
+    pid_t      child = fork();
+    int        status;
+
+    (void) state;
+    if (child == 0) {
+        struct store *store = NULL;
+
+        if (store_open(path, &key, &store, &err) && store_resource_put(store, "k/i/acknowledged", &value, 1, &err) &&
+            store_commit(store, &err) && store_resource_put(store, "k/i/pending", &value, 1, &err))
+            (void) kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+
+    struct store              *store = opened();
+    AUTO(secret) struct secret back  = { 0 };
+    assert_true(store_resource_get(store, "k/i/acknowledged", &back, &err));
+    assert_false(store_resource_get(store, "k/i/pending", &back, &err));
+    store_close(store);
+}
+
+static void holds_no_plaintext_and_is_private(void **state)
+{
+    static const char *const FILES[] = { "store.db", "store.db-wal" };
+    struct store            *store   = opened();
+    struct err               err;
+
+    (void) state;
+    assert_true(store_resource_put(store, "p/l/a", &value, 1, &err));
+    assert_true(store_commit(store, &err));
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(buffer) struct buffer content = { 0 };
+        struct stat                st;
+        char                       file[4200];
+
+        (void) snprintf(file, sizeof file, "%s/%s", folder, FILES[i]);
+        assert_true(file_read(file, 64 << 20, &content, &err));
+        assert_null(memmem(content.at, content.len, value.held, value.len));
+        assert_int_equal(stat(file, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+    store_close(store);
+}
+
+static void tells_a_wrong_key_at_start(void **state)
+{
+    AUTO(secret) struct secret other = { 0 };
+    struct store              *store = opened();
+    struct err                 err;
+
+    (void) state;
+    store_close(store);
+    store = NULL;
+    assert_true(secret_random(32, &other, &err));
+    assert_false(store_open(path, &other, &store, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    assert_string_equal(err.text, "store: its secrets are sealed under another key than the one given");
+}
+
+static void count(void *owner, const struct store_resource *resource)
+{
+    (void) resource;
+    ++*(size_t *) owner;
+}
+
+static void replaces_lists_and_removes_resources(void **state)
+{
+    struct store *store = opened();
+    size_t        before = 0, n = 0;
+    struct err    err;
+
+    (void) state;
+    assert_true(store_resources_each(store, count, &before, &err));
+    assert_true(store_resource_put(store, "r/e/1", &value, 1, &err));
+    assert_true(store_resource_put(store, "r/e/1", &key, 2, &err));
+    assert_true(store_resources_each(store, count, &n, &err));
+    assert_int_equal(n, before + 1);
+    AUTO(secret) struct secret back = { 0 };
+    assert_true(store_resource_get(store, "r/e/1", &back, &err));
+    assert_true(secret_equal(&back, &key));
+    assert_true(store_resource_remove(store, "r/e/1", &err));
+    assert_false(store_resource_remove(store, "r/e/1", &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    store_close(store);
+}
+
+static bool holds(struct store *store, struct bytes v, const char *resource, int64_t now)
+{
+    bool       out = false;
+    struct err err;
+
+    assert_true(store_reference_holds(store, REFERENCE_MEASUREMENT, "snp", v, resource, now, &out, &err));
+    return out;
+}
+
+static void matches_references_by_value_path_and_time(void **state)
+{
+    static const uint8_t V[48] = { 1 }, W[48] = { 2 };
+    struct store    *store = opened();
+    struct reference one   = { .kind = REFERENCE_MEASUREMENT, .tee = "snp", .value = BYTES_OF(V), .resource = "a/b/c", .expires = 50 };
+    struct reference any   = { .kind = REFERENCE_MEASUREMENT, .tee = "snp", .value = BYTES_OF(W), .resource = "" };
+    int64_t          id, again, all;
+    struct err       err;
+
+    (void) state;
+    assert_false(holds(store, BYTES_OF(V), NULL, 10));
+    assert_true(store_reference_add(store, &one, &id, &err));
+    assert_true(store_reference_add(store, &any, &all, &err));
+    assert_true(holds(store, BYTES_OF(V), "a/b/c", 49));
+    assert_false(holds(store, BYTES_OF(V), "a/b/c", 50));
+    assert_false(holds(store, BYTES_OF(V), "a/b/d", 49));
+    assert_true(holds(store, BYTES_OF(V), NULL, 49));
+    assert_true(holds(store, BYTES_OF(W), "x/y/z", INT64_MAX));
+    one.expires = 0;
+    assert_true(store_reference_add(store, &one, &again, &err));
+    assert_int_equal(again, id);
+    assert_true(holds(store, BYTES_OF(V), "a/b/c", 51));
+    assert_true(store_reference_remove(store, id, &err));
+    assert_false(holds(store, BYTES_OF(V), "a/b/c", 1));
+    assert_false(store_reference_remove(store, id, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    store_close(store);
+}
+
+static void spends_a_session_once_even_across_a_restart(void **state)
+{
+    AUTO(buffer) struct buffer token = { 0 };
+    struct store              *store = opened();
+    struct err                 err;
+
+    (void) state;
+    assert_true(store_session_add(store, "0123", 100, bytes_of_text("t.o.k"), &err));
+    assert_true(store_commit(store, &err));
+    store_close(store);
+    store = opened();
+    assert_false(store_session_add(store, "0123", 200, bytes_of_text("x"), &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_true(store_session_token(store, "0123", 99, &token, &err));
+    assert_string_equal(buffer_text(&token), "t.o.k");
+    assert_false(store_session_token(store, "0123", 100, &token, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_true(store_sessions_expire(store, 100, &err));
+    assert_true(store_session_add(store, "0123", 300, bytes_of_text("x"), &err));
+    store_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_a_resource_across_a_restart_once_committed),
+        cmocka_unit_test(keeps_what_it_acknowledged_when_killed),
+        cmocka_unit_test(holds_no_plaintext_and_is_private),
+        cmocka_unit_test(tells_a_wrong_key_at_start),
+        cmocka_unit_test(replaces_lists_and_removes_resources),
+        cmocka_unit_test(matches_references_by_value_path_and_time),
+        cmocka_unit_test(spends_a_session_once_even_across_a_restart),
+    };
+
+    return cmocka_run_group_tests(tests, make, clean);
+}
