@@ -1,0 +1,69 @@
+/*
+ * From a client's evidence to proven facts: the one seam to attestation/verifier. It decides what is genuine, not what
+ * may be released; see release.h.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "keys/api/rcar.h"
+
+/* Every TEE name that the protocol knows [KBS 3], and whether this broker appraises it. Numbers go into nonces. */
+#define TEES(X)                                                                                                     \
+    X(SNP, "snp", true)            X(TDX, "tdx", false)              X(AZ_SNP_VTPM, "az-snp-vtpm", false)           \
+    X(AZ_TDX_VTPM, "az-tdx-vtpm", false) X(TPM, "tpm", false)        X(SGX, "sgx", false)                           \
+    X(CCA, "cca", false)           X(CSV, "csv", false)              X(SE, "se", false)                             \
+    X(HYGONDCU, "hygondcu", false) X(NVIDIA, "nvidia", false)        X(NVIDIA_DPU, "nvidia-dpu", false)             \
+    X(SAMPLE, "sample", false)     X(SAMPLEDEVICE, "sampledevice", false)
+
+#define TEE_ENUM(name, text, appraised) TEE_##name,
+enum tee { TEES(TEE_ENUM) N_TEES };
+#undef TEE_ENUM
+
+const char *tee_name(enum tee tee);
+/* Fails MALFORMED for a name that the protocol does not know, UNSUPPORTED for one that is not appraised here. */
+FALLIBLE tee_by_name(const char *name, enum tee *out, struct err *err);
+
+struct appraiser_options {
+    bool          amd;                  /* trust AMD's own roots */
+    const char   *development_folder;   /* of a development root to trust; NULL: none */
+    struct bytes *crls;                 /* DER, of AMD's roots */
+    size_t        n_crls;
+    bool          crl_required;         /* refuse AMD evidence without a fresh list */
+};
+
+struct appraiser;
+
+/* Fails CONFIG, or as the roots do. */
+FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser **out, struct err *err);
+void     appraiser_free(struct appraiser *appraiser);
+DEFINE_AUTO(appraiser, struct appraiser *, appraiser_free)
+
+enum { FACTS_MEASUREMENT_MAX = 48, FACTS_FIELD_MAX = 48 };
+
+/* What holds of the guest, each from signed bytes. */
+struct facts {
+    enum tee            tee;
+    bool                is_development; /* under a development root */
+    uint8_t             measurement[FACTS_MEASUREMENT_MAX];
+    size_t              measurement_len;
+    uint8_t             initdata[FACTS_FIELD_MAX]; /* the field that holds its digest */
+    size_t              initdata_len;
+    struct json_object *claims;          /* of this TEE, as Trustee names them [evidence-formats 2.4]; owned */
+    struct json_object *initdata_claims; /* of the initdata that came along; NULL when none; owned */
+    char                report_data[129]; /* hex */
+};
+
+void facts_free(struct facts *facts);
+static inline void auto_facts(struct facts *facts) { facts_free(facts); }
+
+/*
+ * Appraises at `now`.
+ *
+ *   attestation    what the client sent; its nonce has been checked
+ *   out            yours, AUTO(facts); written only on success
+ *
+ * Fails MALFORMED, UNSUPPORTED; UNTRUSTED with the verifier's reason: chain, signature, debug policy, report data
+ * that is not of this nonce and key, initdata whose digest is not in the evidence.
+ */
+FALLIBLE appraise(const struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
+                  int64_t now, struct facts *out, struct err *err);

@@ -1,0 +1,40 @@
+/* The attestation result: an EAR token, written for the guest and read back when it asks for something. [KBS 11] */
+#pragma once
+
+#include "keys/broker/appraise.h"
+#include "keys/broker/release.h"
+
+struct ear_issuer {
+    EVP_PKEY    *key;         /* P-256 */
+    struct bytes certificate; /* DER, of that key; goes into x5c */
+    const char  *name;        /* iss */
+};
+
+/*
+ * Appends the signed token.
+ *
+ *   reason    why nothing would be released to this guest; NULL when something may be
+ */
+FALLIBLE ear_write(const struct ear_issuer *issuer, const struct facts *facts, const struct rcar_attestation *attestation,
+                   const char *reason, int64_t now, int64_t expires, struct buffer *token, struct err *err);
+
+/* The guest that a token of ours speaks of. */
+struct ear {
+    struct release_subject subject; /* views into the members below */
+    char                   tee[REFERENCE_TEE_MAX];
+    uint8_t                measurement[FACTS_MEASUREMENT_MAX], initdata[FACTS_FIELD_MAX];
+    struct jwk             tee_key; /* owned */
+};
+
+void ear_free(struct ear *ear);
+static inline void auto_ear(struct ear *ear) { ear_free(ear); }
+
+/*
+ * Verifies the signature and the times, then reads.
+ *
+ *   out    yours, AUTO(ear); its views are into itself, so do not copy it
+ */
+FALLIBLE ear_read(const struct ear_issuer *issuer, struct bytes token, int64_t now, struct ear *out, struct err *err);
+
+/* Appends the JWK set that /.well-known/jwks.json serves. */
+FALLIBLE ear_write_jwks(const struct ear_issuer *issuer, struct buffer *out, struct err *err);
