@@ -85,8 +85,11 @@ FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser
     if (!a->amd && !a->development)
         return fail_with(err, ERR_CONFIG, "no root of trust is configured: nothing could ever attest");
     for (; a->amd && a->n_crls < options->n_crls; a->n_crls++) {
-        if (!snp_crl_new(options->crls[a->n_crls], a->amd, &a->crls[a->n_crls], NULL, err))
-            return contextf(err, "revocation list %zu", a->n_crls);
+        struct verdict   verdict;
+        struct appraisal appraisal = appraisal_start(&verdict, NULL);
+
+        if (!snp_crl_new(a->amd, options->crls[a->n_crls], &a->crls[a->n_crls], &appraisal))
+            return fail_with(err, ERR_CONFIG, "revocation list %zu: %s", a->n_crls + 1, verdict.detail);
     }
     *out = TAKE(a);
     return true;

@@ -1,0 +1,169 @@
+#include "keys/broker/config.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/toml.h"
+
+enum config_kind { CONFIG_TEXT, CONFIG_NUMBER, CONFIG_FLAG };
+
+#define AT(member) offsetof(struct config, member)
+
+/* `fallback` NULL: the key is required; "" : it may be left out. */
+static const struct config_row {
+    const char      *key;
+    enum config_kind kind;
+    size_t           at;
+    const char      *fallback;
+    uint64_t         least, most;
+    const char      *help;
+} ROWS[] = {
+    { "listen", CONFIG_TEXT, AT(listen), "127.0.0.1:8443", 0, 0, "address and port; port 0 takes any" },
+    { "store", CONFIG_TEXT, AT(store), NULL, 0, 0, "the database file" },
+    { "store_key", CONFIG_TEXT, AT(store_key), NULL, 0, 0, "file of 32 random bytes, mode 0600: seals secrets at rest" },
+    { "tls_certificate", CONFIG_TEXT, AT(tls_certificate), NULL, 0, 0, "PEM, the server's certificate and its chain" },
+    { "tls_key", CONFIG_TEXT, AT(tls_key), NULL, 0, 0, "PEM, mode 0600" },
+    { "token_certificate", CONFIG_TEXT, AT(token_certificate), NULL, 0, 0, "PEM, of token_key" },
+    { "token_key", CONFIG_TEXT, AT(token_key), NULL, 0, 0, "PEM, P-256, mode 0600: signs attestation tokens" },
+    { "token_issuer", CONFIG_TEXT, AT(token_issuer), "CoCo-Attestation-Service", 0, 0, "claim iss of tokens" },
+    { "admin_key", CONFIG_TEXT, AT(admin_key), NULL, 0, 0, "PEM, public key of the administrator: Ed25519 or P-256" },
+    { "development_root", CONFIG_TEXT, AT(development_root), "", 0, 0, "folder of a development root to trust; it protects nothing" },
+    { "snp", CONFIG_FLAG, AT(snp), "true", 0, 0, "trust AMD's roots" },
+    { "snp_crl_required", CONFIG_FLAG, AT(snp_crl_required), "true", 0, 0, "refuse SNP evidence without a fresh revocation list" },
+    { "snp_crls", CONFIG_TEXT, AT(snp_crls), "", 0, 0, "folder of AMD's revocation lists, *.crl in DER" },
+    { "session_seconds", CONFIG_NUMBER, AT(session_seconds), "300", 10, 86400, "life of a challenge, session and token" },
+    { "request_seconds", CONFIG_NUMBER, AT(request_seconds), "30", 1, 600, "silence after which a connection is closed" },
+    { "connections", CONFIG_NUMBER, AT(connections), "10240", 1, 100000, "open connections at once" },
+    { "connections_per_peer", CONFIG_NUMBER, AT(connections_per_peer), "10240", 1, 100000, "of them from one address" },
+};
+
+enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
+
+void config_free(struct config *config)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        if (ROWS[i].kind == CONFIG_TEXT)
+            free(*(char **) ((char *) config + ROWS[i].at));
+    }
+    *config = (struct config){ 0 };
+}
+
+static FALLIBLE number_set(const struct config_row *row, uint64_t v, struct config *out, struct err *err)
+{
+    if (v < row->least || v > row->most)
+        return fail_with(err, ERR_CONFIG, "%s = %" PRIu64 " is not between %" PRIu64 " and %" PRIu64, row->key, v, row->least,
+                         row->most);
+    *(uint64_t *) ((char *) out + row->at) = v;
+    return true;
+}
+
+static FALLIBLE fallback_set(const struct config_row *row, struct config *out, struct err *err)
+{
+    if (!row->fallback)
+        return fail_with(err, ERR_CONFIG, "%s is missing: %s", row->key, row->help);
+    switch (row->kind) {
+    case CONFIG_TEXT:
+        *(char **) ((char *) out + row->at) = row->fallback[0] ? strdup(row->fallback) : NULL;
+        return true;
+    case CONFIG_FLAG:
+        *(bool *) ((char *) out + row->at) = strcmp(row->fallback, "true") == 0;
+        return true;
+    case CONFIG_NUMBER:
+        return number_set(row, strtoull(row->fallback, NULL, 10), out, err);
+    }
+    return fail_with(err, ERR_BUG, "%s has no kind", row->key);
+}
+
+static FALLIBLE row_read(const struct config_row *row, struct json_object *value, struct config *out, struct err *err)
+{
+    switch (row->kind) {
+    case CONFIG_TEXT:
+        if (!json_object_is_type(value, json_type_string) || json_object_get_string_len(value) == 0)
+            return fail_with(err, ERR_CONFIG, "%s is not a text: %s", row->key, row->help);
+        *(char **) ((char *) out + row->at) = strdup(json_object_get_string(value));
+        return true;
+    case CONFIG_FLAG:
+        if (!json_object_is_type(value, json_type_boolean))
+            return fail_with(err, ERR_CONFIG, "%s is neither true nor false: %s", row->key, row->help);
+        *(bool *) ((char *) out + row->at) = json_object_get_boolean(value);
+        return true;
+    case CONFIG_NUMBER:
+        if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
+            return fail_with(err, ERR_CONFIG, "%s is not a number: %s", row->key, row->help);
+        return number_set(row, json_object_get_uint64(value), out, err);
+    }
+    return fail_with(err, ERR_BUG, "%s has no kind", row->key);
+}
+
+static FALLIBLE keys_known(struct json_object *document, struct err *err)
+{
+    json_object_object_foreach(document, key, ignored)
+    {
+        bool known = false;
+
+        (void) ignored;
+        for (size_t i = 0; i < N_ROWS; i++)
+            known = known || strcmp(ROWS[i].key, key) == 0;
+        if (!known)
+            return fail_with(err, ERR_CONFIG, "there is no key \"%.40s\"; cloister-broker --help lists them", key);
+    }
+    return true;
+}
+
+FALLIBLE config_read(struct bytes toml, struct config *out, struct err *err)
+{
+    AUTO(json) struct json_object *document = NULL;
+    AUTO(config) struct config     read     = { 0 };
+
+    if (!toml_read(toml, &document, err) || !keys_known(document, err))
+        return false;
+    for (size_t i = 0; i < N_ROWS; i++) {
+        struct json_object *value = NULL;
+
+        if (json_object_object_get_ex(document, ROWS[i].key, &value) ? !row_read(&ROWS[i], value, &read, err)
+                                                                      : !fallback_set(&ROWS[i], &read, err))
+            return false;
+    }
+    *out = TAKE(read);
+    return true;
+}
+
+FALLIBLE config_development(const char *folder, const char *listen, struct config *out, struct err *err)
+{
+    static const char *const FILES[][2] = {
+        { "store", "store.db" },           { "store_key", "store.key" }, { "tls_certificate", "server.pem" },
+        { "tls_key", "server.key" },       { "token_certificate", "token.pem" }, { "token_key", "token.key" },
+        { "admin_key", "admin.pub" },      { "development_root", "dev-tee" },
+    };
+    AUTO(buffer) struct buffer toml = { 0 };
+
+    if (strlen(folder) > PATH_MAX / 2)
+        return fail_with(err, ERR_CONFIG, "the folder's name is too long");
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        AUTO(buffer) struct buffer path = { 0 };
+
+        buffer_printf(&path, "%s/%s", folder, FILES[i][1]);
+        buffer_printf(&toml, "%s = ", FILES[i][0]);
+        toml_append_text(&toml, buffer_text(&path));
+        buffer_append_text(&toml, "\n");
+    }
+    buffer_append_text(&toml, "snp_crl_required = false\nlisten = "); /* --dev fetches no lists; it says so */
+    toml_append_text(&toml, listen);
+    buffer_append_text(&toml, "\n");
+    return config_read(buffer_bytes(&toml), out, err);
+}
+
+void config_describe(FILE *to)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        fprintf(to, "  %-21s %s", ROWS[i].key, ROWS[i].help);
+        if (!ROWS[i].fallback)
+            fputs(" (required)\n", to);
+        else if (ROWS[i].fallback[0])
+            fprintf(to, " (%s)\n", ROWS[i].fallback);
+        else
+            fputs(" (none)\n", to);
+    }
+}

@@ -1,0 +1,42 @@
+/* What a broker is told: one table of keys, read from TOML; --dev fills in a folder of its own. */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/json.h"
+
+struct config {
+    char *listen;            /* "127.0.0.1:8443", "[::1]:0" */
+    char *store;             /* the database file */
+    char *store_key;
+    char *tls_certificate, *tls_key;
+    char *token_certificate, *token_key;
+    char *token_issuer;
+    char *admin_key;
+    char *development_root;  /* folder; NULL: none is trusted */
+    char *snp_crls;          /* folder of DER files; NULL: none */
+    bool  snp;               /* trust AMD's roots */
+    bool  snp_crl_required;
+    uint64_t session_seconds;
+    uint64_t connections;
+    uint64_t connections_per_peer;
+    uint64_t request_seconds;
+};
+
+void config_free(struct config *config);
+static inline void auto_config(struct config *c) { config_free(c); }
+
+/*
+ * Reads a document. A key that is unknown, of another type, out of range or missing is named.
+ *
+ *   out    yours, AUTO(config); written only on success
+ *
+ * Fails CONFIG, MALFORMED.
+ */
+FALLIBLE config_read(struct bytes toml, struct config *out, struct err *err);
+
+/* The configuration of `--dev FOLDER`: everything in that folder. */
+FALLIBLE config_development(const char *folder, const char *listen, struct config *out, struct err *err);
+
+/* The table, as it stands in --help. */
+void config_describe(FILE *to);

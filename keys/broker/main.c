@@ -1,0 +1,178 @@
+/* cloister-broker: verifies evidence, applies policy, releases keys. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "keys/api/development_root.h"
+#include "keys/broker/server.h"
+
+enum { CONFIG_LEN_MAX = 64 << 10, GRACE_MS = 5000 };
+
+struct arguments {
+    const char *dev, *config, *listen;
+};
+
+/* All that lives from start to end. */
+struct resources {
+    struct config      config;
+    struct credentials credentials;
+    struct broker      broker;
+    struct loop       *loop;
+    struct server     *server;
+    struct loop_source signals;
+};
+
+static void resources_close(struct resources *r)
+{
+    server_free(r->server);
+    loop_remove(&r->signals);
+    if (r->signals.fd >= 0)
+        (void) close(r->signals.fd); /* only read from */
+    loop_free(r->loop);
+    store_close(r->broker.store);
+    appraiser_free(r->broker.appraiser);
+    secret_free(&r->broker.challenge_key);
+    credentials_free(&r->credentials);
+    config_free(&r->config);
+}
+
+static void auto_resources(struct resources *r) { resources_close(r); }
+
+static FALLIBLE development_prepare(const struct arguments *a, struct config *config, struct err *err)
+{
+    AUTO(buffer) struct buffer tee = { 0 };
+    int64_t                    now = (int64_t) time(NULL);
+
+    buffer_printf(&tee, "%s/" DEVELOPMENT_FOLDER, a->dev);
+    if (!directory_make(a->dev, err) || !credentials_make(a->dev, now, err))
+        return false;
+    if (!development_root_exists(buffer_text(&tee)) && !development_root_make(buffer_text(&tee), now, err))
+        return false;
+    return config_development(a->dev, a->listen ? a->listen : "127.0.0.1:8443", config, err);
+}
+
+static FALLIBLE config_load(const struct arguments *a, struct config *config, struct err *err)
+{
+    AUTO(buffer) struct buffer toml = { 0 };
+
+    if (a->dev)
+        return development_prepare(a, config, err);
+    if (!file_read(a->config, CONFIG_LEN_MAX, &toml, err) || !config_read(buffer_bytes(&toml), config, err))
+        return context(err, a->config);
+    if (a->listen) {
+        free(config->listen);
+        config->listen = strdup(a->listen);
+    }
+    return true;
+}
+
+static FALLIBLE broker_open(struct resources *r, struct err *err)
+{
+    const struct config           *c     = &r->config;
+    const struct credential_paths  paths = { .tls_certificate   = c->tls_certificate,
+                                             .tls_key           = c->tls_key,
+                                             .token_certificate = c->token_certificate,
+                                             .token_key         = c->token_key,
+                                             .admin_key         = c->admin_key,
+                                             .store_key         = c->store_key };
+    const struct appraiser_options roots = { .amd                = c->snp,
+                                             .development_folder = c->development_root,
+                                             .crl_required       = c->snp_crl_required };
+
+    if (!credentials_load(&paths, &r->credentials, err) || !appraiser_new(&roots, &r->broker.appraiser, err) ||
+        !store_open(c->store, &r->credentials.store_key, &r->broker.store, err) ||
+        !challenge_key(&r->credentials.store_key, &r->broker.challenge_key, err))
+        return false;
+    r->broker.issuer    = (struct ear_issuer){ .key         = r->credentials.token_key,
+                                               .certificate = buffer_bytes(&r->credentials.token_certificate),
+                                               .name        = c->token_issuer };
+    r->broker.admin_key = r->credentials.admin_key;
+    r->broker.session_s = (uint32_t) c->session_seconds;
+    return true;
+}
+
+static void signal_came(struct loop_source *source, uint32_t events)
+{
+    struct resources        *r = source->owner;
+    struct signalfd_siginfo info;
+
+    (void) events;
+    if (read(source->fd, &info, sizeof info) != sizeof info)
+        return;
+    log_info("stopping", "signal=%u", info.ssi_signo);
+    server_drain(r->server, GRACE_MS);
+}
+
+static FALLIBLE resources_open(struct resources *r, struct err *err)
+{
+    static const int SIGNALS[] = { SIGTERM, SIGINT };
+
+    r->signals = (struct loop_source){ .fd = NO_FD, .ready = signal_came, .owner = r };
+    if (!broker_open(r, err) || !loop_new(&r->loop, err) || !loop_signal_fd(SIGNALS, 2, &r->signals.fd, err) ||
+        !loop_add(r->loop, &r->signals, EPOLLIN, err))
+        return false;
+
+    struct server_options options = { &r->config, &r->credentials, &r->broker, r->loop };
+    return server_start(&options, &r->server, err);
+}
+
+static FALLIBLE serve(const struct arguments *a, struct err *err)
+{
+    AUTO(resources) struct resources r = { .signals = { .fd = NO_FD } };
+
+    if (!config_load(a, &r.config, err) || !resources_open(&r, err))
+        return false;
+    if (r.config.development_root)
+        log_error("development root trusted", "folder=%s: guests under it are simulated, and nothing protects their secrets",
+                  r.config.development_root);
+    printf("listening on %s\n", server_url(r.server));
+    if (fflush(stdout) != 0)
+        return err_os(err, "say that it listens");
+    return loop_run(r.loop, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments    a      = { 0 };
+    const struct option_row rows[] = {
+        { "config", OPTION_TEXT, &a.config, "FILE", "serve as this TOML file says", 0, 0 },
+        { "dev", OPTION_TEXT, &a.dev, "DIR", "for development: make keys, certificates and a development root in DIR", 0, 0 },
+        { "listen", OPTION_TEXT, &a.listen, "ADDR:PORT", "listen here (127.0.0.1:8443); port 0 takes any", 0, 0 },
+    };
+    const struct option_table table = {
+        .command = "cloister-broker", .synopsis = "--config FILE | --dev DIR [--listen ADDR:PORT]",
+        .about = "Verifies the evidence of confidential guests and releases keys to those that policy names.",
+        .rows = rows, .n_rows = sizeof rows / sizeof *rows,
+    };
+    enum options_outcome outcome;
+    char               **operands;
+    size_t               n_operands;
+    struct err           err;
+
+    log_open("cloister-broker", LOG_LEVEL_INFO);
+    (void) signal(SIGPIPE, SIG_IGN); /* SIGPIPE is a signal that can be ignored */
+    if (!options_parse(&table, argc, argv, &outcome, &operands, &n_operands, &err)) {
+        fprintf(stderr, "cloister-broker: %s\n", err.text);
+        return 2;
+    }
+    if (outcome == OPTIONS_HELP_WAS_PRINTED) {
+        printf("\nKeys of the configuration file:\n");
+        config_describe(stdout);
+        return 0;
+    }
+    if (!a.dev == !a.config || n_operands > 0) {
+        fprintf(stderr, "cloister-broker: give either --dev DIR or --config FILE; see --help\n");
+        return 2;
+    }
+    if (!secret_heap_open(&err) || !serve(&a, &err)) {
+        fprintf(stderr, "cloister-broker: %s\n", err.text);
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,517 @@
+#include "keys/broker/routes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "keys/api/admin.h"
+#include "keys/api/limits.h"
+#include "keys/jose/jcs.h"
+#include "keys/jose/jwe.h"
+#include "keys/jose/jwt.h"
+
+enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_ABSENT = 404, STATUS_METHOD = 405, STATUS_LARGE = 413,
+       STATUS_INTERNAL = 500, STATUS_BUSY = 503 };
+static const char JSON_TYPE[] = "application/json";
+
+/* One call under way. `variant` names the kind of error document if it fails. */
+struct call {
+    struct broker        *broker;
+    const struct request *request;
+    const char           *rest;    /* of the path, behind the route's prefix */
+    const char           *variant;
+    struct json_object   *admin;   /* payload of the administrator's token, on routes that want one */
+    struct answer        *answer;
+};
+
+void answer_free(struct answer *answer)
+{
+    buffer_free(&answer->body);
+    *answer = (struct answer){ 0 };
+}
+
+/* ---- the handshake ---- */
+
+static FALLIBLE tee_requested(struct json_object *body, enum tee *tee, struct err *err)
+{
+    AUTO(buffer) struct buffer shown = { 0 };
+    const char                *version, *name;
+
+    if (!json_get_text(body, "version", &version, err))
+        return false;
+    if (strcmp(version, KBS_VERSION) != 0) {
+        printable_append(&shown, bytes_of_text(version), 32);
+        return fail_with(err, ERR_UNSUPPORTED, KBS_VERSION_MISMATCH ": expect =" KBS_VERSION " while the request is %s",
+                         buffer_text(&shown));
+    }
+    if (!json_object_object_get_ex(body, "extra-params", NULL))
+        return fail_with(err, ERR_MALFORMED, "\"extra-params\" is missing");
+    return json_get_text(body, "tee", &name, err) && tee_by_name(name, tee, err);
+}
+
+static FALLIBLE auth(struct call *call, struct err *err)
+{
+    AUTO(json) struct json_object *body = NULL;
+    struct challenge               challenge;
+    enum tee                       tee;
+
+    if (!json_read(call->request->body, KBS_BODY_MAX, &body, err) || !tee_requested(body, &tee, err) ||
+        !challenge_make(&call->broker->challenge_key, (uint8_t) tee, call->request->now + call->broker->session_s,
+                        &challenge, err))
+        return context(err, "RCAR handshake Auth failed");
+    buffer_printf(&call->answer->body, "{\"nonce\":\"%s\",\"extra-params\":\"\"}", challenge.nonce);
+    call->answer->content_type = JSON_TYPE;
+    memcpy(call->answer->session, challenge.id, sizeof challenge.id);
+    call->answer->session_expires = challenge.expires;
+    return true;
+}
+
+static struct release_subject subject_of(const struct facts *facts)
+{
+    return (struct release_subject){ .tee         = tee_name(facts->tee),
+                                     .measurement = { facts->measurement, facts->measurement_len },
+                                     .initdata    = { facts->initdata, facts->initdata_len } };
+}
+
+/* Judges evidence and makes its token; the session is spent with it. */
+static FALLIBLE token_make(struct call *call, const char *session, const struct rcar_attestation *attestation,
+                           struct buffer *token, int64_t *expires, struct err *err)
+{
+    AUTO(facts) struct facts facts  = { 0 };
+    struct broker           *broker = call->broker;
+    int64_t                  now    = call->request->now;
+    struct challenge         challenge;
+    struct release_subject   subject;
+    struct err               reason = { 0 };
+
+    if (!challenge_check(&broker->challenge_key, session, attestation->nonce, now, &challenge, err) ||
+        !appraise(broker->appraiser, (enum tee) challenge.tee, attestation, now, &facts, err))
+        return false;
+    subject = subject_of(&facts);
+    if (!release_decide(broker->store, &subject, NULL, now, &reason) && reason.kind != ERR_DENIED) {
+        *err = reason;
+        return false;
+    }
+    *expires = challenge.expires;
+    return ear_write(&broker->issuer, &facts, attestation, reason.kind == ERR_DENIED ? reason.text : NULL, now,
+                     now + broker->session_s, token, err) &&
+           store_session_add(broker->store, session, challenge.expires, buffer_bytes(token), err);
+}
+
+static FALLIBLE attest_session(struct call *call, const char *session, struct err *err)
+{
+    AUTO(rcar_attestation) struct rcar_attestation attestation = { 0 };
+    AUTO(buffer) struct buffer                     token       = { 0 };
+    int64_t                                        expires     = call->request->now + call->broker->session_s;
+
+    if (!rcar_attestation_read(call->request->body, &attestation, err))
+        return false;
+    if (!store_session_token(call->broker->store, session, call->request->now, &token, err)) {
+        if (err->kind != ERR_NOT_FOUND || !token_make(call, session, &attestation, &token, &expires, err))
+            return false;
+    }
+    buffer_append_text(&call->answer->body, "{\"token\":\"");
+    buffer_append(&call->answer->body, buffer_bytes(&token));
+    buffer_append_text(&call->answer->body, "\"}");
+    call->answer->content_type = JSON_TYPE;
+    memcpy(call->answer->session, session, CHALLENGE_ID_LEN + 1);
+    call->answer->session_expires = expires;
+    return true;
+}
+
+static FALLIBLE attest(struct call *call, struct err *err)
+{
+    const char *session = call->request->session;
+
+    if (!session || !challenge_id_is_valid(session))
+        return fail_with(err, ERR_DENIED, "RCAR handshake Attest failed: no session cookie of ours");
+    return attest_session(call, session, err) || context(err, "RCAR handshake Attest failed");
+}
+
+/* ---- resources ---- */
+
+static FALLIBLE bearer_of(const struct request *request, struct bytes *token, struct err *err)
+{
+    static const char SCHEME[] = "Bearer ";
+
+    if (!request->authorization || strncasecmp(request->authorization, SCHEME, sizeof SCHEME - 1) != 0)
+        return fail_with(err, ERR_DENIED, "no Authorization: Bearer header");
+    *token = bytes_of_text(request->authorization + sizeof SCHEME - 1);
+    return true;
+}
+
+/* The token of the caller's session, else the one that it brings. */
+static FALLIBLE token_find(struct call *call, struct buffer *token, struct err *err)
+{
+    const char  *session = call->request->session;
+    struct bytes bearer;
+
+    if (session && challenge_id_is_valid(session)) {
+        if (store_session_token(call->broker->store, session, call->request->now, token, err))
+            return true;
+        if (err->kind != ERR_NOT_FOUND)
+            return false;
+    }
+    if (!bearer_of(call->request, &bearer, err))
+        return fail_with(err, ERR_DENIED, "neither an attested session nor a token: attest first");
+    buffer_append(token, bearer);
+    return true;
+}
+
+static FALLIBLE path_check(const char *path, struct err *err)
+{
+    if (!rcar_path_is_valid(bytes_of_text(path)))
+        return fail_with(err, ERR_MALFORMED, "a resource is REPOSITORY/TYPE/TAG, letters, digits and _ - . only");
+    return true;
+}
+
+static FALLIBLE resource_get(struct call *call, struct err *err)
+{
+    AUTO(buffer) struct buffer token = { 0 };
+    AUTO(ear) struct ear       ear   = { 0 };
+    AUTO(secret) struct secret value = { 0 };
+
+    call->variant = "InvalidRequestPath";
+    if (!path_check(call->rest, err))
+        return false;
+    call->variant = "TokenNotFound";
+    if (!token_find(call, &token, err))
+        return false;
+    call->variant = "TokenVerifierError";
+    if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &ear, err))
+        return false;
+    call->variant = "PolicyDeny";
+    if (!release_decide(call->broker->store, &ear.subject, call->rest, call->request->now, err))
+        return false;
+    call->variant = "PluginInternalError";
+    if (!store_resource_get(call->broker->store, call->rest, &value, err))
+        return false;
+    call->variant              = "JweError";
+    call->answer->content_type = JSON_TYPE;
+    return jwe_seal(&ear.tee_key, &value, &call->answer->body, err);
+}
+
+static FALLIBLE resource_put(struct call *call, struct err *err)
+{
+    AUTO(secret) struct secret value = { 0 };
+
+    if (!path_check(call->rest, err))
+        return false;
+    if (call->request->body.len == 0 || call->request->body.len > KBS_RESOURCE_MAX)
+        return fail_with(err, ERR_LIMIT, "a resource has 1 to %d bytes", KBS_RESOURCE_MAX);
+    call->answer->content_type = "text/xml"; /* as Trustee has it */
+    return secret_copy(call->request->body, &value, err) &&
+           store_resource_put(call->broker->store, call->rest, &value, call->request->now, err);
+}
+
+static FALLIBLE resource_remove(struct call *call, struct err *err)
+{
+    call->answer->content_type = "text/xml"; /* as Trustee has it */
+    return path_check(call->rest, err) && store_resource_remove(call->broker->store, call->rest, err);
+}
+
+struct listing {
+    struct buffer *out;
+    bool           has_one;
+};
+
+static void listing_separate(struct listing *l)
+{
+    if (l->has_one)
+        buffer_append_text(l->out, ",");
+    l->has_one = true;
+}
+
+static void list_resource(void *owner, const struct store_resource *r)
+{
+    struct listing *l = owner;
+
+    listing_separate(l);
+    buffer_printf(l->out, "{\"path\":\"%s\",\"len\":%llu,\"created\":%lld,\"changed\":%lld}", r->path,
+                  (unsigned long long) r->len, (long long) r->created, (long long) r->changed);
+}
+
+static FALLIBLE resource_list(struct call *call, struct err *err)
+{
+    struct listing l = { .out = &call->answer->body };
+
+    call->answer->content_type = JSON_TYPE;
+    buffer_append_text(l.out, "{\"resources\":[");
+    if (!store_resources_each(call->broker->store, list_resource, &l, err))
+        return false;
+    buffer_append_text(l.out, "]}");
+    return true;
+}
+
+/* To an administrator too, a secret travels only inside a JWE. */
+static FALLIBLE resource_read(struct call *call, struct err *err)
+{
+    AUTO(jwk) struct jwk       reply = { 0 };
+    AUTO(secret) struct secret value = { 0 };
+    struct json_object        *key;
+
+    call->answer->content_type = JSON_TYPE;
+    return path_check(call->rest, err) && json_get(call->admin, "reply-key", json_type_object, &key, err) &&
+           jwk_read(key, &reply, err) && store_resource_get(call->broker->store, call->rest, &value, err) &&
+           jwe_seal(&reply, &value, &call->answer->body, err);
+}
+
+/* ---- reference values ---- */
+
+static void list_reference(void *owner, const struct reference *r)
+{
+    struct listing *l = owner;
+
+    listing_separate(l);
+    buffer_printf(l->out, "{\"id\":%lld,\"kind\":\"%s\",\"tee\":\"%s\",\"value\":\"", (long long) r->id,
+                  reference_kind_name(r->kind), r->tee);
+    hex_append(l->out, r->value);
+    buffer_printf(l->out, "\",\"resource\":\"%s\",\"created\":%lld,\"expires\":%lld}", r->resource,
+                  (long long) r->created, (long long) r->expires);
+}
+
+static FALLIBLE reference_list(struct call *call, struct err *err)
+{
+    struct listing l = { .out = &call->answer->body };
+
+    call->answer->content_type = JSON_TYPE;
+    buffer_append_text(l.out, "{\"references\":[");
+    if (!store_references_each(call->broker->store, list_reference, &l, err))
+        return false;
+    buffer_append_text(l.out, "]}");
+    return true;
+}
+
+/* What each TEE's fields hold, in bytes. */
+static const struct { enum tee tee; size_t measurement, initdata; } FIELD_LENS[] = {
+    { TEE_SNP, 48, 32 },
+};
+
+/* A digest longer than the field is cut and a shorter one padded, as the hardware's field has it. */
+static FALLIBLE value_fit(enum reference_kind kind, enum tee tee, struct bytes value, uint8_t *field, size_t *len,
+                          struct err *err)
+{
+    for (size_t i = 0; i < sizeof FIELD_LENS / sizeof *FIELD_LENS; i++) {
+        if (FIELD_LENS[i].tee != tee)
+            continue;
+        *len = kind == REFERENCE_MEASUREMENT ? FIELD_LENS[i].measurement : FIELD_LENS[i].initdata;
+        if (kind == REFERENCE_MEASUREMENT ? value.len != *len
+                                          : value.len < ADMIN_DIGEST_LEAST || value.len > ADMIN_DIGEST_MOST)
+            return fail_with(err, ERR_MALFORMED, "value: %zu bytes are not a %s of %s", value.len,
+                             reference_kind_name(kind), tee_name(tee));
+        memset(field, 0, *len);
+        memcpy(field, value.at, value.len < *len ? value.len : *len);
+        return true;
+    }
+    return fail_with(err, ERR_UNSUPPORTED, "no reference values of %s", tee_name(tee));
+}
+
+struct reference_request {
+    struct reference reference;
+    uint8_t          field[REFERENCE_VALUE_MAX];
+};
+
+static FALLIBLE reference_request_read(struct json_object *body, int64_t now, struct reference_request *out,
+                                       struct err *err)
+{
+    AUTO(buffer) struct buffer value = { 0 };
+    struct reference          *r     = &out->reference;
+    const char                *kind, *tee_text, *hex;
+    uint64_t                   expires = 0;
+    enum tee                   tee;
+
+    *out = (struct reference_request){ .reference = { .resource = "", .created = now } };
+    if (!json_get_text(body, "kind", &kind, err) || !json_get_text(body, "tee", &tee_text, err) ||
+        !json_get_text(body, "value", &hex, err) || !tee_by_name(tee_text, &tee, err))
+        return false;
+    if (!reference_kind_by_name(kind, &r->kind))
+        return fail_with(err, ERR_MALFORMED, "kind is neither \"measurement\" nor \"initdata\"");
+    if (strlen(hex) > 2 * REFERENCE_VALUE_MAX || !hex_read(bytes_of_text(hex), &value, err))
+        return fail_with(err, ERR_MALFORMED, "value is not hex of at most %d bytes", REFERENCE_VALUE_MAX);
+    if (json_has(body, "resource") && (!json_get_text(body, "resource", &r->resource, err) || !path_check(r->resource, err)))
+        return false;
+    if (json_has(body, "expires") && !json_get_u64(body, "expires", INT64_MAX, &expires, err))
+        return false;
+    r->expires = (int64_t) expires;
+    r->tee     = tee_name(tee);
+    if (!value_fit(r->kind, tee, buffer_bytes(&value), out->field, &r->value.len, err))
+        return false;
+    r->value.at = out->field;
+    return true;
+}
+
+static FALLIBLE reference_add(struct call *call, struct err *err)
+{
+    AUTO(json) struct json_object *body = NULL;
+    struct reference_request       r;
+    int64_t                        id;
+
+    if (!json_read(call->request->body, KBS_BODY_MAX, &body, err) ||
+        !reference_request_read(body, call->request->now, &r, err) ||
+        !store_reference_add(call->broker->store, &r.reference, &id, err))
+        return false;
+    buffer_printf(&call->answer->body, "{\"id\":%lld}", (long long) id);
+    call->answer->content_type = JSON_TYPE;
+    return true;
+}
+
+static FALLIBLE reference_remove(struct call *call, struct err *err)
+{
+    char     *end = NULL;
+    long long id;
+
+    errno = 0;
+    id    = strtoll(call->rest, &end, 10);
+    if (call->rest[0] < '1' || call->rest[0] > '9' || *end != 0 || errno != 0)
+        return fail_with(err, ERR_MALFORMED, "a reference value is named by its number");
+    return store_reference_remove(call->broker->store, id, err);
+}
+
+/* ---- public documents ---- */
+
+static FALLIBLE health(struct call *call, struct err *err)
+{
+    (void) call;
+    (void) err;
+    return true;
+}
+
+static FALLIBLE jwks(struct call *call, struct err *err)
+{
+    call->answer->content_type = JSON_TYPE;
+    return ear_write_jwks(&call->broker->issuer, &call->answer->body, err);
+}
+
+/* ---- the table ---- */
+
+enum access { OPEN, ADMIN };
+
+/* A prefix ending in "/" takes the rest of the path as its argument; any other must be the whole path. */
+static const struct route {
+    const char *method, *prefix;
+    enum access access;
+    const char *variant;
+    FALLIBLE  (*serve)(struct call *call, struct err *err);
+} ROUTES[] = {
+    { "GET", "/healthz", OPEN, "HTTPFailed", health },
+    { "GET", "/.well-known/jwks.json", OPEN, "HTTPFailed", jwks },
+    { "POST", KBS_PREFIX "/auth", OPEN, "AttestationError", auth },
+    { "POST", KBS_PREFIX "/attest", OPEN, "AttestationError", attest },
+    { "GET", KBS_PREFIX "/resource/", OPEN, "PluginInternalError", resource_get },
+    { "POST", KBS_PREFIX "/resource/", ADMIN, "PluginInternalError", resource_put },
+    { "DELETE", KBS_PREFIX "/resource/", ADMIN, "PluginInternalError", resource_remove },
+    { "GET", ADMIN_RESOURCES, ADMIN, "PluginInternalError", resource_list },
+    { "GET", ADMIN_RESOURCES "/", ADMIN, "PluginInternalError", resource_read },
+    { "GET", ADMIN_REFERENCES, ADMIN, "RvpsError", reference_list },
+    { "POST", ADMIN_REFERENCES, ADMIN, "RvpsError", reference_add },
+    { "DELETE", ADMIN_REFERENCES "/", ADMIN, "RvpsError", reference_remove },
+};
+
+static bool prefix_fits(const struct route *route, const char *path)
+{
+    size_t len = strlen(route->prefix);
+
+    return strncmp(route->prefix, path, len) == 0 && (route->prefix[len - 1] == '/' || path[len] == 0);
+}
+
+static FALLIBLE admin_check(struct call *call, struct err *err)
+{
+    struct bytes token;
+    const char  *role;
+    uint64_t     exp, iat, now = (uint64_t) call->request->now;
+
+    if (!bearer_of(call->request, &token, err) ||
+        !jwt_verify(token, ADMIN_TOKEN_MAX, call->broker->admin_key, &call->admin, err) ||
+        !jwt_check_times(call->admin, now, 0, err) || !json_get_text(call->admin, "role", &role, err) ||
+        !json_get_u64(call->admin, "exp", INT64_MAX, &exp, err) || !json_get_u64(call->admin, "iat", INT64_MAX, &iat, err))
+        return false;
+    if (exp > now + ADMIN_TOKEN_LIFE_S || exp - iat > ADMIN_TOKEN_LIFE_S || iat > exp)
+        return fail_with(err, ERR_DENIED, "the administrator's token lives longer than %d s", ADMIN_TOKEN_LIFE_S);
+    if (strcmp(role, "admin") != 0)
+        return fail_with(err, ERR_DENIED, "the token's role is not admin");
+    return true;
+}
+
+static unsigned status_of(enum err_kind kind, enum access access, const char *variant)
+{
+    switch (kind) {
+    case ERR_NOT_FOUND: return STATUS_ABSENT;
+    case ERR_LIMIT:     return STATUS_LARGE;
+    case ERR_OS:
+    case ERR_CONFIG:
+    case ERR_BUG:
+    case ERR_NONE:      return STATUS_INTERNAL;
+    case ERR_MALFORMED:
+    case ERR_UNSUPPORTED:
+        return strcmp(variant, "InvalidRequestPath") == 0 ? STATUS_ABSENT : access == ADMIN ? STATUS_BAD : STATUS_DENIED;
+    case ERR_UNTRUSTED:
+    case ERR_DENIED:
+    case ERR_TIMEOUT:   return STATUS_DENIED;
+    }
+    return STATUS_INTERNAL;
+}
+
+/* The error document of [KBS 10]. Our own troubles are told to the log, not to the peer. */
+static void answer_error(struct answer *out, unsigned status, const char *variant, const char *why)
+{
+    buffer_free(&out->body);
+    out->status       = status;
+    out->content_type = NULL;
+    out->session[0]   = 0;
+    (void) snprintf(out->reason, sizeof out->reason, "%s", why); /* cut by design */
+    buffer_printf(&out->body, "{\"type\":\"" KBS_ERROR_TYPE "%s\",\"detail\":", variant);
+    jcs_append_text(bytes_of_text(status == STATUS_INTERNAL ? "internal error; the broker's log has the cause" : why),
+                    &out->body);
+    buffer_append_text(&out->body, "}");
+}
+
+void answer_not_durable(struct answer *out, const struct err *why)
+{
+    answer_error(out, STATUS_BUSY, "StorageBackendInitialization", "the store cannot write; nothing was changed");
+    (void) snprintf(out->reason, sizeof out->reason, "%s", why->text); /* cut by design */
+}
+
+static void serve(const struct route *route, struct call *call)
+{
+    AUTO(json) struct json_object *admin = NULL;
+    struct err                     err;
+    bool                           served;
+
+    call->rest    = call->request->path + strlen(route->prefix);
+    call->variant = route->variant;
+    if (route->access == ADMIN) {
+        bool is_admin = admin_check(call, &err);
+
+        admin = call->admin; /* released here, whatever the route makes of it */
+        if (!is_admin) {
+            answer_error(call->answer, STATUS_DENIED, "AdminAuthAccess", err.text);
+            return;
+        }
+    }
+    served = route->serve(call, &err);
+    if (!served)
+        answer_error(call->answer, status_of(err.kind, route->access, call->variant), call->variant, err.text);
+}
+
+void broker_answer(struct broker *broker, const struct request *request, struct answer *out)
+{
+    struct call call       = { .broker = broker, .request = request, .answer = out };
+    bool        path_known = false;
+
+    out->status = STATUS_OK;
+    for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++) {
+        if (!prefix_fits(&ROUTES[i], request->path))
+            continue;
+        path_known = true;
+        if (strcmp(ROUTES[i].method, request->method) == 0) {
+            serve(&ROUTES[i], &call);
+            return;
+        }
+    }
+    if (path_known)
+        answer_error(out, STATUS_METHOD, "InvalidRequestPath", "this path does not take that method");
+    else if (strncmp(request->path, KBS_PREFIX "/", sizeof KBS_PREFIX) == 0)
+        answer_error(out, STATUS_ABSENT, "PluginNotFound", "there is no such plugin");
+    else
+        answer_error(out, STATUS_ABSENT, "InvalidRequestPath", "there is no such path");
+}

@@ -1,0 +1,47 @@
+/*
+ * From a request to its answer: everything the broker does for a peer, with the network left out. What a route writes
+ * to the store is not yet durable when it returns: the answer waits for store_commit.
+ */
+#pragma once
+
+#include "keys/broker/appraise.h"
+#include "keys/broker/challenge.h"
+#include "keys/broker/ear.h"
+#include "keys/store/store.h"
+
+struct broker {
+    struct store     *store;
+    struct appraiser *appraiser;
+    struct secret     challenge_key;
+    struct ear_issuer issuer;
+    EVP_PKEY         *admin_key;
+    uint32_t          session_s; /* life of challenge, session and token */
+};
+
+/* As it arrived; texts are the peer's, views live for the call. */
+struct request {
+    const char  *method;
+    const char  *path;          /* neither query nor any %XX decoded */
+    const char  *session;       /* value of the session cookie; NULL when there is none */
+    const char  *authorization; /* the whole header; NULL */
+    struct bytes body;
+    int64_t      now;
+};
+
+struct answer {
+    unsigned      status;
+    const char   *content_type; /* NULL: none */
+    char          session[CHALLENGE_ID_LEN + 1]; /* to set as cookie; "" for none */
+    int64_t       session_expires;
+    struct buffer body;
+    char          reason[256]; /* for our log: why not; "" when all is well */
+};
+
+void answer_free(struct answer *answer);
+static inline void auto_answer(struct answer *a) { answer_free(a); }
+
+/* Always fills `out`, which is empty before. */
+void broker_answer(struct broker *broker, const struct request *request, struct answer *out);
+
+/* The answer when what a route wrote could not be made durable: replaces `out`. */
+void answer_not_durable(struct answer *out, const struct err *why);

@@ -1,0 +1,188 @@
+#include "keys/client/admin.h"
+
+#include <openssl/pem.h>
+#include <string.h>
+#include <time.h>
+
+#include "keys/api/admin.h"
+#include "keys/api/limits.h"
+#include "keys/api/rcar.h"
+#include "keys/client/http.h"
+#include "keys/jose/jcs.h"
+#include "keys/jose/jwe.h"
+#include "keys/jose/jwt.h"
+
+enum { TOKEN_LIFE_S = 120, CLOCK_SKEW_S = 30 };
+
+struct admin_client {
+    struct http *http;
+    EVP_PKEY    *key;
+};
+
+void admin_client_free(struct admin_client *client)
+{
+    if (!client)
+        return;
+    http_close(client->http);
+    EVP_PKEY_free(client->key);
+    free(client);
+}
+
+FALLIBLE admin_client_new(const struct admin_options *options, struct admin_client **out, struct err *err)
+{
+    struct http_options                     http   = { .url = options->url, .ca_pem = options->ca_pem };
+    AUTO(admin_client) struct admin_client *client = calloc(1, sizeof *client);
+    AUTO(bio) BIO                          *bio    = NULL;
+
+    if (!client || options->key_pem.len > INT32_MAX)
+        abort();
+    bio         = BIO_new_mem_buf(options->key_pem.at, (int) options->key_pem.len);
+    client->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    if (!client->key)
+        return err_openssl(err, ERR_CONFIG, "administrator's key");
+    if (!http_open(&http, &client->http, err))
+        return false;
+    *out = TAKE(client);
+    return true;
+}
+
+/* `reply_key` NULL: the answer holds no secret. */
+static FALLIBLE token_make(struct admin_client *client, const struct jwk *reply_key, struct buffer *token,
+                           struct err *err)
+{
+    AUTO(buffer) struct buffer payload = { 0 };
+    long long                  now     = (long long) time(NULL);
+
+    buffer_printf(&payload, "{\"iss\":\"cloister\",\"role\":\"admin\",\"iat\":%lld,\"exp\":%lld", now - CLOCK_SKEW_S,
+                  now + TOKEN_LIFE_S);
+    if (reply_key) {
+        buffer_append_text(&payload, ",\"reply-key\":");
+        buffer_append(&payload, buffer_bytes(&reply_key->canonical));
+    }
+    buffer_append_text(&payload, "}");
+    return jwt_sign("", buffer_bytes(&payload), client->key, token, err);
+}
+
+static FALLIBLE call(struct admin_client *client, struct http_request r, const struct jwk *reply_key,
+                     struct http_answer *answer, struct err *err)
+{
+    AUTO(buffer) struct buffer token = { 0 };
+
+    if (!token_make(client, reply_key, &token, err))
+        return false;
+    r.bearer = buffer_text(&token);
+    return http_exchange(client->http, &r, NULL, answer, err) && http_succeeded(answer, err);
+}
+
+static FALLIBLE path_for(const char *prefix, const char *uri, struct buffer *path, struct err *err)
+{
+    const char *rest;
+
+    if (!rcar_path_of_uri(uri, &rest, err))
+        return false;
+    buffer_printf(path, "%s/%s", prefix, rest);
+    return true;
+}
+
+FALLIBLE admin_resource_put(struct admin_client *client, const char *uri, const struct secret *value, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(buffer) struct buffer           path   = { 0 };
+
+    if (!path_for(KBS_PREFIX "/resource", uri, &path, err))
+        return false;
+    return call(client,
+                (struct http_request){ .method = "POST", .path = buffer_text(&path),
+                                       .content_type = "application/octet-stream", .body = secret_expose(value) },
+                NULL, &answer, err);
+}
+
+FALLIBLE admin_resource_get(struct admin_client *client, const char *uri, struct secret *out, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(buffer) struct buffer           path   = { 0 };
+    AUTO(pkey) EVP_PKEY                 *key    = NULL;
+    AUTO(jwk) struct jwk                 jwk    = { 0 };
+
+    return path_for(ADMIN_RESOURCES, uri, &path, err) && jwk_generate_p256(&key, err) &&
+           jwk_of_key(key, "ECDH-ES+A256KW", &jwk, err) &&
+           call(client, (struct http_request){ .method = "GET", .path = buffer_text(&path) }, &jwk, &answer, err) &&
+           jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, key, out, err);
+}
+
+FALLIBLE admin_resource_remove(struct admin_client *client, const char *uri, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(buffer) struct buffer           path   = { 0 };
+
+    return path_for(KBS_PREFIX "/resource", uri, &path, err) &&
+           call(client, (struct http_request){ .method = "DELETE", .path = buffer_text(&path) }, NULL, &answer, err);
+}
+
+/* The array named `name` in what GET `path` answers. */
+static FALLIBLE list_get(struct admin_client *client, const char *path, const char *name, struct json_object **out,
+                         struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(json) struct json_object       *read   = NULL;
+    struct json_object                  *array;
+
+    if (!call(client, (struct http_request){ .method = "GET", .path = path }, NULL, &answer, err))
+        return false;
+    if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
+        !json_get(read, name, json_type_array, &array, err))
+        return context(err, "the broker's list");
+    *out = json_object_get(array);
+    return true;
+}
+
+FALLIBLE admin_resources(struct admin_client *client, struct json_object **out, struct err *err)
+{
+    return list_get(client, ADMIN_RESOURCES, "resources", out, err);
+}
+
+FALLIBLE admin_references(struct admin_client *client, struct json_object **out, struct err *err)
+{
+    return list_get(client, ADMIN_REFERENCES, "references", out, err);
+}
+
+static void append_member(struct buffer *body, const char *name, const char *value)
+{
+    buffer_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", name);
+    jcs_append_text(bytes_of_text(value), body);
+}
+
+FALLIBLE admin_reference_add(struct admin_client *client, const struct admin_reference *reference, uint64_t *id,
+                             struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(json) struct json_object       *read   = NULL;
+    AUTO(buffer) struct buffer           body   = { 0 };
+    const char                          *path;
+
+    buffer_append_text(&body, "{");
+    append_member(&body, "kind", reference->kind);
+    append_member(&body, "tee", reference->tee);
+    append_member(&body, "value", reference->value);
+    if (reference->resource) {
+        if (!rcar_path_of_uri(reference->resource, &path, err))
+            return false;
+        append_member(&body, "resource", path);
+    }
+    buffer_printf(&body, ",\"expires\":%llu}", (unsigned long long) reference->expires);
+    return call(client,
+                (struct http_request){ .method = "POST", .path = ADMIN_REFERENCES, .content_type = "application/json",
+                                       .body = buffer_bytes(&body) },
+                NULL, &answer, err) &&
+           json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) &&
+           json_get_u64(read, "id", INT64_MAX, id, err);
+}
+
+FALLIBLE admin_reference_remove(struct admin_client *client, uint64_t id, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(buffer) struct buffer           path   = { 0 };
+
+    buffer_printf(&path, ADMIN_REFERENCES "/%llu", (unsigned long long) id);
+    return call(client, (struct http_request){ .method = "DELETE", .path = buffer_text(&path) }, NULL, &answer, err);
+}
