@@ -12,7 +12,7 @@
 #include "keys/api/development_root.h"
 #include "keys/broker/server.h"
 
-enum { CONFIG_LEN_MAX = 64 << 10, GRACE_MS = 5000 };
+enum { CONFIG_LEN_MAX = 64 << 10, GRACE_MS = 5000, CRLS_MAX = 16, CRL_LEN_MAX = 1 << 20 };
 
 struct arguments {
     const char *dev, *config, *listen;
@@ -72,6 +72,57 @@ static FALLIBLE config_load(const struct arguments *a, struct config *config, st
     return true;
 }
 
+struct lists {
+    struct buffer at[CRLS_MAX];
+    size_t        n;
+};
+
+static void auto_lists(struct lists *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        buffer_free(&l->at[i]);
+}
+
+/* The files *.crl of a folder. */
+static FALLIBLE lists_read(const char *folder, struct lists *out, struct err *err)
+{
+    AUTO(dir) DIR *dir = opendir(folder);
+
+    if (!dir)
+        return err_os(err, "snp_crls: open %s", folder);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        AUTO(buffer) struct buffer path = { 0 };
+        const char                *dot  = strrchr(entry->d_name, '.');
+
+        if (!dot || strcmp(dot, ".crl") != 0)
+            continue;
+        if (out->n == CRLS_MAX)
+            return fail_with(err, ERR_LIMIT, "snp_crls: more than %d lists in %s", CRLS_MAX, folder);
+        buffer_printf(&path, "%s/%s", folder, entry->d_name);
+        if (!file_read(buffer_text(&path), CRL_LEN_MAX, &out->at[out->n++], err))
+            return false;
+    }
+    return true;
+}
+
+static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, struct err *err)
+{
+    AUTO(lists) struct lists lists = { 0 };
+    struct bytes             crls[CRLS_MAX];
+
+    if (c->snp_crls && !lists_read(c->snp_crls, &lists, err))
+        return false;
+    for (size_t i = 0; i < lists.n; i++)
+        crls[i] = buffer_bytes(&lists.at[i]);
+
+    struct appraiser_options options = { .amd                = c->snp,
+                                         .development_folder = c->development_root,
+                                         .crls               = crls,
+                                         .n_crls             = lists.n,
+                                         .crl_required       = c->snp_crl_required };
+    return appraiser_new(&options, out, err);
+}
+
 static FALLIBLE broker_open(struct resources *r, struct err *err)
 {
     const struct config           *c     = &r->config;
@@ -81,11 +132,8 @@ static FALLIBLE broker_open(struct resources *r, struct err *err)
                                              .token_key         = c->token_key,
                                              .admin_key         = c->admin_key,
                                              .store_key         = c->store_key };
-    const struct appraiser_options roots = { .amd                = c->snp,
-                                             .development_folder = c->development_root,
-                                             .crl_required       = c->snp_crl_required };
 
-    if (!credentials_load(&paths, &r->credentials, err) || !appraiser_new(&roots, &r->broker.appraiser, err) ||
+    if (!credentials_load(&paths, &r->credentials, err) || !appraiser_open(c, &r->broker.appraiser, err) ||
         !store_open(c->store, &r->credentials.store_key, &r->broker.store, err) ||
         !challenge_key(&r->credentials.store_key, &r->broker.challenge_key, err))
         return false;

@@ -7,11 +7,14 @@
 #include "base/text.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
+#include "keys/client/relay.h"
 
-enum { TIMEOUT_MS = 60000, TIMEOUT_MS_MAX = 600000, URL_MAX = 2048 };
+enum { TIMEOUT_MS = 60000, TIMEOUT_MS_MAX = 600000, URL_MAX = 2048, WAIT_MS = 1000 };
 
 struct http {
     CURL              *curl;
+    CURLM             *multi; /* keeps the connection; holds `curl` during an exchange */
+    struct relay       relay; /* with a hook */
     char               url[URL_MAX];
     struct curl_slist *connect_to; /* with a hook: no name is ever resolved */
     int              (*connect)(void *owner, struct err *err);
@@ -29,6 +32,8 @@ void http_close(struct http *http)
     if (!http)
         return;
     curl_easy_cleanup(http->curl);
+    (void) curl_multi_cleanup(http->multi); /* holds no handle between exchanges */
+    relay_close(&http->relay);
     curl_slist_free_all(http->connect_to);
     free(http);
     curl_global_cleanup();
@@ -46,22 +51,28 @@ static size_t body_arrived(char *at, size_t size, size_t n, void *owner)
     return size * n;
 }
 
+/* libcurl connects what it gets here to `address`, as it is left: to our relay. */
 static curl_socket_t socket_opened(void *owner, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct http *http = owner;
-    int          fd   = http->connect(http->owner, &http->connect_err);
+    struct http    *http = owner;
+    int             far  = http->connect(http->owner, &http->connect_err);
+    struct sockaddr near;
+    socklen_t       len;
+    int             fd;
 
     (void) purpose;
-    (void) address;
-    return fd >= 0 ? fd : CURL_SOCKET_BAD;
-}
-
-static int socket_connected(void *owner, curl_socket_t fd, curlsocktype purpose)
-{
-    (void) owner;
-    (void) fd;
-    (void) purpose;
-    return CURL_SOCKOPT_ALREADY_CONNECTED;
+    if (far < 0 || !relay_open(&http->relay, far, &near, &len, &http->connect_err))
+        return CURL_SOCKET_BAD;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        (void) err_os(&http->connect_err, "open a socket");
+        return CURL_SOCKET_BAD;
+    }
+    address->family   = AF_UNIX;
+    address->protocol = 0;
+    address->addrlen  = len;
+    memcpy(&address->addr, &near, len);
+    return fd;
 }
 
 static bool set_fixed(struct http *http, const struct http_options *options)
@@ -90,8 +101,7 @@ static bool set_hook(struct http *http)
     http->connect_to = curl_slist_append(NULL, "::127.0.0.1:");
     return http->connect_to && curl_easy_setopt(http->curl, CURLOPT_CONNECT_TO, http->connect_to) == CURLE_OK &&
            curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETFUNCTION, socket_opened) == CURLE_OK &&
-           curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETDATA, http) == CURLE_OK &&
-           curl_easy_setopt(http->curl, CURLOPT_SOCKOPTFUNCTION, socket_connected) == CURLE_OK;
+           curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETDATA, http) == CURLE_OK;
 }
 
 FALLIBLE http_open(const struct http_options *options, struct http **out, struct err *err)
@@ -111,8 +121,10 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
     (void) snprintf(http->url, sizeof http->url, "%.*s", (int) len, options->url); /* fits: asked above */
     http->connect = options->connect;
     http->owner   = options->owner;
+    http->relay   = NO_RELAY;
     http->curl    = curl_easy_init();
-    if (!http->curl || !set_fixed(http, options) || (http->connect && !set_hook(http)))
+    http->multi   = curl_multi_init();
+    if (!http->curl || !http->multi || !set_fixed(http, options) || (http->connect && !set_hook(http)))
         return fail_with(err, ERR_BUG, "broker: libcurl refuses our options");
     *out = TAKE(http);
     return true;
@@ -201,6 +213,35 @@ static void cookie_pick(struct http *http, const char *name, char out[static HTT
     }
 }
 
+/* Runs the transfer to its end, and the relay beside it. */
+static CURLcode transfer_run(struct http *http)
+{
+    int running = 1;
+
+    if (curl_multi_add_handle(http->multi, http->curl) != CURLM_OK)
+        return CURLE_FAILED_INIT;
+    while (curl_multi_perform(http->multi, &running) == CURLM_OK && running > 0) {
+        struct pollfd      wanted[RELAY_FDS];
+        struct curl_waitfd fds[RELAY_FDS];
+        unsigned           n = relay_wants(&http->relay, wanted);
+
+        for (unsigned i = 0; i < n; i++)
+            fds[i] = (struct curl_waitfd){ .fd     = wanted[i].fd,
+                                           .events = (short) ((wanted[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) |
+                                                              (wanted[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0)) };
+        if (curl_multi_poll(http->multi, fds, n, WAIT_MS, NULL) != CURLM_OK)
+            break;
+        relay_move(&http->relay);
+    }
+
+    CURLcode code  = CURLE_FAILED_INIT;
+    int      after = 0;
+    for (CURLMsg *message; (message = curl_multi_info_read(http->multi, &after));)
+        code = message->msg == CURLMSG_DONE ? message->data.result : code;
+    (void) curl_multi_remove_handle(http->multi, http->curl); /* it was added above */
+    return code;
+}
+
 FALLIBLE http_exchange(struct http *http, const struct http_request *request, const char *cookie_name,
                        struct http_answer *out, struct err *err)
 {
@@ -215,7 +256,7 @@ FALLIBLE http_exchange(struct http *http, const struct http_request *request, co
     http->errors[0]   = 0;
     if (!set_request(http, request, &headers, err))
         return false;
-    code = curl_easy_perform(http->curl);
+    code = transfer_run(http);
     if (code == CURLE_OK)
         code = curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &out->status);
     if (code != CURLE_OK)

@@ -92,7 +92,7 @@ static void copy_claim(struct json_object *from, const char *name, char *out, si
     out[0] = 0;
     if (!json_get_text(from, name, &text, &ignored))
         return;
-    printable_append(&shown, bytes_of_text(text), len / 4);
+    printable_append(&shown, bytes_of_text(text), len - 1);
     (void) snprintf(out, len, "%s", buffer_text(&shown)); /* cut by design */
 }
 

@@ -1,0 +1,43 @@
+#include "runtime/cli/broker_access.h"
+
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "base/file.h"
+
+enum { PEM_LEN_MAX = 64 << 10 };
+
+/* The CA named, else "ca.pem" in the folder of the administrator's key, where `cloister-broker --dev` puts it. */
+static FALLIBLE ca_read(const struct broker_access *access, struct buffer *pem, struct err *err)
+{
+    const char *slash = strrchr(access->admin_key, '/');
+    char        path[PATH_MAX];
+
+    if (access->ca)
+        return file_read(access->ca, PEM_LEN_MAX, pem, err);
+    if ((size_t) snprintf(path, sizeof path, "%.*sca.pem", slash ? (int) (slash + 1 - access->admin_key) : 0,
+                          access->admin_key) >= sizeof path)
+        return fail_with(err, ERR_CONFIG, "the path of --admin-key is too long");
+    if (file_read(path, PEM_LEN_MAX, pem, err))
+        return true;
+    return err->kind == ERR_NOT_FOUND ? fail_with(err, ERR_CONFIG, "no CA to trust: there is no %s; give --broker-ca FILE", path)
+                                      : false;
+}
+
+FALLIBLE broker_access_open(const struct broker_access *access, struct admin_client **out, struct err *err)
+{
+    AUTO(buffer) struct buffer key = { 0 };
+    AUTO(buffer) struct buffer ca  = { 0 };
+    bool                       opened;
+
+    if (!access->url || !access->admin_key)
+        return fail_with(err, ERR_CONFIG, "give --%s; see --help", access->url ? "admin-key FILE" : "broker URL");
+    if (!secret_heap_open(err) || !ca_read(access, &ca, err) || !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
+        return false;
+
+    struct admin_options options = { .url = access->url, .ca_pem = buffer_bytes(&ca), .key_pem = buffer_bytes(&key) };
+    opened = admin_client_new(&options, out, err);
+    OPENSSL_cleanse(key.at, key.len);
+    return opened;
+}

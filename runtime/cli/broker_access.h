@@ -1,0 +1,17 @@
+/* The options by which `cloister key` and `cloister reference` reach a broker, and the client made of them. */
+#pragma once
+
+#include "base/options.h"
+#include "keys/client/admin.h"
+
+struct broker_access {
+    const char *url, *admin_key, *ca;
+};
+
+#define BROKER_ACCESS_ROWS(a)                                                                                  \
+    { "broker", OPTION_TEXT, &(a)->url, "URL", "the broker, https://HOST:PORT", 0, 0 },                        \
+    { "admin-key", OPTION_TEXT, &(a)->admin_key, "FILE", "the administrator's private key, PEM", 0, 0 },       \
+    { "broker-ca", OPTION_TEXT, &(a)->ca, "FILE", "the CA of the broker, PEM (ca.pem beside the admin key)", 0, 0 }
+
+/* Fails CONFIG with the option that is missing, or as a file cannot be read. */
+FALLIBLE broker_access_open(const struct broker_access *access, struct admin_client **out, struct err *err);

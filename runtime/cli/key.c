@@ -1,0 +1,158 @@
+/* `cloister key`: the secrets that a broker holds. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "keys/api/limits.h"
+#include "runtime/cli/broker_access.h"
+#include "runtime/cli/commands.h"
+
+enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
+
+struct key_call {
+    struct broker_access access;
+    const char          *out;
+    bool                 json;
+    char               **operands; /* behind the verb */
+};
+
+static FALLIBLE secret_read(const char *path, struct secret *out, struct err *err)
+{
+    AUTO(buffer) struct buffer content = { 0 };
+    bool                       is_read;
+
+    (void) buffer_grow(&content, KBS_RESOURCE_MAX); /* room at once: a growing buffer would leave copies behind */
+    content.len = 0;
+    is_read = strcmp(path, "-") == 0 ? file_read_fd(STDIN_FILENO, KBS_RESOURCE_MAX, &content, err)
+                                     : file_read(path, KBS_RESOURCE_MAX, &content, err);
+    if (is_read && content.len == 0)
+        is_read = fail_with(err, ERR_CONFIG, "%s is empty", path);
+    if (is_read)
+        is_read = secret_copy(buffer_bytes(&content), out, err);
+    OPENSSL_cleanse(content.at, content.capacity);
+    return is_read;
+}
+
+static FALLIBLE key_put(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    AUTO(secret) struct secret value = { 0 };
+
+    return secret_read(call->operands[1], &value, err) && admin_resource_put(client, call->operands[0], &value, err);
+}
+
+static FALLIBLE key_get(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    AUTO(secret) struct secret value = { 0 };
+
+    if (!admin_resource_get(client, call->operands[0], &value, err))
+        return false;
+    return call->out ? file_write(call->out, secret_expose(&value), 0600, err)
+                     : write_all(STDOUT_FILENO, secret_expose(&value), err);
+}
+
+static FALLIBLE key_rm(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    return admin_resource_remove(client, call->operands[0], err);
+}
+
+static FALLIBLE resource_print(struct json_object *one, struct err *err)
+{
+    const char *path;
+    uint64_t    len, changed;
+    char        date[32];
+    time_t      at;
+    struct tm   tm;
+
+    if (!json_get_text(one, "path", &path, err) || !json_get_u64(one, "len", UINT32_MAX, &len, err) ||
+        !json_get_u64(one, "changed", INT64_MAX, &changed, err))
+        return context(err, "the broker's list");
+    at = (time_t) changed;
+    if (!gmtime_r(&at, &tm) || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        return fail_with(err, ERR_MALFORMED, "the broker's list: a date out of range");
+    printf("%s  %7" PRIu64 "  kbs:///%s\n", date, len, path);
+    return true;
+}
+
+static FALLIBLE key_list(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    AUTO(json) struct json_object *list = NULL;
+
+    if (!admin_resources(client, &list, err))
+        return false;
+    if (call->json) {
+        AUTO(buffer) struct buffer text = { 0 };
+
+        json_write(list, &text);
+        (void) puts(buffer_text(&text)); /* a closed output is noticed by main's flush */
+        return true;
+    }
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        if (!resource_print(json_object_array_get_idx(list, i), err))
+            return false;
+    }
+    return true;
+}
+
+static const struct verb {
+    const char *name;
+    size_t      n_operands;
+    FALLIBLE  (*run)(struct admin_client *client, const struct key_call *call, struct err *err);
+} VERBS[] = { { "put", 2, key_put }, { "get", 1, key_get }, { "list", 0, key_list }, { "rm", 1, key_rm } };
+
+static FALLIBLE key_run(const struct verb *verb, const struct key_call *call, struct err *err)
+{
+    AUTO(admin_client) struct admin_client *client = NULL;
+
+    return broker_access_open(&call->access, &client, err) && verb->run(client, call, err);
+}
+
+static const struct verb *verb_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) {
+        if (strcmp(VERBS[i].name, name) == 0)
+            return &VERBS[i];
+    }
+    return NULL;
+}
+
+int cmd_key(int argc, char **argv)
+{
+    struct key_call         call   = { 0 };
+    const struct option_row rows[] = {
+        BROKER_ACCESS_ROWS(&call.access),
+        { "out", OPTION_TEXT, &call.out, "FILE", "get: write here, mode 0600, not to standard output", 0, 0 },
+        { "json", OPTION_FLAG, &call.json, NULL, "list: print JSON", 0, 0 },
+    };
+    const struct option_table table = {
+        .command = "cloister key", .synopsis = "put URI FILE | get URI | list | rm URI   [OPTION]...",
+        .about = "Keeps secrets at a broker. URI is kbs:///REPOSITORY/TYPE/TAG; FILE - is standard input.",
+        .rows = rows, .n_rows = sizeof rows / sizeof *rows,
+    };
+    const struct verb   *verb;
+    enum options_outcome outcome;
+    char               **operands;
+    size_t               n_operands;
+    struct err           err;
+
+    if (!options_parse(&table, argc, argv, &outcome, &operands, &n_operands, &err)) {
+        fprintf(stderr, "cloister: key: %s\n", err.text);
+        return EXIT_UNUSABLE;
+    }
+    if (outcome == OPTIONS_HELP_WAS_PRINTED)
+        return 0;
+    verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
+    if (!verb || n_operands - 1 != verb->n_operands) {
+        fprintf(stderr, "cloister: key: wanted is %s\n", table.synopsis);
+        return EXIT_UNUSABLE;
+    }
+    call.operands = operands + 1;
+    if (!key_run(verb, &call, &err)) {
+        fprintf(stderr, "cloister: key: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    return 0;
+}
