@@ -53,7 +53,7 @@ void layer_names_add(struct layer_names *names, ino_t folder, const char *name)
     if (!names->slots[slot])
         abort();
     names->slots[slot]->folder = folder;
-    strcpy(names->slots[slot]->name, name); /* the block was made for it */
+    memcpy(names->slots[slot]->name, name, strlen(name) + 1);
     names->n++;
 }
 

@@ -13,7 +13,7 @@ FALLIBLE pax_number(struct bytes text, uint64_t most, uint64_t *out, struct err 
     for (size_t i = 0; i < text.len; i++) {
         uint64_t digit = (uint64_t) text.at[i] - '0';
 
-        if (text.at[i] < '0' || text.at[i] > '9' || value > (most - digit % 10) / 10)
+        if (text.at[i] < '0' || text.at[i] > '9' || digit > most || value > (most - digit) / 10)
             return fail_with(err, ERR_MALFORMED, "not a decimal number in range");
         value = value * 10 + digit;
     }

@@ -1,0 +1,100 @@
+"""Runs unpack-layout on images in a sandbox and watches everything around the root that it may not touch."""
+import hashlib, os, pathlib, shutil, subprocess, sys, tempfile
+
+import oci_image
+
+BUILD = pathlib.Path(os.environ["CLOISTER_BUILD"])
+
+
+class Sandbox:
+    """outside/ holds files that nothing may change; root/ is where images are unpacked."""
+
+    def __init__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="unpacking-"))
+        self.outside, self.root, self.layout = (self.path / name for name in ("outside", "root", "layout"))
+        (self.outside / "deep").mkdir(parents=True)
+        (self.outside / "victim").write_text("untouched\n")
+        (self.outside / "deep" / "victim").write_text("untouched too\n")
+        self.watched = self.look()
+
+    def look(self):
+        """All that an escape could change: names, kinds, modes, owners, times, contents; not of root and layout."""
+        seen = {}
+        for folder, names, files in os.walk(self.path):
+            if pathlib.Path(folder) == self.path:
+                names[:] = [name for name in names if name not in ("root", "layout")]
+            for name in [".", *names, *files]:
+                path = os.path.join(folder, name)
+                if path == f"{self.path}/.":
+                    continue  # its own times change as root/ is made anew
+                st = os.lstat(path)
+                content = pathlib.Path(path).read_bytes() if os.path.isfile(path) else b""
+                seen[path] = (st.st_mode, st.st_uid, st.st_gid, st.st_ino, st.st_nlink, st.st_mtime_ns, content)
+        return seen
+
+    def fresh(self):
+        for path in (self.root, self.layout):
+            shutil.rmtree(path, ignore_errors=True)
+        self.root.mkdir()
+
+    def unpack(self, layers, *options, **layout):
+        """Layers as one image; returns the exit code and the line that was printed."""
+        self.fresh()
+        digest = oci_image.write_layout(self.layout, layers, **layout)
+        return self.unpack_layout(digest, *options)
+
+    def unpack_layout(self, digest, *options):
+        owner = [] if os.geteuid() == 0 else ["--our-owner"]
+        ran = subprocess.run([BUILD / "unpack-layout", *owner, *options, self.layout, digest, self.root],
+                             capture_output=True, text=True, timeout=120, errors="replace")
+        assert ran.returncode in (0, 1), f"unpack-layout ended with {ran.returncode}: {ran.stderr}"
+        return ran.returncode, ran.stderr.strip()
+
+    def is_untouched(self):
+        return self.look() == self.watched
+
+    def is_root_empty(self):
+        return not any(self.root.iterdir())
+
+    def close(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def listing(root, with_times=True):
+    """What a tree consists of, for comparison with another one."""
+    seen, groups = {}, {}
+    for folder, names, files in os.walk(root):
+        for name in [".", *names, *files] if folder == str(root) else [*names, *files]:
+            path = os.path.join(folder, name)
+            st = os.lstat(path)
+            what = [oct(st.st_mode), st.st_uid, st.st_gid]
+            if os.path.islink(path):
+                what.append(os.readlink(path))
+            elif os.path.isfile(path):
+                what += [st.st_size, hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:16]]
+                what += [groups.setdefault(st.st_ino, os.path.relpath(path, root)) if st.st_nlink > 1 else ""]
+            else:
+                what.append(st.st_rdev)
+            if with_times:
+                what.append(st.st_mtime_ns)
+            if not os.path.islink(path):
+                what.append(sorted((a, os.getxattr(path, a)) for a in os.listxattr(path) if a.startswith("user.")))
+            seen[os.path.relpath(path, root)] = what
+    return seen
+
+
+class Report:
+    """Counts claims; prints the ones that do not hold."""
+
+    def __init__(self):
+        self.n, self.failed = 0, 0
+
+    def claim(self, holds, what):
+        self.n += 1
+        if not holds:
+            self.failed += 1
+            print(f"FAILED: {what}")
+
+    def end(self):
+        print(f"{self.n} claims, {self.failed} failed")
+        sys.exit(self.failed > 0)
