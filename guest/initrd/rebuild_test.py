@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""The agent built again, from a copy of the sources in another directory, under another umask, today or later: the
+initrd has the same SHA-256. Arguments: the source root, the agent of this build, the compiler."""
+import hashlib, os, pathlib, shutil, subprocess, sys, tempfile
+
+source, agent, compiler = pathlib.Path(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
+builder = source / "guest/initrd/build_initrd.py"
+
+
+def run(*words, **options):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, **options)
+    if done.returncode:
+        sys.exit(f"{words}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def digest(of, out):
+    run(sys.executable, builder, "--agent", of, "--crun", "/usr/bin/crun", "--out", out)
+    return hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+with tempfile.TemporaryDirectory(prefix="rebuild-") as folder:
+    folder = pathlib.Path(folder)
+    copy, build = folder / "somewhere/else/entirely", folder / "b"
+    shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns("build", ".git", "*.pyc"))
+    old = os.umask(0o077)
+    run("meson", "setup", build, copy, env=dict(os.environ, CC=compiler))
+    run("ninja", "-C", build, "cloister-agent")
+    os.umask(old)
+    first, second = digest(agent, folder / "first"), digest(build / "cloister-agent", folder / "second")
+    print(first, second, sep="\n")
+    sys.exit(first != second)
