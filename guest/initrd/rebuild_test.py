@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The agent built again, from a copy of the sources in another directory, under another umask, today or later: the
-initrd has the same SHA-256. Arguments: the source root, the agent of this build, the compiler."""
+initrd has the same SHA-256. Arguments: the source root, the agent of this build, the compiler, the build type."""
 import hashlib, os, pathlib, shutil, subprocess, sys, tempfile
 
 source, agent, compiler = pathlib.Path(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
@@ -23,7 +23,7 @@ with tempfile.TemporaryDirectory(prefix="rebuild-") as folder:
     copy, build = folder / "somewhere/else/entirely", folder / "b"
     shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns("build", ".git", "*.pyc"))
     old = os.umask(0o077)
-    run("meson", "setup", build, copy, env=dict(os.environ, CC=compiler))
+    run("meson", "setup", f"--buildtype={sys.argv[4]}", build, copy, env=dict(os.environ, CC=compiler))
     run("ninja", "-C", build, "cloister-agent")
     os.umask(old)
     first, second = digest(agent, folder / "first"), digest(build / "cloister-agent", folder / "second")

@@ -1,0 +1,118 @@
+#include "tests/harness/test.h"
+
+#include "attestation/evidence/snp_report.h"
+#include "guest/agent/evidence.h"
+#include "keys/api/snp_evidence.h"
+
+/* A source whose reports this test writes itself: unsigned, which is not for the guest to judge. */
+struct source {
+    struct attester attester;
+    bool            is_stale; /* answers with other report data than was asked for */
+    size_t          len;
+};
+
+static bool give(struct attester *self, const uint8_t report_data[static REPORT_DATA_LEN], struct attested *out,
+                 struct err *err)
+{
+    struct source *s = (struct source *) self;
+    uint8_t       *r = buffer_grow(&out->report, SNP_REPORT_LEN);
+
+    (void) err;
+    r[0]          = 3;    /* version */
+    r[8 + 2]      = 0x03; /* policy: bits 16 and 17 */
+    r[0x34]       = 1;    /* ECDSA P-384 */
+    r[0x188]      = 0x19; /* Genoa's family */
+    r[0x189]      = 0x11;
+    memcpy(r + 0x50, report_data, REPORT_DATA_LEN);
+    r[0x50] = (uint8_t) (r[0x50] + s->is_stale);
+    memset(r + 0xC0, 0xd1, SNP_HOST_DATA_LEN);
+    out->report.len = s->len;
+    return true;
+}
+
+static void keep_open(struct attester *self)
+{
+    (void) self;
+}
+
+static struct source source(const char *tee)
+{
+    return (struct source){ { tee, give, keep_open }, false, SNP_REPORT_LEN };
+}
+
+static void reads_host_data_from_a_fresh_report(void **state)
+{
+    struct source              s     = source("snp");
+    AUTO(buffer) struct buffer field = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_true(evidence_own_field(&s.attester, &field, &err));
+    assert_int_equal(field.len, SNP_HOST_DATA_LEN);
+    assert_int_equal(field.at[0], 0xd1);
+    assert_int_equal(field.at[31], 0xd1);
+}
+
+static void refuses_a_report_that_answers_to_something_else(void **state)
+{
+    struct source              s     = source("snp");
+    AUTO(buffer) struct buffer field = { 0 };
+    struct err                 err;
+
+    (void) state;
+    s.is_stale = true;
+    assert_false(evidence_own_field(&s.attester, &field, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    assert_string_equal(err.text, "own report: it answers to another request");
+    s.is_stale = false;
+    s.len      = SNP_REPORT_LEN - 1;
+    assert_false(evidence_own_field(&s.attester, &field, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_int_equal(field.len, 0);
+}
+
+static void what_the_broker_gets_is_the_same_report(void **state)
+{
+    struct source                          s    = source("snp");
+    AUTO(buffer) struct buffer             json = { 0 };
+    AUTO(json) struct json_object         *read = NULL;
+    AUTO(snp_evidence) struct snp_evidence back = { 0 };
+    uint8_t                                data[KBS_REPORT_DATA_LEN];
+    struct err                             err;
+
+    (void) state;
+    memset(data, 0x77, sizeof data);
+    assert_true(evidence_for_broker(&s.attester, data, &json, &err));
+    assert_true(json_read(buffer_bytes(&json), 1 << 20, &read, &err));
+    if (!snp_evidence_read(read, &back, &err))
+        fail_msg("%s", err.text);
+    assert_memory_equal(back.report + 0x50, data, sizeof data);
+    assert_true(bytes_are_zero((struct bytes){ back.report + 0x50 + sizeof data, 64 - sizeof data }));
+}
+
+static void another_tee_is_told_by_name(void **state)
+{
+    struct source              s        = source("sgx");
+    struct attester           *attester = NULL;
+    AUTO(buffer) struct buffer field    = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_false(evidence_own_field(&s.attester, &field, &err));
+    assert_int_equal(err.kind, ERR_UNSUPPORTED);
+    assert_string_equal(err.text, "own report: of TEE sgx");
+    assert_false(evidence_open_device(CMDLINE_TEE_TPM, &attester, &err));
+    assert_int_equal(err.kind, ERR_UNSUPPORTED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_host_data_from_a_fresh_report),
+        cmocka_unit_test(refuses_a_report_that_answers_to_something_else),
+        cmocka_unit_test(what_the_broker_gets_is_the_same_report),
+        cmocka_unit_test(another_tee_is_told_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
