@@ -57,4 +57,5 @@
     X(TDX_TCB_ADVISORY,             "tdx-tcb-advisory",             APPRAISE,   "a security advisory is not in policy") \
     X(TDX_TCB_EVALUATION_NUMBER,    "tdx-tcb-evaluation-number",    APPRAISE,   "collateral is older than the recovery that policy demands") \
     X(TDX_EVENT_LOG_FORMAT,         "tdx-event-log-format",         PARSE,      "event log breaks its format")      \
-    X(TDX_EVENT_LOG_REPLAY,         "tdx-event-log-replay",         BINDING,    "event log does not replay to the RTMRs")
+    X(TDX_EVENT_LOG_REPLAY,         "tdx-event-log-replay",         BINDING,    "event log does not replay to the RTMRs") \
+    X(TDX_EVENT_LOG_SEPARATOR,      "tdx-event-log-separator",      BINDING,    "event log has more separators than firmware makes")

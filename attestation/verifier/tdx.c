@@ -113,13 +113,33 @@ static void dates_collect(const struct tdx_collateral *c, const struct tdx_platf
     }
 }
 
+/* Register 0 of a log is MRTD; 1 to 4 are the RTMRs, each of which the log must explain to the last event. */
+static void log_check(const struct tdx_question *q, struct tdx_result *out, struct appraisal *a)
+{
+    struct event_replay replay = { 0 };
+    struct err          err    = { 0 };
+    bool                read   = event_log_parse(q->event_log, EVENT_LOG_CCEL, &out->log, &err) &&
+                event_log_replay(&out->log, TPM_SHA384, &replay, &err);
+    bool                all    = read;
+
+    check(a, read, REASON_TDX_EVENT_LOG_FORMAT, "event log: %s", read ? "well formed" : err.text);
+    for (unsigned i = 0; read && i < TDX_RTMRS; i++)
+        all &= check(a, bytes_equal(out->quote.body.rtmr[i], (struct bytes){ replay.value[i + 1], SHA384_LEN }),
+                     REASON_TDX_EVENT_LOG_REPLAY, "event log: replays to RTMR%u", i);
+    if (read)
+        all &= check(a, q->policy->allow_extra_separators || !event_replay_has_extra_separators(&out->log, &replay),
+                     REASON_TDX_EVENT_LOG_SEPARATOR, "event log: at most one separator in each register");
+    out->has_log = all;
+}
+
 /* Everything after the signatures: all of it is told, even when one check has failed. */
-static void genuine_appraise(const struct tdx_collateral *c, const struct tdx_platform *p, const struct tdx_policy *policy,
+static void genuine_appraise(const struct tdx_collateral *c, const struct tdx_platform *p, const struct tdx_question *q,
                              struct tdx_result *out, struct appraisal *a)
 {
-    const struct td_body *body = &out->quote.body;
-    struct tdx_svns       svns = { body->tee_tcb_svn, body->tee_tcb_svn2, out->quote.qe_report.isv_svn };
-    struct err            err  = { 0 };
+    const struct tdx_policy *policy = q->policy;
+    const struct td_body    *body   = &out->quote.body;
+    struct tdx_svns          svns   = { body->tee_tcb_svn, body->tee_tcb_svn2, out->quote.qe_report.isv_svn };
+    struct err               err    = { 0 };
 
     out->is_genuine            = true;
     out->pck                   = p->pck;
@@ -135,6 +155,8 @@ static void genuine_appraise(const struct tdx_collateral *c, const struct tdx_pl
     if (check(a, out->has_tcb, REASON_TDX_TCB_NOT_SUPPORTED, "TCB: %s", out->has_tcb ? "a level fits" : err.text))
         status_check(policy, &out->tcb, a);
     evaluation_check(policy, out, a);
+    if (q->has_event_log)
+        log_check(q, out, a);
 }
 
 static bool quote_read(struct bytes quote, const struct tdx_policy *policy, struct tdx_result *out, struct appraisal *a)
@@ -157,7 +179,7 @@ static void appraise(const struct tdx_collateral *c, struct tdx_platform **platf
     if (!*platform)
         *platform = tdx_platform_new(out->quote.pck_chain, c, a);
     if (*platform && tdx_validity_check(c, *platform, q->now, a) && signatures_check(&out->quote, c, *platform, a))
-        genuine_appraise(c, *platform, q->policy, out, a);
+        genuine_appraise(c, *platform, q, out, a);
 }
 
 /* Acceptance needs every stage to have been reached, not only no check to have failed. */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "attestation/evidence/event_log.h"
 #include "attestation/verifier/tdx_collateral.h"
 #include "attestation/verifier/tdx_policy.h"
 #include "attestation/verifier/tdx_tcb.h"
@@ -15,6 +16,8 @@ struct tdx_result {
     struct pck_extension pck;
     bool                 has_tcb; /* levels were found */
     struct tdx_tcb       tcb;
+    bool                 has_log; /* an event log that replays to all four RTMRs */
+    struct event_log     log;     /* borrows from the question's */
     uint32_t             tcb_evaluation_number, qe_evaluation_number;
     int64_t              earliest_issue, latest_issue, earliest_expiration; /* over documents, lists, certificates */
 };
@@ -24,6 +27,8 @@ struct tdx_question {
     const struct tdx_policy       *policy;
     int64_t                        now; /* seconds since 1970, UTC */
     const struct verdict_listener *listener; /* or NULL */
+    bool                           has_event_log;
+    struct bytes                   event_log; /* CCEL, as the guest has it; judged only with has_event_log */
 };
 
 /*

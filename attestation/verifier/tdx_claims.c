@@ -1,5 +1,6 @@
 #include "attestation/verifier/tdx_claims.h"
 
+#include "attestation/verifier/event_claims.h"
 #include "attestation/verifier/instant.h"
 
 static struct json_object *header_claims(struct bytes signed_part)
@@ -152,6 +153,8 @@ struct json_object *tdx_claims(const struct tdx_result *r)
     add_instant(claims, "latest_issue_date", r->latest_issue);
     add_instant(claims, "earliest_expiration_date", r->earliest_expiration);
     add_platform(claims, &r->pck);
+    if (r->has_log)
+        json_add(claims, "uefi_event_logs", event_log_claims(&r->log));
     json_add_hex(claims, "report_data", r->quote.body.report_data);
     json_add_hex(claims, "init_data", r->quote.body.mrconfigid);
     return claims;

@@ -113,6 +113,7 @@ static FALLIBLE member_read(const char *name, struct json_object *value, struct 
         { "allow_debug", &p->allow_debug },
         { "allow_sept_ve", &p->allow_sept_ve },
         { "allow_migratable", &p->allow_migratable },
+        { "allow_extra_separators", &p->allow_extra_separators },
     };
 
     for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {

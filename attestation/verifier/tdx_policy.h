@@ -44,6 +44,7 @@ struct tdx_policy {
     bool              allow_debug;
     bool              allow_sept_ve; /* SEPT_VE_DISABLE clear, as Azure has it */
     bool              allow_migratable;
+    bool              allow_extra_separators; /* in the event log: firmware older than 2024 has two in RTMR0 */
     uint64_t          td_attributes; /* bits allowed beyond the default's */
     struct tdx_values field[N_TDX_FIELDS];
 };

@@ -9,7 +9,7 @@
 int cmd_verify(int argc, char **argv)
 {
     static const struct { const char *name; int (*run)(int argc, char **argv); } tees[] = {
-        { "snp", verify_snp }, { "tdx", verify_tdx },
+        { "snp", verify_snp }, { "tdx", verify_tdx }, { "tpm", verify_tpm },
     };
 
     for (size_t i = 0; argc > 1 && i < sizeof tees / sizeof tees[0]; i++)

@@ -10,9 +10,9 @@ enum { FILE_LEN_MAX = 4 << 20 };
 
 struct inputs {
     const char       *quote_path, *tcb_info_path, *qe_identity_path, *issuer_chain_path, *root_ca_path, *root_crl_path,
-        *pck_crl_path, *at, *policy_path;
+        *pck_crl_path, *event_log_path, *at, *policy_path;
     bool              explain;
-    struct buffer     quote, tcb_info, qe_identity, issuer_chain, root_ca, root_crl, pck_crl, policy_text;
+    struct buffer     quote, tcb_info, qe_identity, issuer_chain, root_ca, root_crl, pck_crl, event_log, policy_text;
     struct tdx_policy policy;
     int64_t           now;
 };
@@ -20,7 +20,7 @@ struct inputs {
 static void inputs_free(struct inputs *in)
 {
     struct buffer *all[] = { &in->quote, &in->tcb_info, &in->qe_identity, &in->issuer_chain, &in->root_ca,
-                             &in->root_crl, &in->pck_crl, &in->policy_text };
+                             &in->root_crl, &in->pck_crl, &in->event_log, &in->policy_text };
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buffer_free(all[i]);
@@ -46,6 +46,8 @@ static FALLIBLE inputs_load(struct inputs *in, struct err *err)
         if (!file_read(files[i].path, FILE_LEN_MAX, files[i].into, err))
             return context(err, files[i].option);
     }
+    if (in->event_log_path && !file_read(in->event_log_path, FILE_LEN_MAX, &in->event_log, err))
+        return context(err, "--event-log");
     tdx_policy_default(&in->policy);
     if (in->policy_path && (!file_read(in->policy_path, TDX_POLICY_LEN_MAX, &in->policy_text, err) ||
                             !tdx_policy_read(buffer_bytes(&in->policy_text), &in->policy, err)))
@@ -59,7 +61,8 @@ static int answer(const struct inputs *in)
         buffer_bytes(&in->tcb_info), buffer_bytes(&in->qe_identity), buffer_bytes(&in->issuer_chain),
         buffer_bytes(&in->root_ca), buffer_bytes(&in->root_crl), buffer_bytes(&in->pck_crl),
     };
-    const struct tdx_question question = { &in->policy, in->now, verify_explainer(in->explain) };
+    const struct tdx_question question = { &in->policy, in->now, verify_explainer(in->explain), in->event_log_path,
+                                           buffer_bytes(&in->event_log) };
     struct tdx_result         result;
 
     (void) tdx_verify(buffer_bytes(&in->quote), &files, &question, &result); /* the verdict says it */
@@ -79,6 +82,7 @@ int verify_tdx(int argc, char **argv)
         { "root-ca", OPTION_TEXT, &in.root_ca_path, "FILE", "the trust root, PEM or DER: Intel SGX Root CA", 0, 0 },
         { "root-crl", OPTION_TEXT, &in.root_crl_path, "FILE", "the root's revocation list, DER", 0, 0 },
         { "pck-crl", OPTION_TEXT, &in.pck_crl_path, "FILE", "the PCK authority's revocation list, DER", 0, 0 },
+        { "event-log", OPTION_TEXT, &in.event_log_path, "FILE", "the guest's CCEL: it must explain all four RTMRs", 0, 0 },
         { "at", OPTION_TEXT, &in.at, "TIME", "judge validity at this time instead of now (2026-11-23T12:00:00Z)", 0, 0 },
         { "policy", OPTION_TEXT, &in.policy_path, "FILE", "JSON: what to accept (docs/attestation.md)", 0, 0 },
         { "explain", OPTION_FLAG, &in.explain, NULL, "print each check and what it compared, on standard error", 0, 0 },
