@@ -63,6 +63,7 @@ enum expr_kind {
 struct with {
     struct term    *target;
     struct term    *value;
+    bool            names_function; /* the value is the name of a function, not evaluated */
     struct location at;
 };
 

@@ -15,6 +15,7 @@ struct rule_node {
     struct rule_node *hash_next;
     struct rule_list  rules;
     bool              is_package;
+    bool              has_odd_child; /* one whose key is no string: rules below belong to this path */
     uint32_t          depth;
     uint32_t          index;   /* for the recursion check: order of visit, 0 not visited */
     uint32_t          low;

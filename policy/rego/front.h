@@ -37,6 +37,8 @@ struct name {
     void        *global;
     uint64_t     stamp;
     bool         safe;
+    uint32_t     string_constant; /* index in the plan + 1 */
+    uint32_t     number_constant;
 };
 
 struct source_file {

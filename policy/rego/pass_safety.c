@@ -244,7 +244,7 @@ void outputs_of_expr(struct compiler *c, const struct expr *e, struct name_list 
     if (e->negated)
         return;
     for (uint32_t i = 0; i < e->with.n; i++)
-        if (!all_safe(c->f, e->with.at[i].value, VARS_FOR_SAFETY))
+        if (!e->with.at[i].names_function && !all_safe(c->f, e->with.at[i].value, VARS_FOR_SAFETY))
             return;
     if (e->kind == EXPR_TERM)
         outputs_of_refs(c, e->term, out);
@@ -431,18 +431,49 @@ static void unsafe(struct safety *s, struct name *n, struct location at)
                        in_rule(s->c, s->rule));
 }
 
-static void report_unplaced(struct safety *s, const struct waiting *all, uint32_t n)
+/* An unplaced expression would bind `n` if its other variables were safe: n is not where the trouble starts. */
+static bool is_consequence(struct safety *s, const struct waiting *all, uint32_t n_all, const struct name *n)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (all[i].placed)
+    bool found = false;
+
+    for (uint32_t i = 0; i < n_all && !found; i++) {
+        struct name_list others = { 0 }, outputs = { 0 };
+
+        if (all[i].placed || !is_in(&all[i].vars, n))
             continue;
         for (uint32_t j = 0; j < all[i].vars.n; j++)
-            if (!all[i].vars.at[j]->safe && !is_in(&all[i].outputs, all[i].vars.at[j]))
-                unsafe(s, all[i].vars.at[j], all[i].expr->at);
-        for (uint32_t j = 0; j < all[i].closed.n; j++)
-            if (!all[i].closed.at[j]->safe)
-                unsafe(s, all[i].closed.at[j], all[i].expr->at);
+            if (all[i].vars.at[j] != n)
+                mark_safe(s->c->f, &others, all[i].vars.at[j]);
+        outputs_of_expr(s->c, all[i].expr, &outputs);
+        unmark_safe(&others, 0);
+        found = is_in(&outputs, n);
     }
+    return found;
+}
+
+static void report_vars(struct safety *s, const struct waiting *all, uint32_t n, bool causes_only)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct waiting *w = &all[i];
+
+        for (uint32_t j = 0; !w->placed && j < w->vars.n + w->closed.n; j++) {
+            struct name *v = j < w->vars.n ? w->vars.at[j] : w->closed.at[j - w->vars.n];
+
+            if (v->safe || (j < w->vars.n && is_in(&w->outputs, v)))
+                continue;
+            if (!causes_only || !is_consequence(s, all, n, v))
+                unsafe(s, v, w->expr->at);
+        }
+    }
+}
+
+static void report_unplaced(struct safety *s, const struct waiting *all, uint32_t n)
+{
+    uint32_t before = s->c->f->n_errors;
+
+    report_vars(s, all, n, true);
+    if (s->c->f->n_errors == before && !s->generated)
+        report_vars(s, all, n, false);
 }
 
 /* ---- closures ---- */

@@ -99,6 +99,7 @@ static bool with_of_expr(struct compiler *c, struct expr *e)
         var_to_builtin(c, &e->with.at[i].value);
         if (!target_fits(c, &e->with.at[i]))
             return false;
+        e->with.at[i].names_function = names_a_function(c, e->with.at[i].value);
         with_of_term(c, e->with.at[i].value);
     }
     return true;
@@ -125,7 +126,7 @@ void with_of_body(struct compiler *c, body *b)
         for (uint32_t j = 0; j < e->with.n; j++) {
             struct term **value = &e->with.at[j].value;
 
-            if (!needs_eval(*value) || names_a_function(c, *value))
+            if (!needs_eval(*value) || e->with.at[j].names_function)
                 continue;
             struct term *x  = term_var(c->f, name_generated(c->f), (*value)->at);
             struct expr *eq = expr_call(c->f, "eq", x, *value, (*value)->at);

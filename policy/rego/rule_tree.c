@@ -71,7 +71,8 @@ struct rule_node *node_add(struct compiler *c, const struct term *ref, uint32_t 
                 n->last_child->next_sibling = child;
             else
                 n->first_child = child;
-            n->last_child = child;
+            n->last_child    = child;
+            n->has_odd_child = n->has_odd_child || child->key->kind != TERM_STRING;
             link_child(c, child);
         }
         n = child;

@@ -77,7 +77,8 @@ void vars_of_expr(struct var_walk *w, const struct expr *e)
         }
     }
     for (uint32_t i = 0; i < e->with.n; i++)
-        vars_of_term(w, e->with.at[i].value);
+        if (!e->with.at[i].names_function)
+            vars_of_term(w, e->with.at[i].value);
 }
 
 void vars_of_body(struct var_walk *w, const body *b)
