@@ -86,7 +86,7 @@ struct name *name_text(struct front *f, const char *text)
 struct name *name_generated(struct front *f)
 {
     char text[32];
-    int  len = snprintf(text, sizeof text, "__local%u__", f->n_generated++);
+    int  len = snprintf(text, sizeof text, "%%%u", f->n_generated++);
 
     return name_of(f, text, (size_t) len);
 }
@@ -106,7 +106,7 @@ bool name_is(const struct name *n, const char *text)
 
 bool name_is_generated(const struct name *n)
 {
-    return strncmp(n->text, "__local", 7) == 0;
+    return n->text[0] == '%';
 }
 
 bool name_is_wildcard(const struct name *n)

@@ -73,7 +73,7 @@ struct front {
     struct name      **names; /* hash table, n_slots is a power of two */
     uint32_t           n_slots;
     uint32_t           n_names;
-    uint32_t           n_generated; /* __localN__ */
+    uint32_t           n_generated; /* %N: no source can spell it */
     uint32_t           n_wildcards; /* $N */
     uint64_t           steps;
     uint64_t           tokens;
@@ -89,10 +89,10 @@ void        *front_take(struct front *f, size_t n); /* zeroed; never NULL */
 void        *front_grow(struct front *f, void *at, size_t from, size_t to);
 struct name *name_of(struct front *f, const char *text, size_t len);
 struct name *name_text(struct front *f, const char *text);
-struct name *name_generated(struct front *f); /* a fresh __localN__ */
+struct name *name_generated(struct front *f); /* a fresh %N */
 struct name *name_wildcard(struct front *f);  /* a fresh $N */
 bool         name_is(const struct name *n, const char *text);
-bool         name_is_generated(const struct name *n); /* __localN__, as the compiler makes them */
+bool         name_is_generated(const struct name *n); /* %N, as the compiler makes them */
 bool         name_is_wildcard(const struct name *n);
 const char  *front_printf(struct front *f, const char *fmt, ...) PRINTF_LIKE(2);
 

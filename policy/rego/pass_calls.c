@@ -1,4 +1,5 @@
 #include "policy/rego/builtin_names.h"
+#include "policy/rego/builtins.h"
 #include "policy/rego/safety.h"
 
 #include <string.h>
@@ -277,6 +278,11 @@ static void check_call(struct compiler *c, const struct expr *e, bool is_v1)
 
     if (callee.kind == CALLEE_UNKNOWN) {
         (void) front_error(c->f, e->at, TYPE_ERROR, "undefined function %s", name);
+        return;
+    }
+    uint32_t ignored;
+    if (callee.kind == CALLEE_BUILTIN && !is_eq && !operator_is(operator, "print") && !builtin_find(value_of_text(name), &ignored)) {
+        (void) front_error(c->f, e->at, UNSUPPORTED_BUILTIN_ERROR, "built-in function %s is not supported", name);
         return;
     }
     if (is_v1 && (callee.flags & BUILTIN_DEPRECATED))

@@ -341,6 +341,7 @@ static void plan_every(struct planner *p, const struct every *every)
     struct plan_block  *each   = plan_block_new(p->plan);
     struct plan_block  *holds  = plan_block_new(p->plan);
     uint32_t            mark   = p->bound.n;
+    uint32_t            held   = new_local(p);
 
     plan_iterable(p, domain);
     struct plan_stmt *scan = emit_blocks(p, PLAN_SCAN, each);
@@ -350,10 +351,15 @@ static void plan_every(struct planner *p, const struct every *every)
     p->curr                = each;
     bind(p, every->key->text, plan_local(scan->target));
     bind(p, every->value->text, plan_local(scan->target2));
-    p->curr = holds;
+    emit(p, PLAN_RESET)->target = held;
+    p->curr                     = holds;
     plan_body(p, &every->body);
-    p->curr = each;
-    emit_blocks(p, PLAN_NOT, holds);
+    struct plan_stmt *s = emit(p, PLAN_ASSIGN);
+    s->a                = value_constant(p, value_bool(true));
+    s->target           = held;
+    p->curr             = each;
+    emit_blocks(p, PLAN_BLOCK, holds);
+    emit(p, PLAN_IS_UNDEFINED)->a = plan_local(held);
     emit_break(p, 1);
     unbind(p, mark);
     p->curr = outer;

@@ -179,10 +179,11 @@ static void plan_default(struct planner *p, const struct rule *r, const struct t
     p->curr = b;
     set_place(p, r->head.at);
     emit(p, PLAN_IS_UNDEFINED)->a = plan_local(t->result);
-    struct plan_operand value     = plan_term(p, r->head.value);
-    struct plan_stmt   *s         = emit(p, PLAN_ASSIGN_ONCE);
-    s->a                          = value;
-    s->target                     = t->result;
+    plan_body(p, &r->body); /* a comprehension as value stands there */
+    struct plan_operand value = plan_term(p, r->head.value);
+    struct plan_stmt   *s     = emit(p, PLAN_ASSIGN_ONCE);
+    s->a                      = value;
+    s->target                 = t->result;
     unbind(p, 0);
     row_add(row, b);
 }
