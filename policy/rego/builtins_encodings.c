@@ -166,7 +166,7 @@ bool builtin_json_marshal(struct call *c, const struct value *args, struct value
 
     if (!charge(c, value_nodes(args[0]) / 4))
         return false;
-    json_write(&t, args[0], &(struct json_style){ .for_html = true });
+    json_text_write(&t, args[0], &(struct json_style){ .for_html = true });
     return charge_bytes(c, t.len) && text_take(&t, out);
 }
 
@@ -223,7 +223,7 @@ bool builtin_json_marshal_with_options(struct call *c, const struct value *args,
         return false;
     if (style.pretty && style.prefix)
         text_put(&t, style.prefix, strlen(style.prefix));
-    json_write(&t, args[0], &style);
+    json_text_write(&t, args[0], &style);
     return charge_bytes(c, t.len) && text_take(&t, out);
 }
 

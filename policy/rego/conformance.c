@@ -105,7 +105,7 @@ static struct value as_json(struct run *r, struct value v)
     struct value    plain = value_undefined();
     struct err      err;
 
-    json_write(&out, v, &(struct json_style){ 0 });
+    json_text_write(&out, v, &(struct json_style){ 0 });
     if (!text_take(&out, &text) ||
         !json_text_read(r->arena, (struct bytes){ (const uint8_t *) text.text, text.len }, &plain, &err))
         return value_undefined();

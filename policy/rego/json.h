@@ -35,7 +35,7 @@ struct json_style {
     const char *indent; /* with pretty: text of one level */
     const char *prefix; /* with pretty: in front of each line but the first */
 };
-void json_write(struct text_out *t, struct value v, const struct json_style *style);
+void json_text_write(struct text_out *t, struct value v, const struct json_style *style);
 void json_write_string(struct text_out *t, struct bytes text, bool for_html);
 
 /* Rego source form: {"a": 1}, {1, 2}, set(); with `quoted` false a string stands without quotes (print, sprintf %v). */

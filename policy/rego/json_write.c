@@ -162,7 +162,7 @@ static struct value with_text_keys(struct text_out *t, struct value v)
         if (object_key(v, i).type == VALUE_STRING)
             text_put(&inner, object_key(v, i).text, object_key(v, i).len);
         else
-            json_write(&inner, object_key(v, i), &(struct json_style){ 0 });
+            json_text_write(&inner, object_key(v, i), &(struct json_style){ 0 });
         if (!text_take(&inner, &key) || !object_put(t->arena, to, key, object_value(v, i)))
             return value_undefined();
     }
@@ -212,7 +212,7 @@ static void put_json(struct text_out *t, struct value v, const struct json_style
     }
 }
 
-void json_write(struct text_out *t, struct value v, const struct json_style *style)
+void json_text_write(struct text_out *t, struct value v, const struct json_style *style)
 {
     put_json(t, v, style, 0);
 }

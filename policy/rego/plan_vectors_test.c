@@ -21,7 +21,7 @@ static void append_json(struct arena *a, struct value v, struct value *out)
     struct value    text;
     struct err      err;
 
-    json_write(&t, v, &(struct json_style){ 0 });
+    json_text_write(&t, v, &(struct json_style){ 0 });
     assert_true(text_take(&t, &text));
     assert_true(json_text_read(a, (struct bytes){ (const uint8_t *) text.text, text.len }, out, &err));
 }
