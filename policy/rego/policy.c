@@ -132,6 +132,41 @@ FALLIBLE rego_check(const struct rego_text *modules, uint32_t n_modules, const s
     return prepare(&r, NULL, why, err);
 }
 
+static bool visit_rules(struct front *f, const struct request *r, struct compiler *c,
+                        void (*visit)(void *user, const char *path), void *user)
+{
+    struct compile_options options = { .version = r->options->v0 ? REGO_V0 : REGO_V1 };
+
+    if (setjmp(f->out) != 0)
+        return false;
+    compiler_start(c, f, &options);
+    add_sources(f, r);
+    if (!parse_modules(c, r))
+        return false;
+    pass_paths(c);
+    for (uint32_t i = 0; i < c->modules.n; i++)
+        for (uint32_t j = 0; j < c->modules.at[i]->rules.n; j++) {
+            const struct term *path = c->modules.at[i]->rules.at[j]->path;
+
+            visit(user, ref_text(f, path, path->items.n));
+        }
+    return true;
+}
+
+FALLIBLE rego_each_rule(const struct rego_text *modules, uint32_t n_modules, const struct rego_options *options,
+                        void (*visit)(void *user, const char *path), void *user, struct rego_diagnostics *why,
+                        struct err *err)
+{
+    AUTO(arena) struct arena memory   = arena_of(REGO_COMPILE_MEMORY);
+    struct request           r        = { modules, n_modules, NULL, 0, options };
+    struct compiler          compiler = { 0 };
+    struct front             front;
+
+    why->n = 0;
+    front_start(&front, &memory);
+    return visit_rules(&front, &r, &compiler, visit, user) || refuse(&front, why, err);
+}
+
 static FALLIBLE value_from(struct arena *a, const struct term *t, struct value *out, struct err *err);
 
 static FALLIBLE collection_from(struct arena *a, const struct term *t, struct value *out, struct err *err)

@@ -52,3 +52,8 @@ FALLIBLE rego_check(const struct rego_text *modules, uint32_t n_modules, const s
 
 /* Reads one constant term (as in tests: sets are allowed) into `a`. */
 FALLIBLE rego_read_term(struct arena *a, struct bytes text, struct value *out, struct err *err);
+
+/* Calls `visit` with the path of each rule (data.package.name), in order; default and else rules included once per rule. */
+FALLIBLE rego_each_rule(const struct rego_text *modules, uint32_t n_modules, const struct rego_options *options,
+                        void (*visit)(void *user, const char *path), void *user, struct rego_diagnostics *why,
+                        struct err *err);

@@ -9,6 +9,7 @@
     X(doctor,   "say what this host can run, what is missing, and how to mend it") \
     X(initdata, "print the document that binds a guest to one workload, or its digest") \
     X(measure,  "print what the hardware will report about a guest: launch digest, MRTD, RTMRs") \
+    X(policy,   "evaluate, check and test Rego policies") \
     X(verify,   "verify evidence of a TEE or a TPM, and say why")
 
 #define COMMAND_DECLARE(name, about) int cmd_##name(int argc, char **argv);
