@@ -140,7 +140,39 @@
     X("regex.split", 2, regex_split)                     \
     X("regex.template_match", 4, regex_template_match)
 
+#define BUILTIN_ROWS_TIME(X)                             \
+    X("time.add_date", 4, time_add_date)                 \
+    X("time.clock", 1, time_clock)                       \
+    X("time.date", 1, time_date)                         \
+    X("time.diff", 2, time_diff)                         \
+    X("time.format", 1, time_format)                     \
+    X("time.now_ns", 0, time_now_ns)                     \
+    X("time.parse_duration_ns", 1, time_parse_duration_ns) \
+    X("time.parse_ns", 2, time_parse_ns)                 \
+    X("time.parse_rfc3339_ns", 1, time_parse_rfc3339_ns) \
+    X("time.weekday", 1, time_weekday)
+
+#define BUILTIN_ROWS_CRYPTO(X)                           \
+    X("crypto.hmac.equal", 2, crypto_hmac_equal)         \
+    X("crypto.hmac.md5", 2, crypto_hmac_md5)             \
+    X("crypto.hmac.sha1", 2, crypto_hmac_sha1)           \
+    X("crypto.hmac.sha256", 2, crypto_hmac_sha256)       \
+    X("crypto.hmac.sha512", 2, crypto_hmac_sha512)       \
+    X("crypto.md5", 1, crypto_md5)                       \
+    X("crypto.sha1", 1, crypto_sha1)                     \
+    X("crypto.sha256", 1, crypto_sha256)                 \
+    X("rand.intn", 2, rand_intn)                         \
+    X("uuid.parse", 1, uuid_parse)                       \
+    X("uuid.rfc4122", 1, uuid_rfc4122)
+
+#define BUILTIN_ROWS_UNITS(X)                            \
+    X("units.parse", 1, units_parse)                     \
+    X("units.parse_bytes", 1, units_parse_bytes)
+
 #define BUILTIN_ROWS(X)         \
+    BUILTIN_ROWS_TIME(X)        \
+    BUILTIN_ROWS_CRYPTO(X)      \
+    BUILTIN_ROWS_UNITS(X)       \
     BUILTIN_ROWS_REGEX(X)       \
     BUILTIN_ROWS_OBJECTS(X)     \
     BUILTIN_ROWS_PATCH(X)       \
