@@ -233,6 +233,16 @@ static void tell_waiter(const struct container *c, struct ttrpc_pending pending)
     ttrpc_answer(pending, &answer.base);
 }
 
+static void forget_the_gone(struct container *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_waiters; i++)
+        if (ttrpc_is_pending(c->waiters[i]))
+            c->waiters[n++] = c->waiters[i];
+    c->n_waiters = n;
+}
+
 static void wait_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
     struct service   *s = owner;
@@ -241,6 +251,7 @@ static void wait_container(void *owner, struct ttrpc_pending pending, const Prot
 
     if (!c)
         return;
+    forget_the_gone(c);
     if (c->has_ended) {
         tell_waiter(c, pending);
     } else if (c->n_waiters == CONTAINER_WAITERS_MAX) {
@@ -291,7 +302,7 @@ void service_more_output(void *owner, struct output *output)
     struct container *c = owner;
     size_t            i = (size_t) (output - c->outputs);
 
-    if (c->readers[i].connection)
+    if (ttrpc_is_pending(c->readers[i])) /* bytes are not taken for one who has gone */
         answer_output(output, TAKE(c->readers[i]), c->reader_most[i]);
 }
 
@@ -312,7 +323,7 @@ static void read_output(void *owner, struct ttrpc_pending pending, const Protobu
     } else if (c->state == CONTAINER_NEW || c->state == CONTAINER_CREATING) {
         (void) fail_with(&err, ERR_CONFIG, "container %s is %s", c->id, container_state_name(c->state)); /* as above */
         refuse(pending, "start", &err);
-    } else if (c->readers[stream].connection) {
+    } else if (ttrpc_is_pending(c->readers[stream])) {
         (void) fail_with(&err, ERR_LIMIT, "another request reads this stream"); /* as above */
         refuse(pending, "start", &err);
     } else if (output_is_ready(&c->outputs[stream])) {
@@ -370,8 +381,7 @@ static void dismiss(struct container *c)
     for (size_t i = 0; i < c->n_waiters; i++)
         ttrpc_refuse(c->waiters[i], &gone);
     for (size_t i = 0; i < CONTAINER_STREAMS; i++)
-        if (c->readers[i].connection)
-            ttrpc_refuse(TAKE(c->readers[i]), &gone);
+        ttrpc_refuse(TAKE(c->readers[i]), &gone);
     c->n_waiters = 0;
 }
 

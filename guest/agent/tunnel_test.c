@@ -50,7 +50,7 @@ static void serve_send(void *owner, struct ttrpc_pending pending, const Protobuf
     buffer_append(&h->held, (struct bytes){ asked->data.data, asked->data.len });
     h->is_over |= memchr(asked->data.data, '!', asked->data.len) != NULL;
     ttrpc_answer(pending, &answer.base);
-    if (h->receiver.connection)
+    if (ttrpc_is_pending(h->receiver))
         give(h);
 }
 

@@ -21,6 +21,7 @@ struct ttrpc_connection {
     struct loop_source              port;  /* the descriptor itself */
     struct loop_source              retry; /* a timer, while a port has no host */
     bool                            is_port;
+    uint32_t                        host;    /* counts those that went: their tokens are void */
     bool                            has_met; /* a port's host: bytes went or came since it was last waited for */
     bool                            is_over;   /* `closed` was or is being told */
     bool                            is_doomed; /* freed inside a callback: the outermost frame does it */
@@ -137,27 +138,31 @@ static uint32_t *find_pending(struct ttrpc_connection *c, uint32_t stream)
     return NULL;
 }
 
+bool ttrpc_is_pending(struct ttrpc_pending pending)
+{
+    return pending.connection && pending.stream != 0 && pending.host == pending.connection->host &&
+           find_pending(pending.connection, pending.stream);
+}
+
 void ttrpc_refuse(struct ttrpc_pending pending, const struct err *why)
 {
-    struct ttrpc_connection *c    = pending.connection;
-    uint32_t                *slot = find_pending(c, pending.stream);
+    struct ttrpc_connection *c = pending.connection;
 
-    if (!slot || pending.stream == 0)
+    if (!ttrpc_is_pending(pending))
         return;
-    *slot = 0;
+    *find_pending(c, pending.stream) = 0;
     ttrpc_append_refusal(&c->output, pending.stream, why);
     flush(c);
 }
 
 void ttrpc_answer(struct ttrpc_pending pending, const ProtobufCMessage *response)
 {
-    struct ttrpc_connection *c    = pending.connection;
-    uint32_t                *slot = find_pending(c, pending.stream);
+    struct ttrpc_connection *c = pending.connection;
     struct err               err;
 
-    if (!slot || pending.stream == 0)
+    if (!ttrpc_is_pending(pending))
         return;
-    *slot = 0;
+    *find_pending(c, pending.stream) = 0;
     if (!ttrpc_append_response(&c->output, pending.stream, response, &err))
         ttrpc_append_refusal(&c->output, pending.stream, &err);
     flush(c);
@@ -197,7 +202,7 @@ static FALLIBLE serve(struct ttrpc_connection *c, struct ttrpc_pending pending, 
 
 static FALLIBLE take_request(struct ttrpc_connection *c, const struct ttrpc_frame *frame, struct err *err)
 {
-    struct ttrpc_pending pending = { c, frame->stream };
+    struct ttrpc_pending pending = { c, frame->stream, c->host };
     uint32_t            *slot    = find_pending(c, 0);
     struct err           why;
 
@@ -266,6 +271,7 @@ static void wait_for_host(struct ttrpc_connection *c)
 
     if (c->has_met) {
         c->has_met    = false;
+        c->host++;
         c->input.len  = 0;
         c->output.len = 0;
         memset(c->pending, 0, sizeof c->pending);

@@ -21,6 +21,7 @@ struct ttrpc_connection;
 struct ttrpc_pending {
     struct ttrpc_connection *connection;
     uint32_t                 stream;
+    uint32_t                 host; /* which of the hosts that a port has met */
 };
 
 /* `request` is valid during the call. Answer, refuse, or keep `pending` and do so later. */
@@ -61,6 +62,9 @@ DEFINE_AUTO(ttrpc_connection, struct ttrpc_connection *, ttrpc_connection_free)
 /* A token that was used up, or whose request the peer can no longer hear about, is ignored. */
 void ttrpc_answer(struct ttrpc_pending pending, const ProtobufCMessage *response);
 void ttrpc_refuse(struct ttrpc_pending pending, const struct err *why);
+
+/* False for a token that was used up, was never filled in, or whose asker is gone. */
+bool ttrpc_is_pending(struct ttrpc_pending pending);
 
 /* `owner` goes to `reply`. Fails LIMIT when too many calls wait, OS when the connection is over. */
 FALLIBLE ttrpc_connection_call(struct ttrpc_connection *connection, const struct ttrpc_method *method,

@@ -42,7 +42,7 @@ struct container {
     bool                   has_ended; /* its first process did; the state may lag while crun works */
     bool                   is_deleted; /* by crun */
     struct output          outputs[CONTAINER_STREAMS];
-    struct ttrpc_pending   readers[CONTAINER_STREAMS]; /* connection NULL: none waits */
+    struct ttrpc_pending   readers[CONTAINER_STREAMS]; /* none waits when it is not pending */
     size_t                 reader_most[CONTAINER_STREAMS];
     struct input           input;
     struct ttrpc_pending   writer;
