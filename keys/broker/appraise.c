@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "attestation/verifier/snp.h"
+#include "base/text.h"
 #include "base/toml.h"
 #include "keys/api/development_root.h"
 #include "keys/api/initdata.h"
@@ -38,6 +39,7 @@ struct appraiser {
     struct snp_crl                *crls[CRLS_MAX];
     size_t                         n_crls;
     bool                           crl_required;
+    bool                           sample;
 };
 
 void appraiser_free(struct appraiser *appraiser)
@@ -78,11 +80,12 @@ FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser
         return fail_with(err, ERR_CONFIG, "%zu revocation lists; at most %d", options->n_crls, CRLS_MAX);
     roots           = snp_amd_roots(&n);
     a->crl_required = options->crl_required;
+    a->sample       = options->sample;
     if (options->amd && !snp_trust_new(roots, n, &a->amd, NULL, err))
         return false;
     if (options->development_folder && !development_trust(a, options->development_folder, err))
         return false;
-    if (!a->amd && !a->development)
+    if (!a->amd && !a->development && !a->sample)
         return fail_with(err, ERR_CONFIG, "no root of trust is configured: nothing could ever attest");
     for (; a->amd && a->n_crls < options->n_crls; a->n_crls++) {
         struct verdict   verdict;
@@ -170,8 +173,10 @@ static void snp_facts(const struct snp_report *r, bool is_development, struct fa
 {
     AUTO(buffer) struct buffer hex = { 0 };
 
-    *out = (struct facts){ .tee = TEE_SNP, .is_development = is_development, .measurement_len = r->measurement.len,
-                           .initdata_len = r->host_data.len };
+    *out = (struct facts){ .tee             = TEE_SNP,
+                           .endorser        = is_development ? ENDORSED_BY_DEVELOPMENT_ROOT : ENDORSED_BY_VENDOR,
+                           .measurement_len = r->measurement.len,
+                           .initdata_len    = r->host_data.len };
     memcpy(out->measurement, r->measurement.at, r->measurement.len);
     memcpy(out->initdata, r->host_data.at, r->host_data.len);
     out->claims = snp_claims(r);
@@ -214,6 +219,8 @@ static FALLIBLE snp_appraise_evidence(const struct appraiser *a, const struct rc
         .ask  = buffer_bytes(&evidence.ask),
         .ark  = buffer_bytes(&evidence.ark),
     };
+    if (!a->amd && !a->development)
+        return fail_with(err, ERR_UNTRUSTED, "no root of trust for SNP is configured");
     is_development = a->development && (!a->amd || bytes_equal(buffer_bytes(&evidence.ark), buffer_bytes(&a->root.ark)));
     policy         = snp_policy_for(a, is_development, &expected);
 
@@ -230,6 +237,54 @@ static FALLIBLE snp_appraise_evidence(const struct appraiser *a, const struct rc
     return true;
 }
 
+/* ---- sample: a stand-in that proves nothing [evidence-formats 1] ---- */
+
+static FALLIBLE sample_appraise_evidence(const struct rcar_attestation *attestation,
+                                         const uint8_t digest[static RCAR_DIGEST_LEN], struct facts *out,
+                                         struct err *err)
+{
+    static const char          LAUNCH_DIGEST[] = "abcde"; /* what Trustee's verifier always says */
+    AUTO(buffer) struct buffer given           = { 0 };
+    struct json_object        *claims, *version;
+    const char                *svn, *report_data;
+
+    if (!json_get_text(attestation->evidence, "svn", &svn, err) ||
+        !json_get_text(attestation->evidence, "report_data", &report_data, err))
+        return context(err, "sample evidence");
+    if (strlen(report_data) > 2 * RCAR_DIGEST_LEN || !base64_read(bytes_of_text(report_data), BASE64_STANDARD, &given, err) ||
+        !bytes_equal(buffer_bytes(&given), (struct bytes){ digest, RCAR_DIGEST_LEN }))
+        return fail_with(err, ERR_UNTRUSTED, "sample evidence: REPORT_DATA is different");
+    *out = (struct facts){ .tee = TEE_SAMPLE, .endorser = ENDORSED_BY_NOBODY, .measurement_len = sizeof LAUNCH_DIGEST - 1,
+                           .initdata_len = SNP_HOST_DATA_LEN };
+    memcpy(out->measurement, LAUNCH_DIGEST, sizeof LAUNCH_DIGEST - 1);
+    (void) snprintf(out->report_data, sizeof out->report_data, "%s", report_data); /* 64 characters: fits */
+    claims  = json_object_new_object();
+    version = json_object_new_object();
+    json_add_text(claims, "svn", svn);
+    json_add_text(claims, "report_data", report_data);
+    json_add_text(claims, "launch_digest", LAUNCH_DIGEST);
+    json_add(version, "major", json_object_new_int(1));
+    json_add(version, "minor", json_object_new_int(4));
+    json_add(claims, "platform_version", version);
+    json_add(claims, "debug", json_object_new_boolean(false));
+    json_add_hex(claims, "measurement", (struct bytes){ out->measurement, out->measurement_len });
+    out->claims = claims;
+    return true;
+}
+
+/* Nothing binds its initdata: the digest of what was sent stands where a TEE's field would. */
+static FALLIBLE sample_initdata(const char *text, struct facts *facts, struct err *err)
+{
+    AUTO(initdata) struct initdata initdata = { 0 };
+
+    if (!text)
+        return true;
+    if (!initdata_read(bytes_of_text(text), &initdata, err))
+        return false;
+    initdata_fit(&initdata, facts->initdata, facts->initdata_len);
+    return true;
+}
+
 FALLIBLE appraise(const struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
                   int64_t now, struct facts *out, struct err *err)
 {
@@ -240,10 +295,17 @@ FALLIBLE appraise(const struct appraiser *appraiser, enum tee tee, const struct 
         return false;
     if (attestation->additional[0] != 0)
         return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise additional evidence");
-    if (tee != TEE_SNP)
+    if (tee == TEE_SAMPLE && appraiser->sample) {
+        if (!sample_appraise_evidence(attestation, report_data, &facts, err) ||
+            !sample_initdata(attestation->initdata, &facts, err))
+            return false;
+    } else if (tee == TEE_SNP) {
+        if (!snp_appraise_evidence(appraiser, attestation, report_data, now, &facts, err))
+            return false;
+    } else {
         return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise evidence of %s", tee_name(tee));
-    if (!snp_appraise_evidence(appraiser, attestation, report_data, now, &facts, err) ||
-        !initdata_check(attestation->initdata, &facts, err))
+    }
+    if (!initdata_check(attestation->initdata, &facts, err))
         return false;
     *out = TAKE(facts);
     return true;

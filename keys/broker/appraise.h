@@ -13,7 +13,7 @@
     X(AZ_TDX_VTPM, "az-tdx-vtpm", false) X(TPM, "tpm", false)        X(SGX, "sgx", false)                           \
     X(CCA, "cca", false)           X(CSV, "csv", false)              X(SE, "se", false)                             \
     X(HYGONDCU, "hygondcu", false) X(NVIDIA, "nvidia", false)        X(NVIDIA_DPU, "nvidia-dpu", false)             \
-    X(SAMPLE, "sample", false)     X(SAMPLEDEVICE, "sampledevice", false)
+    X(SAMPLE, "sample", true)      X(SAMPLEDEVICE, "sampledevice", false)
 
 #define TEE_ENUM(name, text, appraised) TEE_##name,
 enum tee { TEES(TEE_ENUM) N_TEES };
@@ -29,6 +29,7 @@ struct appraiser_options {
     struct bytes *crls;                 /* DER, of AMD's roots */
     size_t        n_crls;
     bool          crl_required;         /* refuse AMD evidence without a fresh list */
+    bool          sample;               /* take evidence of TEE "sample", which anyone can make up */
 };
 
 struct appraiser;
@@ -40,17 +41,20 @@ DEFINE_AUTO(appraiser, struct appraiser *, appraiser_free)
 
 enum { FACTS_MEASUREMENT_MAX = 48, FACTS_FIELD_MAX = 48 };
 
-/* What holds of the guest, each from signed bytes. */
+/* Who vouches for the evidence. */
+enum endorser { ENDORSED_BY_VENDOR, ENDORSED_BY_DEVELOPMENT_ROOT, ENDORSED_BY_NOBODY };
+
+/* What holds of the guest, each from signed bytes; TEE "sample" signs nothing. */
 struct facts {
     enum tee            tee;
-    bool                is_development; /* under a development root */
+    enum endorser       endorser;
     uint8_t             measurement[FACTS_MEASUREMENT_MAX];
     size_t              measurement_len;
     uint8_t             initdata[FACTS_FIELD_MAX]; /* the field that holds its digest */
     size_t              initdata_len;
     struct json_object *claims;          /* of this TEE, as Trustee names them [evidence-formats 2.4]; owned */
     struct json_object *initdata_claims; /* of the initdata that came along; NULL when none; owned */
-    char                report_data[129]; /* hex */
+    char                report_data[129]; /* hex; base64 for sample */
 };
 
 void facts_free(struct facts *facts);

@@ -33,6 +33,7 @@ static const struct config_row {
     { "snp", CONFIG_FLAG, AT(snp), "true", 0, 0, "trust AMD's roots" },
     { "snp_crl_required", CONFIG_FLAG, AT(snp_crl_required), "true", 0, 0, "refuse SNP evidence without a fresh revocation list" },
     { "snp_crls", CONFIG_TEXT, AT(snp_crls), "", 0, 0, "folder of AMD's revocation lists, *.crl in DER" },
+    { "sample", CONFIG_FLAG, AT(sample), "false", 0, 0, "take evidence of TEE sample, which proves nothing: for tests" },
     { "session_seconds", CONFIG_NUMBER, AT(session_seconds), "300", 10, 86400, "life of a challenge, session and token" },
     { "request_seconds", CONFIG_NUMBER, AT(request_seconds), "30", 1, 600, "silence after which a connection is closed" },
     { "connections", CONFIG_NUMBER, AT(connections), "10240", 1, 100000, "open connections at once" },
@@ -149,7 +150,7 @@ FALLIBLE config_development(const char *folder, const char *listen, struct confi
         toml_append_text(&toml, buffer_text(&path));
         buffer_append_text(&toml, "\n");
     }
-    buffer_append_text(&toml, "snp_crl_required = false\nlisten = "); /* --dev fetches no lists; it says so */
+    buffer_append_text(&toml, "sample = true\nsnp_crl_required = false\nlisten = "); /* --dev fetches no lists; it says so */
     toml_append_text(&toml, listen);
     buffer_append_text(&toml, "\n");
     return config_read(buffer_bytes(&toml), out, err);

@@ -17,6 +17,7 @@ struct config {
     char *snp_crls;          /* folder of DER files; NULL: none */
     bool  snp;               /* trust AMD's roots */
     bool  snp_crl_required;
+    bool  sample;            /* take evidence that anyone can make up */
     uint64_t session_seconds;
     uint64_t connections;
     uint64_t connections_per_peer;

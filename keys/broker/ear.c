@@ -14,10 +14,17 @@ enum {
     EXECUTABLES_UNRECOGNIZED = 33,
     HARDWARE_GENUINE         = 2,
     HARDWARE_UNSAFE          = 32, /* a simulated platform: anyone with its folder can sign */
+    HARDWARE_UNRECOGNIZED    = 97,
     CONFIGURATION_SAFE       = 3   /* no debugging, no migration */
 };
 
 static const char *tier(int worst) { return worst >= 96 ? "contraindicated" : worst >= 32 ? "warning" : "affirming"; }
+
+static const struct { const char *name; int hardware; } ENDORSERS[] = {
+    [ENDORSED_BY_VENDOR]           = { "vendor", HARDWARE_GENUINE },
+    [ENDORSED_BY_DEVELOPMENT_ROOT] = { "development", HARDWARE_UNSAFE },
+    [ENDORSED_BY_NOBODY]           = { "nobody", HARDWARE_UNRECOGNIZED },
+};
 
 static struct json_object *vector_of(const struct facts *facts, bool is_approved, const char **status)
 {
@@ -26,7 +33,7 @@ static struct json_object *vector_of(const struct facts *facts, bool is_approved
         { "configuration", CONFIGURATION_SAFE },
         { "executables", is_approved ? EXECUTABLES_APPROVED : EXECUTABLES_UNRECOGNIZED },
         { "file-system", 0 },
-        { "hardware", facts->is_development ? HARDWARE_UNSAFE : HARDWARE_GENUINE },
+        { "hardware", ENDORSERS[facts->endorser].hardware },
         { "runtime-opaque", 0 },
         { "storage-opaque", 0 },
         { "sourced-data", 0 },
@@ -80,7 +87,7 @@ static FALLIBLE cpu_submod(const struct facts *facts, const struct rcar_attestat
     json_add(identifiers, "validated", json_object_new_object());
     json_add(cpu, "ear.trustee.identifiers", identifiers);
     json_add_text(cpu, "cloister.tee", tee_name(facts->tee));
-    json_add_text(cpu, "cloister.root", facts->is_development ? "development" : "vendor");
+    json_add_text(cpu, "cloister.root", ENDORSERS[facts->endorser].name);
     if (reason)
         json_add_text(cpu, "cloister.reason", reason);
     if (!annotated_evidence(facts, attestation, &evidence, err))

@@ -119,7 +119,8 @@ static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, s
                                          .development_folder = c->development_root,
                                          .crls               = crls,
                                          .n_crls             = lists.n,
-                                         .crl_required       = c->snp_crl_required };
+                                         .crl_required       = c->snp_crl_required,
+                                         .sample             = c->sample };
     return appraiser_new(&options, out, err);
 }
 

@@ -285,6 +285,7 @@ static FALLIBLE reference_list(struct call *call, struct err *err)
 /* What each TEE's fields hold, in bytes. */
 static const struct { enum tee tee; size_t measurement, initdata; } FIELD_LENS[] = {
     { TEE_SNP, 48, 32 },
+    { TEE_SAMPLE, 5, 32 },
 };
 
 /* A digest longer than the field is cut and a shorter one padded, as the hardware's field has it. */

@@ -1,6 +1,7 @@
 /* A real broker process on loopback with a folder of its own, and a guest whose evidence it may accept. */
 #pragma once
 
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/x509.h>
 #include <signal.h>

@@ -1,0 +1,363 @@
+/*
+ * Conformance of a key broker with protocol 0.4.0, from outside: kbs-conformance --url URL --ca FILE. Points at any
+ * broker, ours or a Trustee; with --sample it also walks the whole handshake with evidence of TEE "sample".
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/options.h"
+#include "base/text.h"
+#include "keys/api/limits.h"
+#include "keys/api/rcar.h"
+#include "keys/client/http.h"
+#include "keys/jose/jwe.h"
+#include "keys/jose/jwt.h"
+
+struct suite {
+    struct http       *http;
+    struct http_answer answer; /* of the last request */
+    bool               sample;
+    const char        *resource; /* "a/b/c" that a sample guest may have; NULL */
+    EVP_PKEY          *key;
+    struct jwk         jwk;
+    char               nonce[KBS_NONCE_MAX + 1];
+    char               cookie[HTTP_COOKIE_MAX];
+};
+
+static FALLIBLE ask(struct suite *s, const char *method, const char *path, const char *cookie, const char *body,
+                    struct err *err)
+{
+    struct http_request r = { .method = method, .path = path, .cookie = cookie, .content_type = "application/json",
+                              .body = bytes_of_text(body) };
+
+    return http_exchange(s->http, &r, KBS_COOKIE, &s->answer, err);
+}
+
+static FALLIBLE wants_status(struct suite *s, long status, struct err *err)
+{
+    AUTO(buffer) struct buffer shown = { 0 };
+
+    if (s->answer.status == status)
+        return true;
+    printable_append(&shown, buffer_bytes(&s->answer.body), 120);
+    return fail_with(err, ERR_MALFORMED, "status %ld, wanted %ld: %s", s->answer.status, status, buffer_text(&shown));
+}
+
+/* [KBS 10]: {"type":"…/errors/<Variant>","detail":"…"} */
+static FALLIBLE wants_error(struct suite *s, long status, const char *variant, const char *part, struct err *err)
+{
+    AUTO(json) struct json_object *document = NULL;
+    const char                    *type, *detail;
+
+    if (!wants_status(s, status, err) || !json_read(buffer_bytes(&s->answer.body), KBS_ERROR_BODY_MAX, &document, err) ||
+        !json_get_text(document, "type", &type, err) || !json_get_text(document, "detail", &detail, err))
+        return context(err, "error document");
+    if (strncmp(type, KBS_ERROR_TYPE, strlen(KBS_ERROR_TYPE)) != 0)
+        return fail_with(err, ERR_MALFORMED, "error type \"%.80s\"", type);
+    if (variant && strcmp(type + strlen(KBS_ERROR_TYPE), variant) != 0)
+        return fail_with(err, ERR_MALFORMED, "error variant %.40s, wanted %s", type + strlen(KBS_ERROR_TYPE), variant);
+    if (part && !strstr(detail, part))
+        return fail_with(err, ERR_MALFORMED, "detail \"%.120s\" lacks \"%s\"", detail, part);
+    return true;
+}
+
+#define AUTH "/kbs/v0/auth"
+
+static FALLIBLE challenge_has_the_documented_form(struct suite *s, struct err *err)
+{
+    AUTO(json) struct json_object *challenge = NULL;
+    AUTO(buffer) struct buffer     raw       = { 0 };
+    const char                    *nonce;
+
+    if (!ask(s, "POST", AUTH, NULL, "{\"version\":\"0.4.0\",\"tee\":\"sample\",\"extra-params\":{}}", err) ||
+        !wants_status(s, 200, err) || !json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, &challenge, err) ||
+        !json_get_text(challenge, "nonce", &nonce, err))
+        return false;
+    if (!base64_read(bytes_of_text(nonce), BASE64_STANDARD, &raw, err) || raw.len != 32)
+        return fail_with(err, ERR_MALFORMED, "the nonce is not standard base64 of 32 bytes");
+    if (!json_object_object_get_ex(challenge, "extra-params", NULL))
+        return fail_with(err, ERR_MALFORMED, "no extra-params");
+    (void) snprintf(s->nonce, sizeof s->nonce, "%s", nonce); /* 44 characters: fits */
+    (void) snprintf(s->cookie, sizeof s->cookie, "%s", s->answer.cookie); /* same size */
+    return true;
+}
+
+static FALLIBLE cookie_has_the_documented_form(struct suite *s, struct err *err)
+{
+    const char *value = s->cookie + strlen(KBS_COOKIE "=");
+
+    if (strncmp(s->cookie, KBS_COOKIE "=", strlen(KBS_COOKIE "=")) != 0 || strlen(value) != KBS_SESSION_ID_LEN ||
+        strspn(value, "0123456789abcdef") != KBS_SESSION_ID_LEN)
+        return fail_with(err, ERR_MALFORMED, "cookie \"%.80s\"", s->cookie);
+    return true;
+}
+
+static FALLIBLE nonces_differ(struct suite *s, struct err *err)
+{
+    char first[sizeof s->nonce];
+
+    memcpy(first, s->nonce, sizeof first);
+    if (!challenge_has_the_documented_form(s, err))
+        return false;
+    return strcmp(first, s->nonce) != 0 || fail_with(err, ERR_MALFORMED, "the same nonce twice");
+}
+
+static FALLIBLE extra_params_may_be_any_value_and_members_may_be_more(struct suite *s, struct err *err)
+{
+    return ask(s, "POST", AUTH, NULL, "{\"x\":1,\"extra-params\":\"\",\"tee\":\"sample\",\"version\":\"0.4.0\"}", err) &&
+           wants_status(s, 200, err);
+}
+
+static FALLIBLE another_version_is_told_by_the_known_phrase(struct suite *s, struct err *err)
+{
+    return ask(s, "POST", AUTH, NULL, "{\"version\":\"0.1.0\",\"tee\":\"sample\",\"extra-params\":\"\"}", err) &&
+           wants_error(s, 401, NULL, KBS_VERSION_MISMATCH, err);
+}
+
+static FALLIBLE an_unknown_tee_is_refused(struct suite *s, struct err *err)
+{
+    return ask(s, "POST", AUTH, NULL, "{\"version\":\"0.4.0\",\"tee\":\"SNP\",\"extra-params\":\"\"}", err) &&
+           wants_error(s, 401, NULL, NULL, err);
+}
+
+static FALLIBLE each_member_of_the_request_is_required(struct suite *s, struct err *err)
+{
+    static const char *const BODIES[] = { "{\"tee\":\"sample\",\"extra-params\":\"\"}",
+                                          "{\"version\":\"0.4.0\",\"extra-params\":\"\"}",
+                                          "{\"version\":\"0.4.0\",\"tee\":\"sample\"}", "[]", "", "{" };
+
+    for (size_t i = 0; i < sizeof BODIES / sizeof *BODIES; i++) {
+        if (!ask(s, "POST", AUTH, NULL, BODIES[i], err) || !wants_error(s, 401, NULL, NULL, err))
+            return contextf(err, "body %s", BODIES[i]);
+    }
+    return true;
+}
+
+static FALLIBLE attesting_needs_a_session(struct suite *s, struct err *err)
+{
+    return ask(s, "POST", "/kbs/v0/attest", NULL, "{}", err) && wants_error(s, 401, NULL, NULL, err) &&
+           ask(s, "POST", "/kbs/v0/attest", KBS_COOKIE "=00000000000040008000000000000000", "{}", err) &&
+           wants_error(s, 401, NULL, NULL, err);
+}
+
+static FALLIBLE a_resource_needs_a_token(struct suite *s, struct err *err)
+{
+    return ask(s, "GET", "/kbs/v0/resource/default/key/1", NULL, "", err) &&
+           wants_error(s, 401, "TokenNotFound", NULL, err);
+}
+
+static FALLIBLE an_unattested_session_is_no_token(struct suite *s, struct err *err)
+{
+    return ask(s, "GET", "/kbs/v0/resource/default/key/1", s->cookie, "", err) && wants_error(s, 401, NULL, NULL, err);
+}
+
+static FALLIBLE an_unknown_plugin_is_404(struct suite *s, struct err *err)
+{
+    return ask(s, "GET", "/kbs/v0/no-such-plugin/x", NULL, "", err) && wants_error(s, 404, "PluginNotFound", NULL, err);
+}
+
+static FALLIBLE a_body_over_the_limit_is_413(struct suite *s, struct err *err)
+{
+    AUTO(buffer) struct buffer large = { 0 };
+
+    memset(buffer_grow(&large, KBS_BODY_MAX + 1), ' ', KBS_BODY_MAX + 1);
+    return ask(s, "POST", AUTH, NULL, buffer_text(&large), err) && wants_status(s, 413, err);
+}
+
+static FALLIBLE health_is_200(struct suite *s, struct err *err)
+{
+    return ask(s, "GET", "/healthz", NULL, "", err) && wants_status(s, 200, err);
+}
+
+/* ---- with TEE sample ---- */
+
+/* Evidence over the digest, or over a changed one. */
+static FALLIBLE sample_attest(struct suite *s, const char *nonce, bool spoils_report_data, struct err *err)
+{
+    AUTO(buffer) struct buffer evidence = { 0 };
+    AUTO(buffer) struct buffer body     = { 0 };
+    uint8_t                    digest[RCAR_DIGEST_LEN];
+
+    if (!rcar_report_data("", nonce, &s->jwk, digest, err))
+        return false;
+    digest[0] ^= spoils_report_data;
+    buffer_append_text(&evidence, "{\"svn\":\"1\",\"report_data\":\"");
+    base64_append(&evidence, BYTES_OF(digest), BASE64_STANDARD);
+    buffer_append_text(&evidence, "\"}");
+    rcar_attestation_write((struct bytes){ 0 }, nonce, &s->jwk, buffer_bytes(&evidence), &body);
+    return ask(s, "POST", "/kbs/v0/attest", s->cookie, buffer_text(&body), err);
+}
+
+static FALLIBLE wrong_report_data_is_refused_and_the_session_lives_on(struct suite *s, struct err *err)
+{
+    return challenge_has_the_documented_form(s, err) && sample_attest(s, s->nonce, true, err) &&
+           wants_error(s, 401, "AttestationError", NULL, err);
+}
+
+static FALLIBLE another_nonce_is_refused(struct suite *s, struct err *err)
+{
+    return sample_attest(s, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", false, err) &&
+           wants_error(s, 401, "AttestationError", NULL, err);
+}
+
+static FALLIBLE token_claims_check(struct suite *s, const char *token, struct err *err)
+{
+    static const char *const PATH[] = { "submods", "cpu0", "ear.veraison.annotated-evidence", "runtime_data_claims" };
+    AUTO(json) struct json_object *payload = NULL;
+    AUTO(buffer) struct buffer     key     = { 0 };
+    AUTO(jwk) struct jwk           bound   = { 0 };
+    struct json_object            *at, *jwk;
+    const char                    *nonce, *status;
+    uint64_t                       exp;
+
+    if (!jwt_peek(bytes_of_text(token), KBS_TOKEN_MAX, &payload, err) ||
+        !json_get_u64(payload, "exp", INT64_MAX, &exp, err))
+        return false;
+    at = payload;
+    for (size_t i = 0; i < sizeof PATH / sizeof *PATH; i++) {
+        if (!json_get(at, PATH[i], json_type_object, &at, err))
+            return false;
+        if (i == 1 && !json_get_text(at, "ear.status", &status, err))
+            return false;
+    }
+    if (!json_get_text(at, "nonce", &nonce, err) || !json_get(at, "tee-pubkey", json_type_object, &jwk, err) ||
+        !jwk_read(jwk, &bound, err))
+        return false;
+    if (strcmp(nonce, s->nonce) != 0 || EVP_PKEY_eq(bound.key, s->key) != 1)
+        return fail_with(err, ERR_MALFORMED, "the token speaks of another nonce or key");
+    return true;
+}
+
+static FALLIBLE right_evidence_gives_a_token_bound_to_nonce_and_key(struct suite *s, struct err *err)
+{
+    AUTO(json) struct json_object *body = NULL;
+    const char                    *token;
+
+    return sample_attest(s, s->nonce, false, err) && wants_status(s, 200, err) &&
+           json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, &body, err) &&
+           json_get_text(body, "token", &token, err) && token_claims_check(s, token, err);
+}
+
+static FALLIBLE attesting_again_gives_the_same_token(struct suite *s, struct err *err)
+{
+    AUTO(buffer) struct buffer first = { 0 };
+
+    buffer_append(&first, buffer_bytes(&s->answer.body));
+    return sample_attest(s, s->nonce, false, err) && wants_status(s, 200, err) &&
+           (bytes_equal(buffer_bytes(&first), buffer_bytes(&s->answer.body)) ||
+            fail_with(err, ERR_MALFORMED, "another body than the first time"));
+}
+
+static FALLIBLE a_resource_that_is_not_there_is_refused(struct suite *s, struct err *err)
+{
+    if (!ask(s, "GET", "/kbs/v0/resource/no/such/resource-here", s->cookie, "", err))
+        return false;
+    return s->answer.status == 404 || wants_error(s, 401, NULL, NULL, err); /* Trustee says 401 */
+}
+
+static FALLIBLE the_resource_opens_with_the_tee_key_only(struct suite *s, struct err *err)
+{
+    AUTO(secret) struct secret value = { 0 };
+    AUTO(pkey) EVP_PKEY       *other = NULL;
+    AUTO(buffer) struct buffer path  = { 0 };
+
+    if (!s->resource)
+        return true;
+    buffer_printf(&path, "/kbs/v0/resource/%s", s->resource);
+    if (!jwk_generate_p256(&other, err) || !ask(s, "GET", buffer_text(&path), s->cookie, "", err) ||
+        !wants_status(s, 200, err))
+        return false;
+    if (jwe_open(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, other, &value, err))
+        return fail_with(err, ERR_MALFORMED, "it opens with any key");
+    return jwe_open(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, s->key, &value, err);
+}
+
+#define CASE(fn, needs_sample) { #fn, fn, needs_sample }
+static const struct {
+    const char *name;
+    FALLIBLE  (*run)(struct suite *s, struct err *err);
+    bool        needs_sample;
+} CASES[] = {
+    CASE(health_is_200, false),
+    CASE(challenge_has_the_documented_form, false),
+    CASE(cookie_has_the_documented_form, false),
+    CASE(nonces_differ, false),
+    CASE(extra_params_may_be_any_value_and_members_may_be_more, false),
+    CASE(another_version_is_told_by_the_known_phrase, false),
+    CASE(an_unknown_tee_is_refused, false),
+    CASE(each_member_of_the_request_is_required, false),
+    CASE(attesting_needs_a_session, false),
+    CASE(a_resource_needs_a_token, false),
+    CASE(an_unattested_session_is_no_token, false),
+    CASE(an_unknown_plugin_is_404, false),
+    CASE(a_body_over_the_limit_is_413, false),
+    CASE(wrong_report_data_is_refused_and_the_session_lives_on, true),
+    CASE(another_nonce_is_refused, true),
+    CASE(right_evidence_gives_a_token_bound_to_nonce_and_key, true),
+    CASE(attesting_again_gives_the_same_token, true),
+    CASE(a_resource_that_is_not_there_is_refused, true),
+    CASE(the_resource_opens_with_the_tee_key_only, true),
+};
+
+static int run(struct suite *s)
+{
+    int n_failed = 0;
+
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct err err = { 0 };
+
+        if (CASES[i].needs_sample && !s->sample)
+            printf("ok %zu - %s # SKIP without --sample\n", i + 1, CASES[i].name);
+        else if (CASES[i].run(s, &err))
+            printf("ok %zu - %s\n", i + 1, CASES[i].name);
+        else
+            printf("not ok %zu - %s: %s\n", i + 1, CASES[i].name, err.text), n_failed++;
+    }
+    printf("1..%zu\n", sizeof CASES / sizeof *CASES);
+    return n_failed > 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char             *url = NULL, *ca = NULL;
+    struct suite            s      = { 0 };
+    const struct option_row rows[] = {
+        { "url", OPTION_TEXT, &url, "URL", "the broker, https://HOST:PORT", 0, 0 },
+        { "ca", OPTION_TEXT, &ca, "FILE", "its CA, PEM", 0, 0 },
+        { "sample", OPTION_FLAG, &s.sample, NULL, "also attest with evidence of TEE sample", 0, 0 },
+        { "resource", OPTION_TEXT, &s.resource, "R/T/T", "a resource that a sample guest may have", 0, 0 },
+    };
+    const struct option_table table = { .command = "kbs-conformance", .synopsis = "--url URL --ca FILE [--sample]",
+                                        .about = "Tries a key broker against protocol 0.4.0; prints TAP.",
+                                        .rows = rows, .n_rows = sizeof rows / sizeof *rows };
+    AUTO(buffer) struct buffer pem = { 0 };
+    enum options_outcome       outcome;
+    char                     **operands;
+    size_t                     n_operands;
+    struct err                 err;
+
+    if (!options_parse(&table, argc, argv, &outcome, &operands, &n_operands, &err) || !secret_heap_open(&err)) {
+        fprintf(stderr, "kbs-conformance: %s\n", err.text);
+        return 2;
+    }
+    if (outcome == OPTIONS_HELP_WAS_PRINTED)
+        return 0;
+    if (!url || !ca || !file_read(ca, 1 << 16, &pem, &err)) {
+        fprintf(stderr, "kbs-conformance: %s\n", url && ca ? err.text : "give --url and --ca");
+        return 2;
+    }
+    struct http_options options = { .url = url, .ca_pem = buffer_bytes(&pem) };
+    if (!http_open(&options, &s.http, &err) || !jwk_generate_p256(&s.key, &err) ||
+        !jwk_of_key(s.key, "ECDH-ES+A256KW", &s.jwk, &err)) {
+        fprintf(stderr, "kbs-conformance: %s\n", err.text);
+        return 2;
+    }
+    int failed = run(&s);
+
+    http_close(s.http);
+    EVP_PKEY_free(s.key);
+    jwk_free(&s.jwk);
+    buffer_free(&s.answer.body);
+    return failed;
+}
