@@ -1,0 +1,78 @@
+/* The archive is read twice: in one piece, and a few bytes at a time. Both must see the same. */
+#include <string.h>
+
+#include "guest/image/tar.h"
+
+enum { ENTRIES_MOST = 1000 };
+
+struct feed {
+    struct bytes left;
+    size_t       piece;
+};
+
+static bool feed_next(void *owner, struct bytes *piece, struct err *err)
+{
+    struct feed *f = owner;
+    size_t       n = f->left.len < f->piece ? f->left.len : f->piece;
+
+    (void) err; /* memory does not fail */
+    *piece  = (struct bytes){ f->left.at, n };
+    f->left = (struct bytes){ f->left.at + n, f->left.len - n };
+    return true;
+}
+
+static void check(const struct tar_entry *e)
+{
+    uint64_t end = 0, stored = 0;
+
+    if (strlen(e->name) == 0 || e->mode > 07777 || e->mtime_ns > 999999999 || (e->kind != TAR_FILE && e->size > 0))
+        __builtin_trap();
+    for (size_t i = 0; i < e->n_extents; i++) {
+        if (e->extents[i].offset < end || e->extents[i].offset + e->extents[i].len > e->size)
+            __builtin_trap();
+        end = e->extents[i].offset + e->extents[i].len;
+        stored += e->extents[i].len;
+    }
+    if (e->is_sparse ? stored != e->stored : e->size != e->stored)
+        __builtin_trap();
+}
+
+/* A checksum over all that was read; `ok` says how it ended. */
+static uint64_t walk(struct bytes archive, size_t piece, bool *ok)
+{
+    struct feed          f      = { archive, piece };
+    AUTO(tar) struct tar tar    = tar_over((struct stream){ feed_next, &f });
+    uint64_t             sum    = 0;
+    bool                 is_end = false;
+    struct err           err;
+
+    for (int n = 0; n < ENTRIES_MOST; n++) {
+        struct tar_entry e;
+        struct bytes     content = { 0 };
+
+        *ok = tar_next(&tar, &e, &is_end, &err);
+        if (!*ok || is_end)
+            return sum;
+        check(&e);
+        sum = sum * 31 + e.size + (uint64_t) e.kind + strlen(e.name) + strlen(e.link) * 7 + e.n_xattrs;
+        while (n % 2 == 0 && (*ok = tar_content(&tar, &content, &err)) && content.len > 0)
+            for (size_t i = 0; i < content.len; i++)
+                sum = sum * 31 + content.at[i];
+        if (!*ok)
+            return sum;
+    }
+    return sum;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes archive = { data, size };
+    bool         whole = false, pieces = false;
+    uint64_t     first = walk(archive, size, &whole);
+    uint64_t     again = walk(archive, 7, &pieces);
+
+    if (whole != pieces || (whole && first != again))
+        __builtin_trap();
+    return 0;
+}
