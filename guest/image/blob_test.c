@@ -1,0 +1,204 @@
+#include "tests/harness/test.h"
+
+#include "base/file.h"
+#include "guest/image/blob.h"
+#include "guest/image/limits.h"
+
+enum { LEN = 700000 };
+
+/* A source with one blob, and the lie that it tells. */
+struct liar {
+    struct bytes whole;
+    enum { HONEST, OTHER_TOTAL, STOPS, GIVES_MORE, TOO_MUCH, OTHER_BYTES, CHANGES_TOTAL, FAILS } lie;
+    int n_reads;
+};
+
+static bool liar_read(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
+                      uint64_t *total, struct err *err)
+{
+    struct liar *s = owner;
+
+    assert_true(strlen(digest) == 71 && len > 0 && len <= IMAGE_READ_MAX && offset <= s->whole.len);
+    s->n_reads++;
+    *got = s->whole.len - offset < len ? (size_t) (s->whole.len - offset) : len;
+    if (*got > 0)
+        memcpy(into, s->whole.at + offset, *got);
+    *total = s->whole.len;
+    if (s->lie == OTHER_TOTAL || (s->lie == CHANGES_TOTAL && s->n_reads > 1))
+        *total += 1;
+    if (s->lie == STOPS && s->n_reads > 1)
+        *got = 0;
+    if (s->lie == GIVES_MORE)
+        *got = len + 1;
+    if (s->lie == TOO_MUCH)
+        *total = UINT64_MAX - 1;
+    if (s->lie == OTHER_BYTES && s->n_reads == 2)
+        into[0] ^= 1;
+    if (s->lie == FAILS && s->n_reads > 1)
+        return fail_with(err, ERR_TIMEOUT, "the host is silent");
+    return true;
+}
+
+struct rig {
+    struct liar           liar;
+    struct image_source   source;
+    struct image_progress progress;
+    struct ledger         ledger;
+    struct descriptor     layer;
+    uint8_t              *bytes;
+};
+
+static struct rig *rig_new(int lie)
+{
+    struct rig *r = calloc(1, sizeof *r);
+
+    assert_non_null(r);
+    r->bytes = malloc(LEN);
+    assert_non_null(r->bytes);
+    for (size_t i = 0; i < LEN; i++)
+        r->bytes[i] = (uint8_t) (i * 7 + i / 300);
+    r->liar   = (struct liar){ { r->bytes, LEN }, lie, 0 };
+    r->source = (struct image_source){ liar_read, &r->liar };
+    r->ledger = (struct ledger){ &r->source, &r->progress, 1 << 30 };
+    r->layer  = (struct descriptor){ .size = LEN };
+    digest_of(r->liar.whole, DIGEST_SHA256, &r->layer.digest);
+    return r;
+}
+
+static void auto_rig(struct rig **r)
+{
+    free((*r)->bytes);
+    free(*r);
+}
+
+static void reads_a_document_whose_size_nobody_knew(void **state)
+{
+    AUTO(rig) struct rig      *r   = rig_new(HONEST);
+    AUTO(buffer) struct buffer out = { 0 };
+    struct err                 err;
+
+    (void) state;
+    if (!blob_read(&r->ledger, &r->layer.digest, NULL, &out, &err))
+        fail_msg("%s", err.text);
+    assert_true(bytes_equal(buffer_bytes(&out), r->liar.whole));
+    assert_int_equal(r->progress.bytes_pulled, LEN);
+    assert_int_equal(r->progress.phase, IMAGE_VERIFY);
+}
+
+static void gives_the_layer_back_piece_by_piece_from_memory_or_disk(void **state)
+{
+    AUTO(text) char *folder = NULL;
+    struct err       err;
+
+    (void) state;
+    assert_true(directory_make_temporary("blob-", &folder, &err));
+    AUTO(dir) DIR *dir = opendir(folder);
+
+    for (int on_disk = 0; on_disk < 2; on_disk++) {
+        AUTO(rig) struct rig      *r    = rig_new(HONEST);
+        AUTO(blob) struct blob     blob = NO_BLOB;
+        AUTO(buffer) struct buffer out  = { 0 };
+
+        if (!blob_fetch(&r->ledger, &r->layer, NULL, on_disk ? dirfd(dir) : NO_FD, &blob, &err))
+            fail_msg("%s", err.text);
+        for (struct stream s = blob_stream(&blob);;) {
+            struct bytes piece = { 0 };
+
+            assert_true(s.next(s.owner, &piece, &err));
+            if (piece.len == 0)
+                break;
+            buffer_append(&out, piece);
+        }
+        assert_true(bytes_equal(buffer_bytes(&out), r->liar.whole));
+        assert_int_equal(r->ledger.packed_left, (1 << 30) - LEN);
+    }
+    assert_true(directory_remove(folder, &err));
+}
+
+static void believes_no_lie_of_its_source(void **state)
+{
+    static const struct { int lie; enum err_kind kind; enum image_phase phase; const char *why; } CASES[] = {
+        { OTHER_TOTAL, ERR_MALFORMED, IMAGE_PULL, "the source has 700001 bytes; it should have 700000" },
+        { CHANGES_TOTAL, ERR_MALFORMED, IMAGE_PULL, "the source has 700001 bytes" },
+        { STOPS, ERR_MALFORMED, IMAGE_PULL, "the source stopped at 262144 of 700000 bytes" },
+        { GIVES_MORE, ERR_MALFORMED, IMAGE_PULL, "where 262144 were asked" },
+        { TOO_MUCH, ERR_MALFORMED, IMAGE_PULL, "it should have 700000" },
+        { OTHER_BYTES, ERR_UNTRUSTED, IMAGE_VERIFY, "digest does not match" },
+        { FAILS, ERR_TIMEOUT, IMAGE_PULL, "the host is silent" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        for (int as_document = 0; as_document < 2; as_document++) {
+            AUTO(rig) struct rig      *r    = rig_new(CASES[i].lie);
+            AUTO(blob) struct blob     blob = NO_BLOB;
+            AUTO(buffer) struct buffer out  = { 0 };
+            struct err                 err;
+
+            assert_false(as_document ? blob_read(&r->ledger, &r->layer.digest, &r->layer.size, &out, &err) :
+                                       blob_fetch(&r->ledger, &r->layer, NULL, NO_FD, &blob, &err));
+            if (err.kind != CASES[i].kind || r->progress.phase != CASES[i].phase || !strstr(err.text, CASES[i].why))
+                fail_msg("case %zu: %s", i, err.text);
+            assert_int_equal(blob.fd, NO_FD);
+        }
+    }
+}
+
+static void stops_a_document_that_claims_to_be_huge(void **state)
+{
+    AUTO(rig) struct rig      *r   = rig_new(TOO_MUCH);
+    AUTO(buffer) struct buffer out = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_false(blob_read(&r->ledger, &r->layer.digest, NULL, &out, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_int_equal(r->liar.n_reads, 1);
+}
+
+static void keeps_to_the_budget_before_it_asks(void **state)
+{
+    AUTO(rig) struct rig  *r    = rig_new(HONEST);
+    AUTO(blob) struct blob blob = NO_BLOB;
+    struct err             err;
+
+    (void) state;
+    r->ledger.packed_left = LEN - 1;
+    assert_false(blob_fetch(&r->ledger, &r->layer, NULL, NO_FD, &blob, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_int_equal(r->liar.n_reads, 0);
+}
+
+static void releases_nothing_before_the_hmac_holds(void **state)
+{
+    AUTO(rig) struct rig            *r    = rig_new(HONEST);
+    AUTO(blob) struct blob           blob = NO_BLOB, good = NO_BLOB;
+    AUTO(layer_key) struct layer_key key  = { .public = { { 0 } } };
+    AUTO(layer_mac) struct layer_mac mac  = { 0 };
+    struct err                       err;
+
+    (void) state;
+    assert_true(layer_private_new(&key.private, &err));
+    assert_false(blob_fetch(&r->ledger, &r->layer, &key, NO_FD, &blob, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    assert_int_equal(r->progress.phase, IMAGE_VERIFY);
+    assert_non_null(strstr(err.text, "HMAC does not match"));
+    assert_int_equal(blob.fd, NO_FD);
+    assert_true(layer_mac_begin(&mac, &key.private.key, &err) && layer_mac_update(&mac, r->liar.whole, &err) &&
+                layer_mac_end(&mac, key.public.hmac, &err));
+    assert_true(blob_fetch(&r->ledger, &r->layer, &key, NO_FD, &good, &err));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_a_document_whose_size_nobody_knew),
+        cmocka_unit_test(gives_the_layer_back_piece_by_piece_from_memory_or_disk),
+        cmocka_unit_test(believes_no_lie_of_its_source),
+        cmocka_unit_test(stops_a_document_that_claims_to_be_huge),
+        cmocka_unit_test(keeps_to_the_budget_before_it_asks),
+        cmocka_unit_test(releases_nothing_before_the_hmac_holds),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,264 @@
+#include "tests/harness/test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "guest/image/image.h"
+#include "keys/ocicrypt/layer_cipher.h"
+#include "keys/ocicrypt/packet.h"
+
+/* A source of up to eight blobs by digest, built in memory, and a broker with one key. */
+struct rig {
+    struct buffer blobs[8];
+    size_t        n_blobs, n_reads, n_asked;
+    struct secret kek;
+    char         *target;
+    int           target_fd;
+    bool          broker_refuses;
+};
+
+static bool rig_read(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
+                     uint64_t *total, struct err *err)
+{
+    struct rig *r = owner;
+
+    r->n_reads++;
+    for (size_t i = 0; i < r->n_blobs; i++) {
+        struct digest d;
+
+        digest_of(buffer_bytes(&r->blobs[i]), DIGEST_SHA256, &d);
+        if (strcmp(digest_text(&d).at, digest) != 0)
+            continue;
+        *total = r->blobs[i].len;
+        *got   = *total - offset < len ? (size_t) (*total - offset) : len;
+        memcpy(into, r->blobs[i].at + offset, *got);
+        return true;
+    }
+    return fail_with(err, ERR_NOT_FOUND, "the source has no such blob");
+}
+
+static bool rig_kek(void *owner, const char *kid, struct secret *out, struct err *err)
+{
+    struct rig *r = owner;
+
+    r->n_asked++;
+    assert_string_equal(kid, "kbs:///default/image/k");
+    if (r->broker_refuses)
+        return fail_with(err, ERR_DENIED, "the broker says no");
+    return secret_copy(secret_expose(&r->kek), out, err);
+}
+
+static struct rig *rig_new(void)
+{
+    struct rig *r = calloc(1, sizeof *r);
+    struct err  err;
+
+    assert_non_null(r);
+    assert_true(secret_random(ENC_KEY_LEN, &r->kek, &err));
+    assert_true(directory_make_temporary("image-", &r->target, &err));
+    r->target_fd = open(r->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(r->target_fd >= 0);
+    return r;
+}
+
+static void auto_rig(struct rig **rig)
+{
+    struct rig *r = *rig;
+    struct err  err;
+
+    for (size_t i = 0; i < r->n_blobs; i++)
+        buffer_free(&r->blobs[i]);
+    secret_free(&r->kek);
+    auto_fd(&r->target_fd);
+    assert_true(directory_remove(r->target, &err));
+    free(r->target);
+    free(r);
+}
+
+static struct digest put_blob(struct rig *r, struct bytes content)
+{
+    struct digest d;
+
+    buffer_append(&r->blobs[r->n_blobs++], content);
+    digest_of(content, DIGEST_SHA256, &d);
+    return d;
+}
+
+/* A tar with one file of one block: a header by hand, whose checksum the test adds. */
+static void tar_make(struct buffer *out, const char *name)
+{
+    uint8_t *h   = buffer_grow(out, 2048);
+    unsigned sum = 0;
+
+    memcpy(h, name, strlen(name));
+    memcpy(h + 100, "0000644\0" "0000000\0" "0000000\0" "00000000003\0" "00000000000", 47);
+    h[156] = '0';
+    memcpy(h + 257, "ustar\0" "00", 8);
+    memset(h + 148, ' ', 8);
+    for (size_t i = 0; i < 512; i++)
+        sum += h[i];
+    (void) snprintf((char *) h + 148, 8, "%06o", sum); /* at most six digits */
+    memcpy(h + 512, "abc", 3);
+}
+
+static void seal(struct rig *r, struct buffer *blob, struct buffer *annotations)
+{
+    AUTO(layer_private) struct layer_private private = { .nonce = { 0 } };
+    AUTO(layer_ctr) struct layer_ctr         ctr     = { 0 };
+    AUTO(layer_mac) struct layer_mac         mac     = { 0 };
+    AUTO(secret) struct secret               options = { 0 };
+    AUTO(packet) struct packet               packet  = { 0 };
+    AUTO(buffer) struct buffer               json    = { 0 };
+    struct layer_public                      public;
+    struct err                               err;
+
+    assert_true(layer_private_new(&private, &err) && layer_ctr_begin(&ctr, &private, &err));
+    digest_of(buffer_bytes(blob), DIGEST_SHA256, &private.digest);
+    assert_true(layer_ctr_apply(&ctr, buffer_bytes(blob), blob->at, &err));
+    assert_true(layer_mac_begin(&mac, &private.key, &err) && layer_mac_update(&mac, buffer_bytes(blob), &err) &&
+                layer_mac_end(&mac, public.hmac, &err) && layer_private_write(&private, &options, &err) &&
+                kek_wrap(&r->kek, "kbs:///default/image/k", WRAP_A256GCM, &options, &packet, &err));
+    packet_write(&packet, &json);
+    buffer_append_text(annotations, ",\"annotations\":{\"" ENC_KEYS_ANNOTATION "\":\"");
+    base64_append(annotations, buffer_bytes(&json), BASE64_STANDARD);
+    json.len = 0;
+    layer_public_write(&public, &json);
+    buffer_append_text(annotations, "\",\"" ENC_PUBOPTS_ANNOTATION "\":\"");
+    base64_append(annotations, buffer_bytes(&json), BASE64_STANDARD);
+    buffer_append_text(annotations, "\"}");
+}
+
+/* Layers named a and b; encrypted ones get annotations. Returns the manifest's digest. */
+static struct digest image_make(struct rig *r, size_t n_layers, bool is_encrypted)
+{
+    AUTO(buffer) struct buffer ids = { 0 }, layers = { 0 }, config = { 0 }, manifest = { 0 };
+    static const char *const   NAMES[] = { "a", "b" };
+    struct digest              d;
+
+    for (size_t i = 0; i < n_layers; i++) {
+        AUTO(buffer) struct buffer blob = { 0 }, annotations = { 0 };
+
+        tar_make(&blob, NAMES[i]);
+        digest_of(buffer_bytes(&blob), DIGEST_SHA256, &d);
+        buffer_printf(&ids, "%s\"%s\"", i > 0 ? "," : "", digest_text(&d).at);
+        if (is_encrypted)
+            seal(r, &blob, &annotations);
+        d = put_blob(r, buffer_bytes(&blob));
+        buffer_printf(&layers, "%s{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar%s\",\"digest\":\"%s\",\"size\":%zu%s}",
+                      i > 0 ? "," : "", is_encrypted ? "+encrypted" : "", digest_text(&d).at, blob.len,
+                      buffer_text(&annotations));
+    }
+    buffer_printf(&config, "{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"/a\"]},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}",
+                  buffer_text(&ids));
+    d = put_blob(r, buffer_bytes(&config));
+    buffer_printf(&manifest, "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[%s]}",
+                  digest_text(&d).at, config.len, buffer_text(&layers));
+    return put_blob(r, buffer_bytes(&manifest));
+}
+
+static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_encrypted, struct image_config *config,
+                   struct image_progress *progress, struct err *err)
+{
+    struct image_request request = { .manifest = *manifest, .architecture = "amd64", .source = { rig_read, r },
+                                     .kek = rig_kek, .kek_owner = r, .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD,
+                                     .keeps_our_owner = true, .must_be_encrypted = must_be_encrypted };
+
+    return image_unpack(&request, r->target_fd, config, progress, err);
+}
+
+static bool has_file(const struct rig *r, const char *name)
+{
+    return faccessat(r->target_fd, name, F_OK, 0) == 0;
+}
+
+static void unpacks_plain_and_encrypted_images(void **state)
+{
+    (void) state;
+    for (int is_encrypted = 0; is_encrypted < 2; is_encrypted++) {
+        AUTO(rig) struct rig                  *r        = rig_new();
+        AUTO(image_config) struct image_config config   = { 0 };
+        struct image_progress                  progress = { .phase = IMAGE_PULL };
+        struct digest                          manifest = image_make(r, 2, is_encrypted);
+        struct err                             err;
+
+        if (!unpack(r, &manifest, is_encrypted, &config, &progress, &err))
+            fail_msg("%s", err.text);
+        assert_true(has_file(r, "a") && has_file(r, "b"));
+        assert_string_equal(config.cmd.at[0], "/a");
+        assert_int_equal(r->n_asked, is_encrypted); /* once, though there are two layers */
+        assert_int_equal(progress.n_inodes, 2);
+        assert_true(progress.bytes_pulled > 4096 && progress.spent_ns[IMAGE_UNPACK] > 0);
+    }
+}
+
+static void refuses_a_plain_layer_where_encryption_is_a_must(void **state)
+{
+    AUTO(rig) struct rig                  *r        = rig_new();
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct image_progress                  progress = { .phase = IMAGE_PULL };
+    struct digest                          manifest = image_make(r, 2, false);
+    struct err                             err;
+
+    (void) state;
+    assert_false(unpack(r, &manifest, true, &config, &progress, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, "layer 1 of 2: not encrypted");
+    assert_null(config.document);
+}
+
+static void passes_on_what_the_broker_says_before_a_layer_is_pulled(void **state)
+{
+    AUTO(rig) struct rig                  *r        = rig_new();
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct image_progress                  progress = { .phase = IMAGE_PULL };
+    struct digest                          manifest = image_make(r, 2, true);
+    struct err                             err;
+
+    (void) state;
+    r->broker_refuses = true;
+    assert_false(unpack(r, &manifest, false, &config, &progress, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_int_equal(progress.phase, IMAGE_KEY);
+    assert_string_equal(err.text, "layer 1 of 2: key kbs:///default/image/k: the broker says no");
+    assert_int_equal(r->n_reads, 2); /* manifest and config */
+}
+
+static void empties_the_root_when_a_later_layer_fails(void **state)
+{
+    AUTO(rig) struct rig                  *r        = rig_new();
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct image_progress                  progress = { .phase = IMAGE_PULL };
+    struct digest                          manifest = image_make(r, 2, true);
+    struct err                             err;
+
+    (void) state;
+    r->blobs[1].at[700] ^= 1; /* the second layer: its digest is not found any more */
+    assert_false(unpack(r, &manifest, false, &config, &progress, &err));
+    assert_int_equal(progress.phase, IMAGE_PULL);
+    assert_string_equal(err.text, "layer 2 of 2: the source has no such blob");
+    assert_false(has_file(r, "a"));
+}
+
+static void names_the_phases_as_the_command_line_does(void **state)
+{
+    (void) state;
+    assert_string_equal(image_phase_name(IMAGE_PULL), "pull");
+    assert_string_equal(image_phase_name(IMAGE_KEY), "key");
+    assert_string_equal(image_phase_name(IMAGE_VERIFY), "verify");
+    assert_string_equal(image_phase_name(IMAGE_UNPACK), "unpack");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unpacks_plain_and_encrypted_images),
+        cmocka_unit_test(refuses_a_plain_layer_where_encryption_is_a_must),
+        cmocka_unit_test(passes_on_what_the_broker_says_before_a_layer_is_pulled),
+        cmocka_unit_test(empties_the_root_when_a_later_layer_fails),
+        cmocka_unit_test(names_the_phases_as_the_command_line_does),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
