@@ -15,6 +15,7 @@ struct run {
     struct eval_fault       fault;
     const char             *code;   /* of the error; NULL: none */
     const char             *message;
+    char                    place[64];
     bool                    unsupported;
     char                    why[768];
 };
@@ -47,6 +48,17 @@ static bool read_input(struct run *r, struct value *input, struct err *err)
     return rego_read_term(r->arena, (struct bytes){ (const uint8_t *) term.text, term.len }, input, err);
 }
 
+/* As OPA's runner names the modules of a case. */
+static const char *case_path(struct run *r, uint32_t i)
+{
+    char *path = arena_text(r->arena, 32);
+
+    if (!path)
+        return "";
+    (void) snprintf(path, 32, "test-%u.rego", i); /* fits */
+    return path;
+}
+
 static bool prepare(struct run *r, bool v0, struct program **program, struct err *err)
 {
     struct value        modules = object_get_text(r->want, "modules");
@@ -62,7 +74,7 @@ static bool prepare(struct run *r, bool v0, struct program **program, struct err
 
         if (!value_is(m, VALUE_STRING))
             return fail_with(err, ERR_MALFORMED, "module is no string");
-        texts[i] = (struct rego_text){ "case.rego", { (const uint8_t *) m.text, m.len } };
+        texts[i] = (struct rego_text){ case_path(r, i), { (const uint8_t *) m.text, m.len } };
     }
     if (rego_prepare(texts, n, (const char *const[]){ text_of(r, query) }, 1, &options, program, &r->why_not, err))
         return true;
@@ -95,6 +107,9 @@ static void evaluate(struct run *r, const struct program *p, struct err *err)
         return;
     r->code    = eval_code_name(r->fault.code);
     r->message = r->fault.text;
+    if (value_is(r->fault.file, VALUE_STRING))
+        (void) snprintf(r->place, sizeof r->place, "%.*s:%u", (int) r->fault.file.len, r->fault.file.text,
+                        r->fault.place.row); /* cut when long */
 }
 
 /* As JSON, so that sets are arrays and keys are strings, as in the wanted result. */
@@ -199,6 +214,8 @@ static bool error_matches(struct run *r, struct value code, struct value text)
         put_value(r, &got, r->results);
         return fail_case(r, &got);
     }
+    if (r->place[0])
+        buffer_printf(&got, "%s: ", r->place);
     buffer_printf(&got, "%s: %s", r->code, r->message);
     bool ok = !value_is(code, VALUE_STRING) || value_is_named(code, r->code);
     if (ok && value_is(text, VALUE_STRING))

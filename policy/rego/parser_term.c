@@ -432,6 +432,16 @@ static bool may_head_a_ref(const struct term *t)
     return t->kind == TERM_VAR || term_is_collection(t) || term_is_comprehension(t) || t->kind == TERM_CALL;
 }
 
+static const char *kind_name(const struct term *t)
+{
+    return t->kind == TERM_NULL      ? "null"
+           : t->kind == TERM_BOOLEAN ? "boolean"
+           : t->kind == TERM_NUMBER  ? "number"
+           : t->kind == TERM_STRING  ? "string"
+           : t->kind == TERM_REF     ? "ref"
+                                     : "templatestring";
+}
+
 /* `.name`, `[expr]` and `(args)` behind a term, each without white space in front (but for the first of a rule head). */
 struct term *parse_ref(struct parser *p, struct term *head, bool space_allowed)
 {
@@ -442,7 +452,7 @@ struct term *parse_ref(struct parser *p, struct term *head, bool space_allowed)
            (!p->tok.space_before || space_allowed)) {
         if (!ref) {
             if (!may_head_a_ref(head))
-                return front_error(p->f, head->at, PARSE_ERROR, "illegal ref (head cannot be scalar or ref)");
+                return front_error(p->f, head->at, PARSE_ERROR, "illegal ref (head cannot be %s)", kind_name(head));
             ref = term_new(p->f, TERM_REF, head->at);
             LIST_ADD(p->f, &ref->items, head);
         }
