@@ -221,6 +221,14 @@ static void search_below(struct search *s, struct rule_node *n, struct step *way
     }
 }
 
+static bool stands_before(const struct rule_node *a, const struct rule_node *b)
+{
+    const struct location *x = &a->rules.at[0]->at;
+    const struct location *y = &b->rules.at[0]->at;
+
+    return x->file != y->file ? x->file < y->file : x->offset < y->offset;
+}
+
 void pass_recursion(struct compiler *c)
 {
     uint32_t           n        = c->n_nodes + 1;
@@ -231,6 +239,13 @@ void pass_recursion(struct compiler *c)
 
     edges_below(c, c->root);
     search_below(&s, c->root, way, cyclic, &n_cyclic);
-    for (uint32_t i = 0; i < n_cyclic && c->f->n_errors < ERRORS_MAX; i++)
-        report(c, cyclic[n_cyclic - 1 - i], cyclic[n_cyclic - 1 - i]->low);
+    while (n_cyclic > 0 && c->f->n_errors < ERRORS_MAX) {
+        uint32_t next = 0;
+
+        for (uint32_t i = 1; i < n_cyclic; i++)
+            if (stands_before(cyclic[i], cyclic[next]))
+                next = i;
+        report(c, cyclic[next], cyclic[next]->low);
+        cyclic[next] = cyclic[--n_cyclic];
+    }
 }
