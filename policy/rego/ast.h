@@ -96,7 +96,7 @@ struct head {
     struct location  at;
     struct term     *ref;   /* TERM_REF, at first as written, later from `data` on */
     struct term_list args;
-    bool             is_function; /* also true for f() { ... } */
+    bool             is_function; /* has arguments */
     struct term     *key;   /* with `contains`: the element; then value is NULL */
     struct term     *value; /* NULL only with `contains` */
     bool             assign; /* := */

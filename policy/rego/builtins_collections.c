@@ -103,8 +103,7 @@ bool builtin_collection_member_2(struct call *c, const struct value *args, struc
 
 bool builtin_collection_member_3(struct call *c, const struct value *args, struct value *out)
 {
-    bool         keyed = value_is(args[2], VALUE_ARRAY) || value_is(args[2], VALUE_OBJECT); /* a set has no keys */
-    struct value v     = keyed ? value_get(args[2], args[0]) : value_undefined();
+    struct value v = value_is_composite(args[2]) ? value_get(args[2], args[0]) : value_undefined();
 
     if (!charge(c, cost_of(args[0]) + cost_of(args[1])))
         return false;

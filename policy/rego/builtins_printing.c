@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,6 +360,8 @@ static bool put_verb(struct formatter *f, const struct verb *v, struct value arg
     case ARG_FLOAT:
         break;
     }
+    if (!isfinite((double) number_to_real(arg)))
+        return put_text_verb(f, v, arg); /* beyond a double: as the text that it is, as in OPA */
     if (v->rune == 'v' || v->rune == 'g' || v->rune == 'G' || v->rune == 'e' || v->rune == 'E' || v->rune == 'f' || v->rune == 'F')
         put_float(f, v, (double) number_to_real(arg));
     else

@@ -60,7 +60,7 @@ static void run_category(struct suite *s, const char *path)
     for (struct dirent *entry; (entry = readdir(dir));) {
         AUTO(buffer) struct buffer text  = { 0 };
         struct conformance_tally   tally = { 0 };
-        char                       file[4096];
+        char                       file[8192];
         struct err                 err;
 
         if (!strstr(entry->d_name, ".json"))

@@ -7,7 +7,7 @@ static bool head_from(struct parser *p, struct term *t, struct head *head)
 
     if (t->kind == TERM_CALL) {
         name              = t->items.at[0];
-        head->is_function = true;
+        head->is_function = t->items.n > 1; /* f() is a rule like any other */
         for (uint32_t i = 1; i < t->items.n; i++)
             LIST_ADD(p->f, &head->args, t->items.at[i]);
     }
