@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "firmware/stage0/snp.h"
+
 enum { COM1 = 0x3f8, COM1_STATUS = 0x3fd, COM1_EMPTY = 0x20, DEBUG_CONSOLE = 0xe9, SPINS_MAX = 100000 };
 enum { PM1_CONTROL = 0x604, PM1_SLEEP = 0x2000 };
 
@@ -15,8 +17,7 @@ static struct cpuid cpuid_native(uint32_t leaf, uint32_t subleaf)
 
 struct cpuid machine_cpuid(const struct machine *m, uint32_t leaf, uint32_t subleaf)
 {
-    (void) m;
-    return cpuid_native(leaf, subleaf);
+    return m->kind == STAGE0_SNP ? snp_cpuid(leaf, subleaf) : cpuid_native(leaf, subleaf);
 }
 
 static sha256_blocks_fn *choose_sha256(const struct machine *m)
@@ -31,6 +32,8 @@ struct machine *machine_open(uint32_t kind)
 {
     struct machine *m = (struct machine *) STAGE0_STATE;
 
+    if (kind == STAGE0_SNP)
+        snp_open();
     memset(m, 0, sizeof *m);
     m->kind   = kind;
     m->sha256 = choose_sha256(m);
@@ -48,7 +51,8 @@ uint32_t port_in(const struct machine *m, uint16_t port, unsigned width)
     uint16_t word;
     uint32_t all;
 
-    (void) m;
+    if (m->kind == STAGE0_SNP)
+        return snp_port_in(port, width);
     switch (width) {
     case 1:
         __asm__ volatile("inb %1, %0" : "=a"(byte) : "Nd"(port));
@@ -64,7 +68,10 @@ uint32_t port_in(const struct machine *m, uint16_t port, unsigned width)
 
 void port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t value)
 {
-    (void) m;
+    if (m->kind == STAGE0_SNP) {
+        snp_port_out(port, width, value);
+        return;
+    }
     switch (width) {
     case 1:
         __asm__ volatile("outb %0, %1" : : "a"((uint8_t) value), "Nd"(port));
@@ -75,6 +82,16 @@ void port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t v
     default:
         __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
     }
+}
+
+FALLIBLE machine_accept(struct machine *m, struct err *err)
+{
+    return m->kind != STAGE0_SNP || snp_accept(m, err);
+}
+
+FALLIBLE machine_close(struct machine *m, struct err *err)
+{
+    return m->kind != STAGE0_SNP || snp_close(m, err);
 }
 
 static void console_put(const struct machine *m, const char *text)
@@ -94,6 +111,8 @@ _Noreturn void machine_refuse(const struct machine *m, const char *what)
     console_put(m, "\r\n");
     if (m->has_q35)
         port_out(m, PM1_CONTROL, 2, PM1_SLEEP);
+    if (m->kind == STAGE0_SNP)
+        snp_terminate();
     for (;;)
         __asm__ volatile("cli; hlt");
 }

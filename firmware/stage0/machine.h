@@ -7,7 +7,8 @@
 #include "firmware/stage0/linux_image.h"
 #include "firmware/stage0/sha256.h"
 
-enum { CMDLINE_ROOM = 4096, TABLE_RECIPE_ROOM = LINUX_PARAMS_LEN * 16, E820_ROOM = 1024 };
+enum { CMDLINE_ROOM = 4096, TABLE_RECIPE_ROOM = LINUX_PARAMS_LEN * 16, E820_ROOM = 1024,
+       SCRATCH_ROOM = 4096 };
 
 /* Lives at STAGE0_STATE; nothing else in stage0 has state. */
 struct machine {
@@ -18,10 +19,12 @@ struct machine {
     sha256_blocks_fn    *sha256;
     struct kernel_hashes hashes;
     struct memory_map    map;
+    struct memory_map    pending;          /* SNP, TDX: what is still to be accepted */
     struct linux_image   image;
     struct linux_start   start;
     struct bytes         files;            /* the directory's entries, inside `directory` */
     uint8_t              directory[4 + DIRECTORY_FILES_MAX * DIRECTORY_ENTRY_LEN];
+    uint8_t              scratch[SCRATCH_ROOM] __attribute__((aligned(16)));
     uint8_t              e820[E820_ROOM];
     uint8_t              recipe[TABLE_RECIPE_ROOM];
 };
@@ -35,6 +38,10 @@ struct cpuid    machine_cpuid(const struct machine *m, uint32_t leaf, uint32_t s
 
 uint32_t port_in(const struct machine *m, uint16_t port, unsigned width);
 void     port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t value);
+
+/* Makes all RAM of the map usable; before the kernel is entered, takes back what was shared. */
+FALLIBLE machine_accept(struct machine *m, struct err *err);
+FALLIBLE machine_close(struct machine *m, struct err *err);
 
 /* Shared pages through the mapping that the host can read and write too. */
 volatile uint8_t *machine_shared(const struct machine *m, uint64_t gpa);

@@ -132,6 +132,8 @@ long_mode:
 	ljmp	$STAGE0_CODE64, $1f
 
 	.code64
+	.globl	long_mode_entry
+long_mode_entry:
 1:	movl	$STAGE0_STACK_END, %esp
 	lidt	idt64_pointer(%rip)
 	movl	%ebp, %edi
@@ -149,6 +151,47 @@ kernel_enter:
 	xorl	%edi, %edi
 	cld
 	jmp	*%rax
+
+	/* uint64_t msr_read(uint32_t msr) */
+	.globl	msr_read, msr_read_here
+msr_read:
+	movl	%edi, %ecx
+msr_read_here:
+	rdmsr
+	shlq	$32, %rdx
+	orq	%rdx, %rax
+	ret
+
+	/* void msr_write(uint32_t msr, uint64_t value) */
+	.globl	msr_write, msr_write_here
+msr_write:
+	movl	%edi, %ecx
+	movl	%esi, %eax
+	movq	%rsi, %rdx
+	shrq	$32, %rdx
+msr_write_here:
+	wrmsr
+	ret
+
+	/* void snp_vmgexit(void) */
+	.globl	snp_vmgexit, snp_vmgexit_here
+snp_vmgexit:
+snp_vmgexit_here:
+	.byte	0xf3, 0x0f, 0x01, 0xd9
+	ret
+
+	/* uint32_t snp_pvalidate(uint64_t gpa, uint32_t large, uint32_t validate): bit 31 when nothing changed */
+	.globl	snp_pvalidate, snp_pvalidate_here
+snp_pvalidate:
+	movq	%rdi, %rax
+	movl	%esi, %ecx
+snp_pvalidate_here:
+	.byte	0xf2, 0x0f, 0x01, 0xff
+	setc	%cl
+	movzbl	%cl, %ecx
+	shll	$31, %ecx
+	orl	%ecx, %eax
+	ret
 
 	.code32
 no_such_msr:				/* #GP at read_sev_status: the answer is zero */

@@ -5,11 +5,11 @@
 #include "base/ossl.h"
 #include "tests/harness/test.h"
 
-static bool has_sha_ni(void)
+static bool has(unsigned bits)
 {
     unsigned a, b, c, d;
 
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1U << 29) != 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bits) == bits;
 }
 
 /* OpenSSL is the judge, for every length around one, two and three blocks and a long one. */
@@ -38,15 +38,24 @@ static void plain_code_equals_openssl(void **state)
 static void sha_instructions_equal_openssl(void **state)
 {
     (void) state;
-    if (!has_sha_ni())
+    if (!has(1U << 29))
         skip();
     equals_openssl(sha256_blocks_sha_ni);
+}
+
+static void bmi_instructions_equal_openssl(void **state)
+{
+    (void) state;
+    if (!has(1U << 3 | 1U << 8))
+        skip();
+    equals_openssl(sha256_blocks_bmi2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_code_equals_openssl),
+        cmocka_unit_test(bmi_instructions_equal_openssl),
         cmocka_unit_test(sha_instructions_equal_openssl),
     };
 

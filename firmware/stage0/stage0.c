@@ -198,7 +198,7 @@ static FALLIBLE boot(struct machine *m, struct err *err)
     if (!read_hashes(m, err) || !fw_cfg_open(m, err) || !read_memory(m, err) || !find_source(m, &from, err))
         return false;
     chipset_set_caching(m);
-    if (!load_tables(m, err))
+    if (!machine_accept(m, err) || !load_tables(m, err))
         return false;
     if (!load_kernel(m, from, err))
         return context(err, "kernel");
@@ -206,7 +206,7 @@ static FALLIBLE boot(struct machine *m, struct err *err)
         return context(err, "command line");
     if (!load_initrd(m, from, err))
         return context(err, "initrd");
-    return linux_params_write(&m->image, &m->start, &m->map, m->params, err);
+    return machine_close(m, err) && linux_params_write(&m->image, &m->start, &m->map, m->params, err);
 }
 
 _Noreturn void stage0_main(uint32_t kind)
