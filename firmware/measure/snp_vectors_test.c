@@ -1,11 +1,14 @@
 /* Launch digests of firmware that others publish: ../shared/vectors/snp/launch. */
 #include <stdio.h>
 
+#include <openssl/pem.h>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "base/ossl.h"
 #include "base/text.h"
 #include "firmware/measure/cpu_model.h"
+#include "firmware/measure/id_block.h"
 #include "firmware/measure/snp_launch.h"
 #include "tests/harness/test.h"
 
@@ -15,7 +18,8 @@ static FALLIBLE vector_read(const char *name, struct buffer *out, struct err *er
 {
     AUTO(buffer) struct buffer path = { 0 };
 
-    buffer_printf(&path, "%s/snp/launch/%s", getenv("CLOISTER_VECTORS"), name);
+    buffer_printf(&path, "%s/snp/%s%s", getenv("CLOISTER_VECTORS"),
+                  strchr(name, '/') ? "" : "launch/", name);
     return file_read(buffer_text(&path), 8 << 20, out, err);
 }
 
@@ -160,12 +164,78 @@ static void malformed_firmware_is_refused(void **state)
     }
 }
 
+static EVP_PKEY *key_of(const char *name)
+{
+    AUTO(buffer) struct buffer pem = { 0 };
+    AUTO(bio) BIO             *bio = NULL;
+    EVP_PKEY                  *key = NULL;
+    struct err                 err;
+
+    assert_true(vector_read(name, &pem, &err));
+    bio = BIO_new_mem_buf(pem.at, (int) pem.len);
+    key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    assert_non_null(key);
+    return key;
+}
+
+static void digest_of_key_is(const char *name, const char *wanted)
+{
+    AUTO(pkey) EVP_PKEY       *key = key_of(name);
+    AUTO(buffer) struct buffer hex = { 0 };
+    uint8_t                    bytes[ID_KEY_LEN], digest[SHA384_LEN];
+    struct err                 err;
+
+    assert_true(id_key_write(key, bytes, &err));
+    sha384_of(BYTES_OF(bytes), digest);
+    hex_append(&hex, BYTES_OF(digest));
+    assert_string_equal(buffer_text(&hex), wanted);
+}
+
+static void key_digests_match(void **state)
+{
+    (void) state;
+    digest_of_key_is("idblock/virtee-test_id_key.pem", "59fb2c686dfa4fef49f38339aa775c90051c28d57383ddc3baf3b5eb4b1496df"
+                                                       "3b0dbbdcbae5fe27677a644820773fe2");
+    digest_of_key_is("idblock/virtee-test_auth_key.pem", "eed81169fb0cb5e0ec34794f128fd4e0c4a46f67c65a1adfa81fcb24bcc088c2"
+                                                         "72369b7ffc3eb2b6af6a4284a1b36c5f");
+    digest_of_key_is("idblock/measure-id_key_test.pem", "870b7e35c53f8a72d0d322f75ab2af8262792aaf6579622ce4131c3f21f289e7"
+                                                        "7cb0560a5e3b90b3932e674ec709cb14");
+}
+
+/* With the signatures that virtee/sev made: ours would be others, since ECDSA is random. */
+static void an_authentication_page_is_rebuilt_byte_for_byte(void **state)
+{
+    AUTO(buffer) struct buffer page = { 0 }, block = { 0 }, block_signature = { 0 }, key_signature = { 0 };
+    AUTO(pkey) EVP_PKEY       *id     = key_of("idblock/virtee-test_id_key.pem");
+    AUTO(pkey) EVP_PKEY       *author = key_of("idblock/virtee-test_auth_key.pem");
+    struct id_block            b      = { .policy = 0x30000 };
+    uint8_t                    key[ID_KEY_LEN], author_key[ID_KEY_LEN], built[ID_AUTH_LEN], built_block[ID_BLOCK_LEN];
+    struct err                 err;
+
+    (void) state;
+    assert_true(vector_read("idblock/virtee-test_auth_block.bin", &page, &err));
+    assert_true(vector_read("idblock/virtee-id_block.bin", &block, &err));
+    assert_true(vector_read("idblock/virtee-test_id_sig.bin", &block_signature, &err));
+    assert_true(vector_read("idblock/virtee-test_auth_sig.bin", &key_signature, &err));
+    assert_true(id_key_write(id, key, &err) && id_key_write(author, author_key, &err));
+    assert_int_equal(block_signature.len, ID_SIGNATURE_LEN);
+    assert_int_equal(key_signature.len, ID_SIGNATURE_LEN);
+    id_auth_write(block_signature.at, key, key_signature.at, author_key, built);
+    assert_true(bytes_equal(BYTES_OF(built), buffer_bytes(&page)));
+    assert_true(hex_read_exact("a14d638341e5674628fe1e02fbedebe5e5ab4faf1dd72d8966068e615bb99efd13d214b35c231715b38e263d"
+                               "c6059745", b.launch_digest, sizeof b.launch_digest, &err));
+    id_block_write(&b, built_block);
+    assert_true(bytes_equal(BYTES_OF(built_block), buffer_bytes(&block)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_of_debian_firmware_match),
         cmocka_unit_test(the_digest_of_a_gce_launch_matches),
         cmocka_unit_test(malformed_firmware_is_refused),
+        cmocka_unit_test(key_digests_match),
+        cmocka_unit_test(an_authentication_page_is_rebuilt_byte_for_byte),
     };
     AUTO(buffer) struct buffer probe = { 0 };
     struct err                 err;

@@ -22,10 +22,11 @@ struct cpuid machine_cpuid(const struct machine *m, uint32_t leaf, uint32_t subl
 
 static sha256_blocks_fn *choose_sha256(const struct machine *m)
 {
-    bool has_sha  = machine_cpuid(m, 0, 0).eax >= 7 && (machine_cpuid(m, 7, 0).ebx & 1U << 29) != 0;
-    bool has_sse4 = (machine_cpuid(m, 1, 0).ecx & 1U << 19) != 0;
+    uint32_t seven    = machine_cpuid(m, 0, 0).eax >= 7 ? machine_cpuid(m, 7, 0).ebx : 0;
+    bool     has_sha  = (seven & 1U << 29) != 0 && (machine_cpuid(m, 1, 0).ecx & 1U << 19) != 0; /* and SSE4.1 */
+    bool     has_bmi2 = (seven & 1U << 3) != 0 && (seven & 1U << 8) != 0;
 
-    return has_sha && has_sse4 ? sha256_blocks_sha_ni : sha256_blocks_plain;
+    return has_sha ? sha256_blocks_sha_ni : has_bmi2 ? sha256_blocks_bmi2 : sha256_blocks_plain;
 }
 
 struct machine *machine_open(uint32_t kind)
