@@ -2,32 +2,52 @@
 
 #include <string.h>
 
+#include "attestation/attester/sev_guest.h"
+#include "attestation/attester/tsm_report.h"
 #include "attestation/evidence/snp_certificates.h"
 #include "attestation/evidence/snp_report.h"
+#include "attestation/evidence/tdx_quote.h"
+#include "base/json.h"
 #include "base/ossl.h"
+#include "base/text.h"
 #include "keys/api/snp_evidence.h"
 
+/* The measured command line says which TEE this is; a kernel that offers another one is not believed. */
 FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struct err *err)
 {
-    (void) out;
-    return fail_with(err, ERR_UNSUPPORTED, "this agent has no source of %s evidence", cmdline_tee_name(tee));
+    AUTO(attester) struct attester *found = NULL;
+
+    if (tee != CMDLINE_TEE_SNP && tee != CMDLINE_TEE_TDX)
+        return fail_with(err, ERR_UNSUPPORTED, "this agent has no source of %s evidence", cmdline_tee_name(tee));
+    if (!tsm_attester_open(NULL, &found, err) &&
+        (tee != CMDLINE_TEE_SNP || err->kind != ERR_NOT_FOUND || !sev_guest_attester_open(NULL, &found, err)))
+        return false;
+    if (strcmp(found->tee, cmdline_tee_name(tee)) != 0)
+        return fail_with(err, ERR_UNTRUSTED, "the command line says %s, the kernel %s", cmdline_tee_name(tee), found->tee);
+    *out = TAKE(found);
+    return true;
 }
 
-FALLIBLE evidence_own_field(struct attester *attester, struct buffer *field, struct err *err)
-{
-    AUTO(attested) struct attested own = { 0 };
-    uint8_t                        nonce[REPORT_DATA_LEN];
-    struct snp_report              report;
+/* What each TEE signs: the report data that was asked for, and the field that holds the digest of the initdata. */
+struct signed_fields { struct bytes report_data, initdata; };
 
-    if (!random_bytes(nonce, sizeof nonce, err) || !attester->evidence(attester, nonce, &own, err))
-        return context(err, "own report");
-    if (strcmp(attester->tee, "snp") != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "own report: of TEE %s", attester->tee);
-    if (!snp_report_parse(buffer_bytes(&own.report), &report, NULL, err))
-        return context(err, "own report");
-    if (!bytes_equal(report.report_data, BYTES_OF(nonce)))
-        return fail_with(err, ERR_UNTRUSTED, "own report: it answers to another request");
-    buffer_append(field, report.host_data);
+static FALLIBLE read_snp(struct bytes report, struct signed_fields *out, struct err *err)
+{
+    struct snp_report read;
+
+    if (!snp_report_parse(report, &read, NULL, err))
+        return false;
+    *out = (struct signed_fields){ read.report_data, read.host_data };
+    return true;
+}
+
+static FALLIBLE read_tdx(struct bytes quote, struct signed_fields *out, struct err *err)
+{
+    struct tdx_quote read;
+
+    if (!tdx_quote_parse(quote, &read, err))
+        return false;
+    *out = (struct signed_fields){ read.body.report_data, read.body.mrconfigid };
     return true;
 }
 
@@ -42,17 +62,69 @@ static FALLIBLE write_snp(const struct attested *evidence, struct buffer *json, 
                               err);
 }
 
+/* [evidence-formats 3.1]; the log as the firmware left it, or null */
+static FALLIBLE write_tdx(const struct attested *evidence, struct buffer *json, struct err *err)
+{
+    AUTO(json) struct json_object *object = json_object_new_object();
+    AUTO(buffer) struct buffer     log = { 0 }, quote = { 0 };
+
+    (void) err; /* base64 of anything can be written */
+    base64_append(&quote, buffer_bytes(&evidence->report), BASE64_STANDARD);
+    base64_append(&log, buffer_bytes(&evidence->event_log), BASE64_STANDARD);
+    json_add(object, "cc_eventlog", log.len > 0 ? json_object_new_string(buffer_text(&log)) : NULL);
+    json_add_text(object, "quote", buffer_text(&quote));
+    json_write(object, json);
+    return true;
+}
+
+static const struct tee_row {
+    const char *name;
+    FALLIBLE  (*read)(struct bytes report, struct signed_fields *out, struct err *err);
+    FALLIBLE  (*write)(const struct attested *evidence, struct buffer *json, struct err *err);
+} tees[] = {
+    { "snp", read_snp, write_snp },
+    { "tdx", read_tdx, write_tdx },
+};
+
+static const struct tee_row *find_tee(const char *name)
+{
+    for (size_t i = 0; i < sizeof tees / sizeof *tees; i++)
+        if (strcmp(tees[i].name, name) == 0)
+            return &tees[i];
+    return NULL;
+}
+
+FALLIBLE evidence_own_field(struct attester *attester, struct buffer *field, struct err *err)
+{
+    AUTO(attested) struct attested own = { 0 };
+    uint8_t                        nonce[REPORT_DATA_LEN];
+    struct signed_fields           fields;
+
+    if (!random_bytes(nonce, sizeof nonce, err) || !attester->evidence(attester, nonce, &own, err))
+        return context(err, "own report");
+    const struct tee_row *tee = find_tee(attester->tee);
+    if (!tee)
+        return fail_with(err, ERR_UNSUPPORTED, "own report: of TEE %s", attester->tee);
+    if (!tee->read(buffer_bytes(&own.report), &fields, err))
+        return context(err, "own report");
+    if (!bytes_equal(fields.report_data, BYTES_OF(nonce)))
+        return fail_with(err, ERR_UNTRUSTED, "own report: it answers to another request");
+    buffer_append(field, fields.initdata);
+    return true;
+}
+
 bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json,
                          struct err *err)
 {
     struct attester               *attester = owner;
     AUTO(attested) struct attested evidence = { 0 };
+    const struct tee_row          *tee      = find_tee(attester->tee);
     uint8_t                        padded[REPORT_DATA_LEN];
 
+    if (!tee)
+        return fail_with(err, ERR_UNSUPPORTED, "evidence: of TEE %s", attester->tee);
     if (!report_data_pad((struct bytes){ report_data, KBS_REPORT_DATA_LEN }, padded, err) ||
         !attester->evidence(attester, padded, &evidence, err))
         return context(err, "evidence");
-    if (strcmp(attester->tee, "snp") != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "evidence: of TEE %s", attester->tee);
-    return write_snp(&evidence, json, err) || context(err, "evidence");
+    return tee->write(&evidence, json, err) || context(err, "evidence");
 }

@@ -1,6 +1,7 @@
 #include "tests/harness/test.h"
 
 #include "attestation/evidence/snp_report.h"
+#include "base/file.h"
 #include "guest/agent/evidence.h"
 #include "keys/api/snp_evidence.h"
 
@@ -105,12 +106,46 @@ static void another_tee_is_told_by_name(void **state)
     assert_int_equal(err.kind, ERR_UNSUPPORTED);
 }
 
+/* A synthetic quote with this report data and MRCONFIGID in its body; nobody signed the change. */
+static bool give_quote(struct attester *self, const uint8_t report_data[static REPORT_DATA_LEN], struct attested *out,
+                       struct err *err)
+{
+    AUTO(buffer) struct buffer quote = { 0 };
+    AUTO(text) char           *path  = NULL;
+
+    (void) self;
+    assert_true(asprintf(&path, "%s/tests/vectors/tdx/synthetic/quote.bin", getenv("CLOISTER_SOURCE")) > 0);
+    if (!file_read(path, 1 << 16, &quote, err))
+        fail_msg("%s", err->text);
+    memcpy(quote.at + 48 + 520, report_data, REPORT_DATA_LEN);
+    memset(quote.at + 48 + 184, 0xc1, 48); /* MRCONFIGID */
+    buffer_append(&out->report, buffer_bytes(&quote));
+    return true;
+}
+
+static void a_quote_binds_by_mrconfigid(void **state)
+{
+    struct attester            attester = { "tdx", give_quote, keep_open };
+    AUTO(buffer) struct buffer field = { 0 }, json = { 0 };
+    uint8_t                    data[KBS_REPORT_DATA_LEN] = { 0 };
+    struct err                 err;
+
+    (void) state;
+    if (!evidence_own_field(&attester, &field, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(field.len, 48);
+    assert_int_equal(field.at[47], 0xc1);
+    assert_true(evidence_for_broker(&attester, data, &json, &err));
+    assert_memory_equal(buffer_text(&json), "{\"cc_eventlog\":null,\"quote\":\"BAAC", 33);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_host_data_from_a_fresh_report),
         cmocka_unit_test(refuses_a_report_that_answers_to_something_else),
         cmocka_unit_test(what_the_broker_gets_is_the_same_report),
+        cmocka_unit_test(a_quote_binds_by_mrconfigid),
         cmocka_unit_test(another_tee_is_told_by_name),
     };
 
