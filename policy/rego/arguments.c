@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+__attribute__((format(printf, 3, 0)))
 static bool put_error(struct call *c, enum eval_code code, const char *fmt, va_list args)
 {
     int n;
@@ -88,7 +89,7 @@ FALLIBLE charge(struct call *c, uint64_t steps)
 
 FALLIBLE charge_bytes(struct call *c, size_t bytes)
 {
-    return bytes < 64 || evaluation_charge(c->evaluation, bytes / 64);
+    return bytes < 8 || evaluation_charge(c->evaluation, bytes / 8);
 }
 
 struct text_out text_for(struct call *c)

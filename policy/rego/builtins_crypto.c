@@ -176,7 +176,7 @@ static int hex_digit(char ch)
     return ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : -1;
 }
 
-/* xxxxxxxx-xxxx-…, the same in braces or behind urn:uuid:, or 32 digits */
+/* xxxxxxxx-xxxx-…, the same in braces (or, as in Go, any two characters) or behind urn:uuid:, or 32 digits */
 static bool read_uuid(struct value text, uint8_t id[static 16])
 {
     const char *at  = text.text;
@@ -185,7 +185,7 @@ static bool read_uuid(struct value text, uint8_t id[static 16])
     if (len == 45 && strncasecmp(at, "urn:uuid:", 9) == 0) {
         at += 9;
         len -= 9;
-    } else if (len == 38 && at[0] == '{' && at[37] == '}') {
+    } else if (len == 38) {
         at++;
         len -= 2;
     }

@@ -400,7 +400,7 @@ bool builtin_numbers_range_step(struct call *c, const struct value *args, struct
     if (!want_integer(c, args, 0) || !want_integer(c, args, 1) || !want_int(c, args, 2, &step))
         return false;
     if (step <= 0)
-        return builtin_error(c, "numbers.range_step: step must be a positive number above zero");
+        return builtin_error(c, "step must be a positive integer");
     return range(c, args, step, out);
 }
 

@@ -174,30 +174,27 @@ bool builtin_text_replace(struct call *c, const struct value *args, struct value
     return charge_bytes(c, t.len) && text_take(&t, out);
 }
 
-static bool split_runes(struct call *c, struct value text, int64_t most, struct value *out)
+static bool split_runes(struct call *c, struct value text, struct value *out)
 {
     uint32_t rune;
 
     for (size_t i = 0, n; i < text.len; i += n) {
         n = utf8_step(text.text + i, text.len - i, &rune);
-        if (--most == 0)
-            n = text.len - i;
         if (!charge(c, 1) || !array_append(c->arena, *out, part(text, i, i + n)))
             return false;
     }
     return true;
 }
 
-/* At most `most` pieces, the last with the rest; negative: all. */
-static bool split(struct call *c, struct value text, struct value by, int64_t most, struct value *out)
+static bool split(struct call *c, struct value text, struct value by, struct value *out)
 {
     size_t from = 0;
 
     if (!give_new(c, VALUE_ARRAY, 0, out))
         return false;
     if (by.len == 0)
-        return split_runes(c, text, most, out);
-    for (size_t at; most != 1 && (at = find(text, by, from)) != NOWHERE; from = at + by.len, most--)
+        return split_runes(c, text, out);
+    for (size_t at; (at = find(text, by, from)) != NOWHERE; from = at + by.len)
         if (!charge(c, 1) || !array_append(c->arena, *out, part(text, from, at)))
             return false;
     return array_append(c->arena, *out, part(text, from, text.len));
@@ -205,18 +202,26 @@ static bool split(struct call *c, struct value text, struct value by, int64_t mo
 
 bool builtin_text_split(struct call *c, const struct value *args, struct value *out)
 {
-    return want_texts(c, args, 2) && split(c, args[0], args[1], -1, out);
+    return want_texts(c, args, 2) && split(c, args[0], args[1], out);
 }
 
+/* The first n pieces; with a negative n the last. */
 bool builtin_text_split_n(struct call *c, const struct value *args, struct value *out)
 {
-    int64_t most;
+    struct value pieces;
+    int64_t      n, all, from;
 
-    if (!want_texts(c, args, 2) || !want_int(c, args, 2, &most))
+    if (!want_texts(c, args, 2) || !want_int(c, args, 2, &n) || !split(c, args[0], args[1], &pieces))
         return false;
-    if (most == 0)
-        return give_new(c, VALUE_ARRAY, 0, out);
-    return split(c, args[0], args[1], most, out);
+    all  = pieces.in->n;
+    from = n < 0 && n > -all ? all + n : 0;
+    n    = n < 0 ? (n > -all ? -n : all) : (n < all ? n : all);
+    if (!give_new(c, VALUE_ARRAY, (size_t) n, out))
+        return false;
+    for (int64_t i = 0; i < n; i++)
+        if (!array_append(c->arena, *out, array_at(pieces, (uint32_t) (from + i))))
+            return false;
+    return true;
 }
 
 /* Strings of an argument that may be one string or a collection of them. */

@@ -11,7 +11,7 @@ const struct eval_limits EVAL_LIMITS_DEFAULT = {
     .steps = 2000000, .depth = 512, .host_calls = 256, .print_bytes = 64 << 10, .time_ms = 10000,
 };
 
-enum { SEGMENT_VALUES = 2048, CLOCK_STEPS = 4096, CALL_BUCKETS = 1024, CALLS_REMEMBERED = 1 << 16 };
+enum { SEGMENT_VALUES = 512, CLOCK_STEPS = 4096, CALL_BUCKETS = 256, CALLS_REMEMBERED = 1 << 16 };
 
 const char *eval_code_name(enum eval_code code)
 {

@@ -33,7 +33,7 @@ struct evaluation {
 /* Fills the fault; always false. */
 bool fault_put(struct evaluation *e, enum eval_code code, const char *fmt, ...) PRINTF_LIKE(3);
 
-/* Takes n steps off the budget; false with the fault when it is used up. Built-ins charge bytes / 64 and elements. */
+/* Takes n steps off the budget; false with the fault when it is used up. Built-ins charge bytes / 8 and elements. */
 FALLIBLE evaluation_charge(struct evaluation *e, uint64_t n);
 
 /* What comparing, printing or copying a value costs: an eighth of a step per node. */

@@ -133,7 +133,7 @@ static bool step(struct search *s, struct threads *from, struct threads *to, uin
     to->n = 0;
     for (uint32_t k = 0; k < from->n; k++) {
         const struct regex_code *c     = &s->re->code[from->at[k]];
-        const size_t            *slots = from->slots + (size_t) k * s->n_slots;
+        const size_t            *slots = s->n_slots > 0 ? from->slots + (size_t) k * s->n_slots : NULL;
 
         if (c->op == RE_MATCH) {
             s->found = true;
@@ -176,7 +176,7 @@ static bool run(struct search *s, struct threads *now, struct threads *later, si
     size_t             i    = from;
 
     for (;;) {
-        uint32_t rune;
+        uint32_t rune = 0;
         size_t   n;
 
         if (now->n == 0 && (s->found || (s->re->anchored && i > 0)))
