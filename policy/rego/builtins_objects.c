@@ -352,7 +352,7 @@ static bool walk_from(struct call *c, struct value v, struct value *path, uint32
 {
     struct value pair = value_new(c->arena, VALUE_ARRAY, 2), copy = value_new(c->arena, VALUE_ARRAY, depth);
 
-    if (!charge(c, 1 + depth) || !value_is_defined(pair) || !value_is_defined(copy))
+    if (!charge(c, 3 + depth) || !value_is_defined(pair) || !value_is_defined(copy))
         return false;
     for (uint32_t i = 0; i < depth; i++)
         if (!array_append(c->arena, copy, path[i]))

@@ -11,7 +11,7 @@ BUILTIN_ROWS_REGEX(BUILTIN_PROTOTYPE)
 #undef BUILTIN_PROTOTYPE
 
 /* Patterns made during an evaluation are compiled once each, up to a number. */
-enum { CACHE_CHAINS = 64, CACHE_ENTRIES = 256, WORK_PER_STEP = 4 };
+enum { CACHE_CHAINS = 64, CACHE_ENTRIES = 256, WORK_PER_STEP = 3 };
 
 struct cached_regex {
     struct cached_regex *next;

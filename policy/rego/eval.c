@@ -11,7 +11,7 @@ const struct eval_limits EVAL_LIMITS_DEFAULT = {
     .steps = 2000000, .depth = 512, .host_calls = 256, .print_bytes = 64 << 10, .time_ms = 10000,
 };
 
-enum { SEGMENT_VALUES = 512, CLOCK_STEPS = 4096, CALL_BUCKETS = 256, CALLS_REMEMBERED = 1 << 16 };
+enum { SEGMENT_VALUES = 512, CLOCK_STEPS = 4096, CALL_CHAINS = 64, CALLS_REMEMBERED = 1 << 16 };
 
 const char *eval_code_name(enum eval_code code)
 {
@@ -120,6 +120,7 @@ static bool run(struct frame *f);
 /* A remembered result. Arguments are equal when they are the same scalar or the same collection. */
 struct memo {
     struct memo *next;
+    uint64_t     hash; /* with arguments: of function and arguments */
     uint32_t     function;
     struct value result;
     struct value args[];
@@ -141,21 +142,44 @@ static uint64_t hash_args(uint32_t function, const struct value *args, uint32_t 
     return h ^ h >> 29;
 }
 
-static struct memo **memo_chain(struct evaluation *e, uint32_t function, const struct value *args, uint32_t n)
+/* As many chains as results, about: a chain stays short however many calls there are. */
+static bool calls_grow(struct evaluation *e)
+{
+    uint32_t      n = e->n_chains ? e->n_chains * 4 : CALL_CHAINS;
+    struct memo **chains;
+
+    if (e->n_chains > 0 && (e->n_calls < e->n_chains || e->n_chains >= CALLS_REMEMBERED))
+        return true;
+    chains = arena_zeroed(e->arena, n * sizeof *chains);
+    if (!chains)
+        return false;
+    for (uint32_t i = 0; i < e->n_chains; i++) {
+        for (struct memo *m = e->calls[i], *next; m; m = next) {
+            struct memo **to = &chains[m->hash % n];
+
+            next    = m->next;
+            m->next = *to;
+            *to     = m;
+        }
+    }
+    e->calls    = chains;
+    e->n_chains = n;
+    return true;
+}
+
+static struct memo **memo_chain(struct evaluation *e, uint32_t function, uint64_t hash, uint32_t n)
 {
     if (n == 2)
         return &e->rules[function];
-    if (!e->calls)
-        e->calls = arena_zeroed(e->arena, CALL_BUCKETS * sizeof *e->calls);
-    return e->calls ? &e->calls[hash_args(function, args, n) % CALL_BUCKETS] : NULL;
+    return calls_grow(e) ? &e->calls[hash % e->n_chains] : NULL;
 }
 
-static struct memo *memo_find(struct memo *chain, uint32_t function, const struct value *args, uint32_t n)
+static struct memo *memo_find(struct memo *chain, uint32_t function, uint64_t hash, const struct value *args, uint32_t n)
 {
     for (; chain; chain = chain->next) {
         uint32_t i = 0;
 
-        while (chain->function == function && i < n && is_same(chain->args[i], args[i]))
+        while (chain->function == function && chain->hash == hash && i < n && is_same(chain->args[i], args[i]))
             i++;
         if (i == n)
             return chain;
@@ -163,19 +187,20 @@ static struct memo *memo_find(struct memo *chain, uint32_t function, const struc
     return NULL;
 }
 
-static bool memo_add(struct evaluation *e, struct memo **chain, uint32_t function, const struct value *args, uint32_t n,
-                     struct value result)
+/* Chains may have moved since the call began. */
+static bool memo_add(struct evaluation *e, struct memo m, const struct value *args, uint32_t n)
 {
-    struct memo *m;
+    struct memo **chain = memo_chain(e, m.function, m.hash, n), *kept;
 
-    if (e->n_calls >= CALLS_REMEMBERED)
-        return true;
-    m = arena_take(e->arena, sizeof *m + n * sizeof *args);
-    if (!m)
+    if (!chain || e->n_calls >= CALLS_REMEMBERED)
+        return chain != NULL;
+    kept = arena_take(e->arena, sizeof *kept + n * sizeof *args);
+    if (!kept)
         return false;
-    *m = (struct memo){ .next = *chain, .function = function, .result = result };
-    memcpy(m->args, args, n * sizeof *args);
-    *chain = m;
+    *kept      = m;
+    kept->next = *chain;
+    memcpy(kept->args, args, n * sizeof *args);
+    *chain = kept;
     e->n_calls++;
     return true;
 }
@@ -202,13 +227,14 @@ static void trace(const struct frame *f, enum eval_event event, const struct cod
 static bool call_function(struct evaluation *e, uint32_t function, const struct value *args, uint32_t n, struct value *out)
 {
     const struct program_function *fn    = &e->program->functions[function];
-    struct memo                  **chain = memo_chain(e, function, args, n);
+    uint64_t                       hash  = n > 2 ? hash_args(function, args, n) : 0;
+    struct memo                  **chain = memo_chain(e, function, hash, n);
     struct frame                   f     = { .e = e, .function = fn, .pc = fn->start };
     bool                           ok;
 
     if (!chain)
         return false;
-    struct memo *known = memo_find(*chain, function, args, n);
+    struct memo *known = memo_find(*chain, function, hash, args, n);
     if (known) {
         *out = known->result;
         return true;
@@ -229,7 +255,7 @@ static bool call_function(struct evaluation *e, uint32_t function, const struct 
     e->depth--;
     frame_pop(e, fn->n_slots);
     *out = f.result;
-    return ok && (fn->may_repeat || memo_add(e, chain, function, args, n, f.result));
+    return ok && (fn->may_repeat || memo_add(e, (struct memo){ .function = function, .hash = hash, .result = f.result }, args, n));
 }
 
 /* Reads the arguments behind the path; LEAVE when one is undefined. Input (the first) may be. */

@@ -24,7 +24,7 @@ struct evaluation {
     struct segment            *segment; /* locals of the running functions */
     struct memo              **rules;   /* remembered results of functions without arguments, by function */
     struct memo              **calls;   /* the same with arguments, by hash */
-    uint32_t                   n_calls;
+    uint32_t                   n_chains, n_calls;
     struct cached_regex      **regexes; /* builtins_regex.c: by hash of the pattern */
     uint32_t                   n_regexes;
     struct value               seeds;   /* object: what rand and uuid gave for a key, so that it stays the same */

@@ -10,10 +10,10 @@
 
 /* What an agent would allow: decisions of genuine policies take a few thousand steps. */
 static const struct eval_limits limits = {
-    .steps = 500000, .depth = 512, .host_calls = 256, .print_bytes = 64 << 10, .time_ms = 2000,
+    .steps = 300000, .depth = 512, .host_calls = 256, .print_bytes = 64 << 10, .time_ms = 2000,
 };
 
-enum { MEMORY = 64 << 20, EVALUATION_US_MAX = 10000 };
+enum { MEMORY = 64 << 20, EVALUATION_US_MAX = 10000, RUNS = 3 };
 
 static const char *folder(void)
 {
@@ -109,7 +109,7 @@ static void run_case(struct arena *a, struct value test, struct sums *sums)
     struct err                    err = { 0 };
     char                          query[100];
     int64_t                       compile_us, start, us;
-    bool                          ok;
+    bool                          ok = false;
 
     sums->n++;
     assert_true(value_close(a, data));
@@ -120,9 +120,13 @@ static void run_case(struct arena *a, struct value test, struct sums *sums)
         sums->refused++;
         return;
     }
-    start = cpu_us();
-    ok    = program_eval(p, 0, input, data, &options, &memory, &results, &fault, &err);
-    us    = cpu_us() - start;
+    us = INT64_MAX;
+    for (int i = 0; i < RUNS; i++) { /* the fastest: other work of the machine only ever adds */
+        arena_reset(&memory);
+        start = cpu_us();
+        ok    = program_eval(p, 0, input, data, &options, &memory, &results, &fault, &err);
+        us    = cpu_us() - start < us ? cpu_us() - start : us;
+    }
     sums->slowest_us = us > sums->slowest_us ? us : sums->slowest_us;
     printf("%-28.*s compile %7lld us, evaluate %6lld us, %5zu KiB: %s%.60s\n", (int) file.len, file.text, (long long) compile_us,
            (long long) us, memory.taken >> 10, ok ? "result" : "", ok ? "" : err.text);
