@@ -66,7 +66,8 @@ static bool attributes_check(const struct tpm_key *ak, const struct tpm_policy *
     const uint32_t wanted = TPM_RESTRICTED | TPM_SIGN | TPM_FIXED_TPM | TPM_FIXED_PARENT | TPM_SENSITIVE_DATA_ORIGIN;
 
     if (!ak->has_public) {
-        check_warns(a, REASON_TPM_AK_UNKNOWN_ATTRIBUTES, "attestation key: given without its public area");
+        if (!ak->is_vouched)
+            check_warns(a, REASON_TPM_AK_UNKNOWN_ATTRIBUTES, "attestation key: given without its public area");
         return check(a, !policy->has_ak_names, REASON_TPM_AK_NAME, "attestation key: its name is listed");
     }
     tpm_name_of(&ak->public, out->ak_name, &out->ak_name_len);

@@ -6,6 +6,7 @@
 struct tpm_key {
     EVP_PKEY         *key;
     bool              has_public; /* a bare SubjectPublicKeyInfo does not say what the TPM lets the key sign */
+    bool              is_vouched; /* TEE evidence names the key: who made that evidence answers for its attributes */
     struct tpm_public public;     /* borrows from the bytes that were read */
 };
 
