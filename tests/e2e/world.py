@@ -95,10 +95,9 @@ class World:
 
     def expect(self, image, *args, env=(), cpus=1):
         """Registers the guest's measurement and the digest of the initdata of exactly this run."""
-        self.cloister("reference", "add", "snp-measurement", self.measure(cpus), *self.admin)
         words = [w for e in env for w in ("--env", e)]
         digest = self.cloister("initdata", "--digest", *words, "--broker", self.url, "--broker-ca", self.ca, image, *args)
-        self.cloister("reference", "add", "initdata", digest.stdout.strip(), *self.admin)
+        self.cloister("reference", "add", "--measurement", self.measure(cpus), "--initdata", digest.stdout.strip(), *self.admin)
 
     def run_words(self, *words):
         return ["run", "--tee", "sim", "--broker", self.url, "--broker-ca", self.ca, *words]
