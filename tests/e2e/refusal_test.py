@@ -46,7 +46,7 @@ def the_good_image_runs(world):
 
 
 def another_command_line(world):
-    world.refused("attest: .*measurement", "--append", world.append() + " loglevel=7", world.good)
+    world.refused("(attest|key): .*measurement", "--append", world.append().replace("loglevel=3", "loglevel=7"), world.good)
 
 
 def a_command_line_that_the_agent_does_not_know(world):
@@ -55,7 +55,7 @@ def a_command_line_that_the_agent_does_not_know(world):
 
 def one_byte_of_the_initrd(world):
     initrd = changed(GUEST / "initrd", "initrd", (GUEST / "initrd").stat().st_size - 100, world)
-    world.refused("(attest: .*measurement|boot: )", "--initrd", initrd, world.good)
+    world.refused("((attest|key): .*measurement|boot: )", "--initrd", initrd, world.good)
 
 
 def one_bit_of_a_layer(world):
@@ -112,7 +112,7 @@ def a_broker_with_another_ca(world):
 
 
 def initdata_that_the_broker_does_not_expect(world):
-    world.refused("attest: .*initdata", world.good, "/bin/true")
+    world.refused("(attest|key): .*initdata", world.good, "/bin/true")
 
 
 def too_little_memory(world):

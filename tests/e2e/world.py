@@ -1,6 +1,6 @@
 """What the end-to-end tests share: a broker of their own, an encrypted image, `cloister run`, and an inventory of what
 a run must not leave behind."""
-import os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time
+import ctypes, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time
 
 SOURCE = pathlib.Path(os.environ["CLOISTER_SOURCE"])
 BUILD = pathlib.Path(os.environ["CLOISTER_BUILD"])
@@ -28,6 +28,7 @@ class World:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cloister-e2e-"))
         self.environment = dict(os.environ, CLOISTER_DEVELOPMENT_ROOT=str(self.folder / "dev-tee"), LC_ALL="C.UTF-8")
         self.broker = None
+        become_subreaper()
 
     def __enter__(self):
         return self
@@ -119,19 +120,34 @@ class World:
         return lines[0]
 
 
-def inventory():
-    """Processes of ours, mounts, temporary files: what a run may not leave behind."""
-    processes = set()
+def become_subreaper():
+    """Orphans of ours come back to us, so that a process left behind by a run is seen as a descendant."""
+    PR_SET_CHILD_SUBREAPER = 36
+    assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def descendants():
+    parents = {}
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
+            stat, words = (folder / "stat").read_text(), (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if words[0].endswith((b"qemu-system-x86_64", b"/cloister")):
-            processes.add((folder.name, b" ".join(words)[:200].decode(errors="replace")))
+        state, parent = stat.rpartition(")")[2].split()[:2]
+        if state != "Z":
+            parents[int(folder.name)] = (int(parent), words.replace(b"\0", b" ")[:160].decode(errors="replace"))
+    found, more = {os.getpid()}, True
+    while more:
+        more = {pid for pid, (parent, _) in parents.items() if parent in found} - found
+        found |= more
+    return {(pid, parents[pid][1]) for pid in found - {os.getpid()}}
+
+
+def inventory():
+    """Processes below us, mounts, temporary files: what a run may not leave behind."""
     mounts = set(pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
     temporary = {p.name for p in pathlib.Path(tempfile.gettempdir()).iterdir() if not p.name.startswith("cloister-e2e-")}
-    return processes, mounts, {t for t in temporary if "cloister" in t}
+    return descendants(), mounts, {t for t in temporary if t.startswith("cloister")}
 
 
 def inventory_difference(before, seconds=2):
