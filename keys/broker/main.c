@@ -44,6 +44,20 @@ static void resources_close(struct resources *r)
 
 static void auto_resources(struct resources *r) { resources_close(r); }
 
+/* Trusts what this user's simulated platform signs: `folder` becomes a link to its root, made when there is none. */
+static FALLIBLE adopt_root(const char *folder, int64_t now, struct err *err)
+{
+    AUTO(text) char *root = NULL, *whole = NULL;
+
+    development_root_folder(&root);
+    if (!development_root_exists(root) && !development_root_make(root, now, err))
+        return false;
+    whole = realpath(root, NULL);
+    if (!whole)
+        return err_os(err, "development root %s", root);
+    return development_root_exists(folder) || symlink(whole, folder) == 0 || err_os(err, "link %s", folder);
+}
+
 static FALLIBLE development_prepare(const struct arguments *a, struct config *config, struct err *err)
 {
     AUTO(buffer) struct buffer tee = { 0 };
@@ -52,7 +66,7 @@ static FALLIBLE development_prepare(const struct arguments *a, struct config *co
     buffer_printf(&tee, "%s/" DEVELOPMENT_FOLDER, a->dev);
     if (!directory_make(a->dev, err) || !credentials_make(a->dev, now, err))
         return false;
-    if (!development_root_exists(buffer_text(&tee)) && !development_root_make(buffer_text(&tee), now, err))
+    if (!development_root_exists(buffer_text(&tee)) && !adopt_root(buffer_text(&tee), now, err))
         return false;
     return config_development(a->dev, a->listen ? a->listen : "127.0.0.1:8443", config, err);
 }

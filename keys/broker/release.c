@@ -7,7 +7,7 @@ static bool deny(const char *what, struct bytes value, const char *path, struct 
     AUTO(buffer) struct buffer hex = { 0 };
 
     hex_append(&hex, value);
-    return fail_with(err, ERR_DENIED, "%s %s is not a registered reference value%s%.80s", what, buffer_text(&hex),
+    return fail_with(err, ERR_DENIED, "%s %.16s... is not a registered reference value%s%.80s", what, buffer_text(&hex),
                      path ? " for " : "", path ? path : "");
 }
 
