@@ -220,7 +220,7 @@ static void refuses_a_measurement_that_is_not_registered(void **state)
     (void) state;
     memset(guest.measurement, 0xab, 48);
     assert_key_refused(&guest, URI, ERR_DENIED,
-                       "measurement abababababababababababababababababababababababababababababababababababababababababababababababab "
+                       "measurement abababababababab... "
                        "is not a registered reference value for default/image-key/1");
     assert_fine(attest_as(client, &guest, &verdict, &err), &err);
     assert_non_null(strstr(verdict.reason, "measurement abababab"));
@@ -234,7 +234,7 @@ static void refuses_initdata_that_is_not_expected(void **state)
     (void) state;
     memset(guest.host_data, 0xcd, 32);
     assert_key_refused(&guest, URI, ERR_DENIED,
-                       "initdata digest cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd "
+                       "initdata digest cdcdcdcdcdcdcdcd... "
                        "is not a registered reference value for default/image-key/1");
 }
 
@@ -244,7 +244,7 @@ static void refuses_a_resource_that_the_reference_is_not_bound_to(void **state)
 
     (void) state;
     assert_key_refused(&guest, OTHER, ERR_DENIED,
-                       "initdata digest 2222222222222222222222222222222222222222222222222222222222222222 "
+                       "initdata digest 2222222222222222... "
                        "is not a registered reference value for default/image-key/2");
 }
 
