@@ -1,10 +1,9 @@
 #include "guest/agent/agent.h"
 
 #include <fcntl.h>
-#include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -14,8 +13,14 @@
 #include "guest/agent/tunnel.h"
 #include "guest/init/ports.h"
 #include "guest/init/power.h"
+#include "guest/init/rights.h"
 
-enum { NOBODY = 65534, LAST_WORDS_MS = 50 };
+enum { LAST_WORDS_MS = 50 };
+
+/* To write an image as it is: owners, modes, device nodes, file capabilities. Nothing that reaches the kernel. */
+#define KEEPER_RIGHTS                                                                                           \
+    (RIGHT(CAP_CHOWN) | RIGHT(CAP_DAC_OVERRIDE) | RIGHT(CAP_FOWNER) | RIGHT(CAP_FSETID) | RIGHT(CAP_MKNOD) |    \
+     RIGHT(CAP_SETFCAP))
 
 static const struct ttrpc_method prepare_method = { &keeper_service, "Prepare" };
 
@@ -42,14 +47,6 @@ static void on_child_ended(void *owner, pid_t pid, int status)
     (void) pid;
     (void) fail_with(&why, ERR_BUG, "%s ended, status %#x", (const char *) owner, (unsigned) status); /* false by contract */
     give_up("boot", &why);
-}
-
-/* A child without rights: it has a port and a socket, both open, and needs nothing else. */
-static void drop_rights(void)
-{
-    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        _exit(1);
 }
 
 /* Signals that the loop of PID 1 takes are blocked there; a child starts without that. */
@@ -82,8 +79,7 @@ static FALLIBLE start_tunnel(struct agent *a, int *control, struct err *err)
         return err_os(err, "tunnel");
     if (pid == 0) {
         (void) close(TAKE_FD(ours)); /* the other side's */
-        drop_rights();
-        _exit(tunnel_run(TAKE_FD(theirs), TAKE_FD(port)));
+        _exit(rights_become_nobody(err) ? tunnel_run(TAKE_FD(theirs), TAKE_FD(port)) : 1); /* both open: no right is needed */
     }
     *control = TAKE_FD(ours);
     return reaper_watch(a->reaper, pid, on_child_ended, name, err);
@@ -116,7 +112,7 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, struct err *err)
     if (pid == 0) {
         (void) close(TAKE_FD(ours)); /* the other side's */
         struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel) };
-        _exit(keeper_run(&keeper));
+        _exit(rights_keep(KEEPER_RIGHTS, err) ? keeper_run(&keeper) : 1);
     }
     return ttrpc_connection_new(&options, TAKE_FD(ours), &a->keeper, err);
 }

@@ -1,12 +1,13 @@
 #include "guest/agent/boot.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "guest/init/entropy.h"
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
+#include "guest/init/network.h"
+#include "guest/init/sysctls.h"
 
 static FALLIBLE mount_all(struct cmdline *cmdline, struct err *err)
 {
@@ -26,6 +27,19 @@ static FALLIBLE load_modules(struct cmdline *cmdline, struct err *err)
 {
     (void) cmdline;
     return modules_load("/modules", err) && mounts_make_late(err);
+}
+
+/* After the modules: the first of the rows forbids any more. */
+static FALLIBLE close_kernel(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    return sysctls_write("/proc/sys", err);
+}
+
+static FALLIBLE raise_loopback(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    return network_raise_loopback(err);
 }
 
 static FALLIBLE wait_for_entropy(struct cmdline *cmdline, struct err *err)
@@ -55,7 +69,8 @@ static const struct step {
     FALLIBLE  (*run)(struct cmdline *cmdline, struct err *err);
 } steps[] = {
     { "boot", mount_all },     { "config", read_command_line }, { "boot", load_modules },
-    { "boot", open_cgroups },  { "boot", wait_for_entropy },
+    { "boot", close_kernel },  { "boot", open_cgroups },        { "boot", raise_loopback },
+    { "boot", wait_for_entropy },
 };
 
 FALLIBLE boot_run(struct timeline *timeline, struct cmdline *cmdline, const char **phase, struct err *err)

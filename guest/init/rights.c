@@ -1,0 +1,46 @@
+#include "guest/init/rights.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { NOBODY = 65534 };
+
+static FALLIBLE set_capabilities(uint64_t keep, struct err *err)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct   sets[_LINUX_CAPABILITY_U32S_3];
+
+    for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        uint32_t half = (uint32_t) (keep >> (32 * i));
+        sets[i] = (struct __user_cap_data_struct){ .effective = half, .permitted = half };
+    }
+    return syscall(SYS_capset, &header, sets) == 0 || err_os(err, "capabilities");
+}
+
+FALLIBLE rights_keep(uint64_t keep, struct err *err)
+{
+    for (unsigned long c = 0; c < 64; c++)
+        if (!(keep & (1ULL << c)) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EINVAL) /* not a capability */
+            return err_os(err, "capability bounds");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return err_os(err, "rights");
+    return set_capabilities(keep, err);
+}
+
+FALLIBLE rights_become_nobody(struct err *err)
+{
+    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0)
+        return err_os(err, "become nobody");
+    for (unsigned long c = 0; c < 64; c++)
+        if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EINVAL) /* not a capability */
+            return err_os(err, "capability bounds");
+    if (setresuid(NOBODY, NOBODY, NOBODY) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return err_os(err, "become nobody");
+    return set_capabilities(0, err);
+}
