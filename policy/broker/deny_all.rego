@@ -1,0 +1,4 @@
+# Releases nothing: what a broker starts with.
+package policy
+
+default allow := false
