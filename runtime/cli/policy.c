@@ -55,6 +55,19 @@ void policy_print_diagnostics(const struct rego_diagnostics *why, const struct e
     }
 }
 
+static bool query_reference_value(void *user, struct arena *a, const struct value *args, struct value *out, struct err *err)
+{
+    const struct policy_user *u = user;
+
+    (void) a;
+    (void) err;
+    *out = value_is(u->references, VALUE_OBJECT) ? value_get(u->references, args[0]) : value_undefined();
+    if (!value_is_defined(*out))
+        *out = value_null();
+    return true;
+}
+const struct host_function policy_host_functions[1] = { { "query_reference_value", 1, query_reference_value } };
+
 int64_t policy_now_ns(void)
 {
     struct timespec now;

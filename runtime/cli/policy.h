@@ -24,6 +24,13 @@ void     policy_print_diagnostics(const struct rego_diagnostics *why, const stru
 int64_t  policy_now_ns(void);
 int      policy_fail(const char *command, const struct err *err); /* prints one line, gives the exit status */
 
+/* The function query_reference_value of attestation policies, over a JSON object given on the command line. */
+extern const struct host_function policy_host_functions[1];
+struct policy_user { /* what eval_options.user points to in these commands */
+    struct value references; /* undefined: every reference value is null */
+    void        *explanation;
+};
+
 int policy_eval(int argc, char **argv);
 int policy_check(int argc, char **argv);
 int policy_test(int argc, char **argv);

@@ -12,6 +12,7 @@ struct eval_request {
     struct option_list policies;
     const char        *data_path;
     const char        *input_path;
+    const char        *references_path;
     bool               v0;
     bool               strict;
     bool               explain;
@@ -24,17 +25,25 @@ static void print_line(void *user, struct bytes line)
     (void) fprintf(stderr, "%.*s\n", (int) line.len, (const char *) line.at);
 }
 
-static FALLIBLE read_documents(const struct eval_request *r, struct arena *a, struct buffer texts[2], struct value *data,
-                               struct value *input, struct err *err)
+static void explain(void *user, const struct eval_moment *moment)
 {
-    *input = value_undefined();
-    *data  = value_new(a, VALUE_OBJECT, 0);
+    explanation_trace(((struct policy_user *) user)->explanation, moment);
+}
+
+static FALLIBLE read_documents(const struct eval_request *r, struct arena *a, struct buffer texts[3], struct value *data,
+                               struct value *input, struct value *references, struct err *err)
+{
+    *references = value_undefined();
+    *input      = value_undefined();
+    *data       = value_new(a, VALUE_OBJECT, 0);
     if (!value_is_defined(*data) || !value_close(a, *data))
         return arena_ok(a, err);
     if (r->data_path && !policy_json_read(a, r->data_path, &texts[0], data, err))
         return false;
     if (!value_is(*data, VALUE_OBJECT))
         return fail_with(err, ERR_MALFORMED, "%s: data must be an object", r->data_path);
+    if (r->references_path && !policy_json_read(a, r->references_path, &texts[2], references, err))
+        return false;
     return !r->input_path || policy_json_read(a, r->input_path, &texts[1], input, err);
 }
 
@@ -69,9 +78,10 @@ static int evaluate(const struct eval_request *r, const char *query)
     AUTO(policy_modules) struct policy_modules modules  = { 0 };
     AUTO(program) struct program              *program  = NULL;
     AUTO(arena) struct arena                   memory   = arena_of(EVAL_MEMORY);
-    AUTO(buffer) struct buffer                 data_text = { 0 }, input_text = { 0 };
-    struct buffer                              texts[2] = { { 0 } };
-    struct rego_options                        how      = { .v0 = r->v0, .print = true };
+    AUTO(buffer) struct buffer                 data_text = { 0 }, input_text = { 0 }, references_text = { 0 };
+    struct buffer                              texts[3] = { { 0 } };
+    struct policy_user                         user     = { .explanation = NULL };
+    struct rego_options                        how      = { .v0 = r->v0, .print = true, .hosts = policy_host_functions, .n_hosts = 1 };
     struct eval_options options = { .limits = EVAL_LIMITS_DEFAULT, .strict_builtin_errors = r->strict, .print = print_line };
     struct rego_diagnostics                    why      = { .n = 0 };
     struct explanation                         explanation = { 0 };
@@ -85,17 +95,19 @@ static int evaluate(const struct eval_request *r, const char *query)
         policy_print_diagnostics(&why, &err);
         return POLICY_EXIT_UNUSABLE;
     }
-    bool ok    = read_documents(r, &memory, texts, &data, &input, &err);
-    data_text  = texts[0];
-    input_text = texts[1];
+    bool ok         = read_documents(r, &memory, texts, &data, &input, &user.references, &err);
+    data_text       = texts[0];
+    input_text      = texts[1];
+    references_text = texts[2];
     if (!ok)
         return policy_fail("eval", &err);
     options.now_ns = policy_now_ns();
     if (r->explain) {
         explanation_start(&explanation, modules.texts, modules.n, query, stderr);
-        options.user  = &explanation;
-        options.trace = explanation_trace;
+        user.explanation = &explanation;
+        options.trace    = explain;
     }
+    options.user = &user;
     if (!program_eval(program, 0, input, data, &options, &memory, &results, &fault, &err))
         return fault_exit(&fault, &err);
     return print_results(&memory, results, r->pretty, &err) ? 0 : policy_fail("eval", &err);
@@ -108,6 +120,7 @@ int policy_eval(int argc, char **argv)
         { .name = "policy", .kind = OPTION_LIST, .into = &r.policies, .value = "FILE", .help = "a module; may be given again" },
         { .name = "data", .kind = OPTION_TEXT, .into = &r.data_path, .value = "FILE", .help = "JSON object that is `data`" },
         { .name = "input", .kind = OPTION_TEXT, .into = &r.input_path, .value = "FILE", .help = "JSON that is `input`; - reads standard input" },
+        { .name = "reference-values", .kind = OPTION_TEXT, .into = &r.references_path, .value = "FILE", .help = "JSON object behind query_reference_value" },
         { .name = "v0", .kind = OPTION_FLAG, .into = &r.v0, .help = "the syntax before OPA 1.0" },
         { .name = "strict-builtin-errors", .kind = OPTION_FLAG, .into = &r.strict, .help = "a failing built-in function is an error, not undefined" },
         { .name = "explain", .kind = OPTION_FLAG, .into = &r.explain, .help = "say on standard error why rules are undefined" },
@@ -136,7 +149,7 @@ int policy_eval(int argc, char **argv)
 int policy_check(int argc, char **argv)
 {
     AUTO(policy_modules) struct policy_modules modules = { 0 };
-    struct rego_options       how    = { .print = true };
+    struct rego_options       how    = { .print = true, .hosts = policy_host_functions, .n_hosts = 1 };
     struct rego_diagnostics   why    = { .n = 0 };
     const struct option_row   rows[] = {
         { .name = "v0", .kind = OPTION_FLAG, .into = &how.v0, .help = "the syntax before OPA 1.0" },

@@ -42,7 +42,8 @@ static void print_line(void *user, struct bytes line)
 
 static bool run_test(const struct program *p, uint32_t i, const char *path, struct value data, struct arena *memory)
 {
-    struct eval_options options = { .limits = EVAL_LIMITS_DEFAULT, .now_ns = policy_now_ns(), .print = print_line };
+    struct policy_user  user    = { .explanation = NULL };
+    struct eval_options options = { .limits = EVAL_LIMITS_DEFAULT, .now_ns = policy_now_ns(), .print = print_line, .user = &user };
     struct eval_fault   fault   = { 0 };
     struct value        results = value_undefined();
     struct err          err;
@@ -94,7 +95,7 @@ static int prepare_and_run(const struct option_list *files, const char *data_pat
 
 int policy_test(int argc, char **argv)
 {
-    struct rego_options       how       = { .print = true };
+    struct rego_options       how       = { .print = true, .hosts = policy_host_functions, .n_hosts = 1 };
     const char               *data_path = NULL;
     const struct option_row   rows[]    = {
         { .name = "data", .kind = OPTION_TEXT, .into = &data_path, .value = "FILE", .help = "JSON object that is `data`" },
