@@ -90,6 +90,7 @@ static const struct {
     { "eval", "print what a query gives under policies, data and input", policy_eval },
     { "check", "say whether policies are well formed, and what is wrong where", policy_check },
     { "test", "run the rules whose names start with test_", policy_test },
+    { "gen", "print initdata that allows exactly what a Kubernetes manifest asks for", policy_gen },
     { "conformance", "run cases in the form of OPA's conformance suite", policy_conformance },
 };
 

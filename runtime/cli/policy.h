@@ -35,3 +35,4 @@ int policy_eval(int argc, char **argv);
 int policy_check(int argc, char **argv);
 int policy_test(int argc, char **argv);
 int policy_conformance(int argc, char **argv);
+int policy_gen(int argc, char **argv);
