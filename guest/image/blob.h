@@ -1,4 +1,4 @@
-/* Blobs from the untrusted source: a document into memory, a layer into a nameless file, nothing used unverified. */
+/* Blobs from the untrusted source: a document whole, a layer into memory or a nameless file, nothing used unverified. */
 #pragma once
 
 #include "guest/image/image.h"
@@ -30,18 +30,23 @@ FALLIBLE blob_read(struct ledger *ledger, const struct digest *digest, const uin
 
 /* A layer's bytes, all there and verified: digest, and HMAC when there is a key. */
 struct blob {
-    int                     fd;     /* nameless file */
+    uint8_t                *memory; /* where all bytes are, decrypted in place; NULL: they are in `fd` */
+    uint64_t                memory_len;
+    int                     fd;     /* nameless file; NO_FD: they are in `memory` */
     uint64_t                size;
     uint64_t                offset; /* read so far */
     uint64_t                freed;  /* given back so far */
     const struct layer_key *key;    /* borrowed; NULL: not encrypted */
     struct layer_ctr        ctr;
-    uint8_t                *piece;  /* IMAGE_CHUNK_LEN */
+    uint8_t                *piece;  /* IMAGE_CHUNK_LEN, for the file */
 };
 
 #define NO_BLOB ((struct blob){ .fd = NO_FD })
 
-/* Fails as blob_read; UNTRUSTED for a wrong HMAC; OS when there is no room. `out` is yours, AUTO(blob). */
+/*
+ * Fetches a layer to `scratch_fd`'s folder, or into memory with NO_FD.
+ * Fails as blob_read; UNTRUSTED for a wrong HMAC; OS when there is no room. `out` is yours, AUTO(blob).
+ */
 FALLIBLE blob_fetch(struct ledger *ledger, const struct descriptor *layer, const struct layer_key *key,
                     int scratch_fd, struct blob *out, struct err *err);
 /* The plaintext, once, front to back; what was read is given back to the system. */

@@ -45,8 +45,8 @@ struct image_request {
     void               *kek_owner;
     struct image_budget budget;
     /*
-     * Directory that holds the ciphertext until it is verified, in a nameless file; NO_FD: in memory. Given back
-     * piece by piece while the layer unpacks.
+     * Directory that holds the ciphertext until it is verified, in a nameless file; NO_FD: in memory. It is given
+     * back piece by piece while the layer unpacks.
      */
     int  scratch_fd;
     bool keeps_our_owner;    /* tests without root: chown and device nodes are left out */

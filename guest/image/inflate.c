@@ -105,7 +105,8 @@ static FALLIBLE zstd_step(struct inflate *f, size_t *made, struct err *err)
     }
     if (in.pos > 0 || out.pos > 0)
         f->is_between_frames = outcome == 0;
-    f->in = (struct bytes){ f->in.at + in.pos, f->in.len - in.pos };
+    if (in.pos > 0)
+        f->in = (struct bytes){ f->in.at + in.pos, f->in.len - in.pos };
     *made = out.pos;
     return true;
 }

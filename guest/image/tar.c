@@ -27,7 +27,9 @@ static FALLIBLE piece_take(struct tar *tar, uint64_t most, struct bytes *out, st
         return false;
     size_t len = tar->ahead.len < most ? tar->ahead.len : (size_t) most;
 
-    *out       = (struct bytes){ tar->ahead.at, len };
+    *out = (struct bytes){ tar->ahead.at, len };
+    if (len == 0)
+        return true;
     tar->ahead = (struct bytes){ tar->ahead.at + len, tar->ahead.len - len };
     tar->offset += len;
     return true;
