@@ -175,7 +175,6 @@ static void refuses_what_grows_beyond_the_ratio(void **state)
 static void refuses_a_zstd_window_over_the_budget(void **state)
 {
     AUTO(inflate) struct inflate *inflate = NULL;
-    AUTO(buffer) struct buffer    packed  = { 0 };
     uint8_t                       room[4096];
     ZSTD_CCtx                    *c       = ZSTD_createCCtx();
     ZSTD_inBuffer                 in      = { "abc", 3, 0 };
