@@ -6,10 +6,12 @@
 
 enum { LEN = 700000 };
 
+enum lie { HONEST, OTHER_TOTAL, STOPS, GIVES_MORE, TOO_MUCH, OTHER_BYTES, CHANGES_TOTAL, FAILS };
+
 /* A source with one blob, and the lie that it tells. */
 struct liar {
     struct bytes whole;
-    enum { HONEST, OTHER_TOTAL, STOPS, GIVES_MORE, TOO_MUCH, OTHER_BYTES, CHANGES_TOTAL, FAILS } lie;
+    enum lie     lie;
     int n_reads;
 };
 
@@ -48,7 +50,7 @@ struct rig {
     uint8_t              *bytes;
 };
 
-static struct rig *rig_new(int lie)
+static struct rig *rig_new(enum lie lie)
 {
     struct rig *r = calloc(1, sizeof *r);
 
@@ -117,7 +119,7 @@ static void gives_the_layer_back_piece_by_piece_from_memory_or_disk(void **state
 
 static void believes_no_lie_of_its_source(void **state)
 {
-    static const struct { int lie; enum err_kind kind; enum image_phase phase; const char *why; } CASES[] = {
+    static const struct { enum lie lie; enum err_kind kind; enum image_phase phase; const char *why; } CASES[] = {
         { OTHER_TOTAL, ERR_MALFORMED, IMAGE_PULL, "the source has 700001 bytes; it should have 700000" },
         { CHANGES_TOTAL, ERR_MALFORMED, IMAGE_PULL, "the source has 700001 bytes" },
         { STOPS, ERR_MALFORMED, IMAGE_PULL, "the source stopped at 262144 of 700000 bytes" },

@@ -117,11 +117,13 @@ static void reads_numbers_in_base_256(void **state)
 
 static void refuses_headers_by_their_one_defect(void **state)
 {
-    static const struct { size_t at; const char *put; const char *why; } CASES[] = {
-        { AT_MODE, "000008\0", "field \"mode\"" },     { AT_UID, "-000001\0", "field \"uid\"" },
-        { AT_GID, "0x1\0", "field \"gid\"" },          { AT_SIZE, "1 2", "field \"size\"" },
-        { AT_SIZE, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "field \"size\"" },
-        { AT_UID, "\x80\x00\x00\x01\x00\x00\x00\x00", "field \"uid\"" },
+    static const struct { size_t at, len; const char *put, *why; } CASES[] = {
+        { AT_MODE, 7, "000008", "field \"mode\"" },
+        { AT_UID, 8, "-000001", "field \"uid\"" },
+        { AT_GID, 4, "0x1", "field \"gid\"" },
+        { AT_SIZE, 3, "1 2", "field \"size\"" },
+        { AT_SIZE, 12, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "field \"size\"" },
+        { AT_UID, 8, "\x80\x00\x00\x01\x00\x00\x00", "field \"uid\"" },
     };
 
     (void) state;
@@ -131,9 +133,7 @@ static void refuses_headers_by_their_one_defect(void **state)
         struct err        err;
 
         header_make(block);
-        memcpy(block + CASES[i].at, CASES[i].put, CASES[i].at == AT_SIZE && i == 4 ? 12 : CASES[i].at == AT_SIZE ? 3 : 7);
-        if (i == 5)
-            memcpy(block + AT_UID, CASES[i].put, 8);
+        memcpy(block + CASES[i].at, CASES[i].put, CASES[i].len);
         checksum_set(block);
         assert_false(read_block(block, sizeof block, &h, &err));
         assert_int_equal(err.kind, ERR_MALFORMED);
