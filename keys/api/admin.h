@@ -9,11 +9,16 @@
  *   GET    /cloister/v1/references                   {"references":[{"id","kind","tee","value","resource","created","expires"}]}
  *   POST   /cloister/v1/references                   {"kind","tee","value","resource"?,"expires"?}: {"id"}
  *   DELETE /cloister/v1/references/ID
+ *   GET    /cloister/v1/audit                        {"head"}: a token {"iat","size","root"} signed as attestation tokens are
+ *   GET    /cloister/v1/audit/entries/FROM           {"entries":[text...]}: at most 1000 from number FROM on
+ *   GET    /cloister/v1/audit/inclusion/INDEX/SIZE   {"hashes":[hex...]} [RFC 9162 2.1.3]
+ *   GET    /cloister/v1/audit/consistency/FIRST/SIZE {"hashes":[hex...]} [RFC 9162 2.1.4]
  */
 #pragma once
 
 #define ADMIN_RESOURCES  "/cloister/v1/resources"
 #define ADMIN_REFERENCES "/cloister/v1/references"
+#define ADMIN_AUDIT      "/cloister/v1/audit"
 
 enum {
     ADMIN_TOKEN_LIFE_S = 300,      /* a token that promises longer is refused */

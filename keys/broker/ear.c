@@ -70,9 +70,10 @@ static FALLIBLE annotated_evidence(const struct facts *facts, const struct rcar_
     return true;
 }
 
-static FALLIBLE cpu_submod(const struct facts *facts, const struct rcar_attestation *attestation, const char *reason,
-                           struct json_object **out, struct err *err)
+static FALLIBLE cpu_submod(const struct ear_content *content, struct json_object **out, struct err *err)
 {
+    const struct facts            *facts    = content->facts;
+    const char                    *reason   = content->reason;
     AUTO(json) struct json_object *evidence = NULL;
     struct json_object            *cpu      = json_object_new_object();
     struct json_object            *vector;
@@ -90,7 +91,8 @@ static FALLIBLE cpu_submod(const struct facts *facts, const struct rcar_attestat
     json_add_text(cpu, "cloister.root", ENDORSERS[facts->endorser].name);
     if (reason)
         json_add_text(cpu, "cloister.reason", reason);
-    if (!annotated_evidence(facts, attestation, &evidence, err))
+    json_add_hex(cpu, "cloister.evidence", BYTES_OF(content->evidence));
+    if (!annotated_evidence(facts, content->attestation, &evidence, err))
         return false;
     json_add(cpu, "ear.veraison.annotated-evidence", TAKE(evidence));
     return true;
@@ -105,8 +107,8 @@ static FALLIBLE append_key_members(const struct ear_issuer *issuer, struct buffe
     return jwk_append_point(issuer->key, out, err);
 }
 
-FALLIBLE ear_write(const struct ear_issuer *issuer, const struct facts *facts, const struct rcar_attestation *attestation,
-                   const char *reason, int64_t now, int64_t expires, struct buffer *token, struct err *err)
+FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *content, struct buffer *token,
+                   struct err *err)
 {
     AUTO(json) struct json_object *payload = json_object_new_object();
     AUTO(json) struct json_object *cpu     = NULL;
@@ -116,15 +118,15 @@ FALLIBLE ear_write(const struct ear_issuer *issuer, const struct facts *facts, c
     struct json_object            *submods  = json_object_new_object();
 
     json_add_text(payload, "eat_profile", "tag:github.com,2024:confidential-containers/Trustee");
-    json_add(payload, "iat", json_object_new_int64(now));
+    json_add(payload, "iat", json_object_new_int64(content->now));
     json_add_text(verifier, "developer", "https://confidentialcontainers.org");
     json_add_text(verifier, "build", "cloister-broker 0.1.0");
     json_add(payload, "ear.verifier-id", verifier);
     json_add(payload, "submods", submods);
-    if (!cpu_submod(facts, attestation, reason, &cpu, err))
+    if (!cpu_submod(content, &cpu, err))
         return false;
     json_add(submods, "cpu0", TAKE(cpu));
-    json_add(payload, "exp", json_object_new_int64(expires));
+    json_add(payload, "exp", json_object_new_int64(content->expires));
     json_add_text(payload, "iss", issuer->name);
 
     json_write(payload, &text);
@@ -167,10 +169,11 @@ static FALLIBLE claims_read(struct json_object *payload, struct ear *out, struct
 {
     struct json_object *submods, *cpu, *evidence, *runtime, *key, *claims;
     const char         *tee;
-    size_t              measurement_len, initdata_len;
+    size_t              measurement_len, initdata_len, evidence_len;
 
     if (!json_get(payload, "submods", json_type_object, &submods, err) ||
         !json_get(submods, "cpu0", json_type_object, &cpu, err) || !json_get_text(cpu, "cloister.tee", &tee, err) ||
+        !hex_member(cpu, "cloister.evidence", out->evidence, sizeof out->evidence, &evidence_len, err) ||
         !json_get(cpu, "ear.veraison.annotated-evidence", json_type_object, &evidence, err) ||
         !json_get(evidence, "runtime_data_claims", json_type_object, &runtime, err) ||
         !json_get(runtime, "tee-pubkey", json_type_object, &key, err) ||

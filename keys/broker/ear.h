@@ -10,19 +10,30 @@ struct ear_issuer {
     const char  *name;        /* iss */
 };
 
+enum { EVIDENCE_DIGEST_LEN = 32 }; /* SHA-256 of the attestation as it was sent: names it in the audit log */
+
 /*
  * Appends the signed token.
  *
- *   reason    why nothing would be released to this guest; NULL when something may be
+ *   attestation    as `facts` came from it
  */
-FALLIBLE ear_write(const struct ear_issuer *issuer, const struct facts *facts, const struct rcar_attestation *attestation,
-                   const char *reason, int64_t now, int64_t expires, struct buffer *token, struct err *err);
+struct ear_content {
+    const struct facts            *facts;
+    const struct rcar_attestation *attestation;
+    const char                    *reason; /* why nothing would be released to this guest; NULL when something may be */
+    uint8_t                        evidence[EVIDENCE_DIGEST_LEN];
+    int64_t                        now, expires;
+};
+
+FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *content, struct buffer *token,
+                   struct err *err);
 
 /* The guest that a token of ours speaks of. */
 struct ear {
     struct release_subject subject; /* views into the members below */
     char                   tee[REFERENCE_TEE_MAX];
     uint8_t                measurement[FACTS_MEASUREMENT_MAX], initdata[FACTS_FIELD_MAX];
+    uint8_t                evidence[EVIDENCE_DIGEST_LEN];
     struct jwk             tee_key; /* owned */
 };
 

@@ -588,6 +588,79 @@ static void forgets_a_reference_at_once(void **state)
     assert_int_equal(err.kind, ERR_DENIED);
 }
 
+static bool log_says(struct admin_client *admin, const char *const *parts, size_t n_parts)
+{
+    uint64_t from = 0;
+
+    for (;;) {
+        AUTO(json) struct json_object *entries = NULL;
+        size_t                         n;
+        struct err                     err;
+
+        assert_fine(admin_audit_entries(admin, from, &entries, &err), &err);
+        n = json_object_array_length(entries);
+        for (size_t i = 0; i < n; i++) {
+            const char *text  = json_object_get_string(json_object_array_get_idx(entries, i));
+            bool        holds = true;
+
+            for (size_t p = 0; p < n_parts; p++)
+                holds = holds && strstr(text, parts[p]);
+            if (holds)
+                return true;
+        }
+        if (n == 0)
+            return false;
+        from += n;
+    }
+}
+
+#define SAYS(...) log_says(admin, (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+static void logs_each_decision_in_a_tree_that_only_grows(void **state)
+{
+    AUTO(admin_client) struct admin_client *admin  = test_admin(&broker);
+    AUTO(kbs_client) struct kbs_client     *client = client_new();
+    AUTO(secret) struct secret              got    = { 0 };
+    struct test_guest                       guest  = test_guest_good(&broker);
+    struct audit_head                       before, after;
+    struct merkle_proof                     proof;
+    AUTO(json) struct json_object          *entries = NULL;
+    struct merkle_hash                      leaf;
+    struct err                              err;
+
+    (void) state;
+    assert_fine(admin_audit_head(admin, &before, &err), &err);
+    assert_fine(attest_as(client, &guest, NULL, &err) && kbs_resource_get(client, URI, &got, &err), &err);
+    assert_false(kbs_resource_get(client, OTHER, &got, &err));
+    assert_fine(admin_audit_head(admin, &after, &err), &err);
+    assert_int_equal(after.size, before.size + 3);
+    assert_true(SAYS("\"event\":\"release\",\"verdict\":\"released\"", "\"resource\":\"default/image-key/1\"", "\"evidence\":\""));
+    assert_true(SAYS("\"event\":\"release\",\"verdict\":\"denied\"", "\"resource\":\"default/image-key/2\"", "initdata digest"));
+    assert_true(SAYS("\"event\":\"admin\"", "\"action\":\"put\"", "default/image-key/1"));
+    assert_true(SAYS("\"event\":\"attest\",\"verdict\":\"refused\""));
+
+    assert_fine(admin_audit_inclusion(admin, before.size + 1, after.size, &proof, &err), &err);
+    assert_fine(admin_audit_entries(admin, before.size + 1, &entries, &err), &err);
+    leaf = merkle_leaf(bytes_of_text(json_object_get_string(json_object_array_get_idx(entries, 0))));
+    assert_true(merkle_check_inclusion(&leaf, before.size + 1, after.size, &proof, &after.root));
+}
+
+static void holds_the_log_across_kill_9(void **state)
+{
+    AUTO(admin_client) struct admin_client *admin = test_admin(&broker);
+    struct audit_head                       before, after;
+    struct err                              err;
+
+    (void) state;
+    assert_fine(admin_audit_head(admin, &before, &err), &err);
+    assert_int_equal(test_broker_stop(&broker, SIGKILL), 128 + SIGKILL);
+    test_broker_start(&broker);
+    AUTO(admin_client) struct admin_client *again = test_admin(&broker);
+    assert_fine(admin_audit_head(again, &after, &err), &err);
+    assert_int_equal(after.size, before.size);
+    assert_memory_equal(&after.root, &before.root, sizeof after.root);
+}
+
 static void ends_cleanly_on_sigterm(void **state)
 {
     (void) state;
@@ -620,6 +693,8 @@ int main(void)
         cmocka_unit_test(reads_back_lists_and_removes_keys),
         cmocka_unit_test(lets_no_one_else_administer),
         cmocka_unit_test(forgets_a_reference_at_once),
+        cmocka_unit_test(logs_each_decision_in_a_tree_that_only_grows),
+        cmocka_unit_test(holds_the_log_across_kill_9),
         cmocka_unit_test(ends_cleanly_on_sigterm),
     };
 

@@ -6,12 +6,14 @@
 #include "base/text.h"
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
+#include "keys/broker/audit.h"
 #include "keys/jose/jcs.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
 
 enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_ABSENT = 404, STATUS_METHOD = 405, STATUS_LARGE = 413,
        STATUS_INTERNAL = 500, STATUS_BUSY = 503 };
+enum { MINUTE = 60, REFUSALS_PER_MINUTE = 600, AUDIT_ENTRIES_AT_ONCE = 1000, AUDIT_PROOF_SIZE_MAX = 1 << 22 };
 static const char JSON_TYPE[] = "application/json";
 
 /* One call under way. `variant` names the kind of error document if it fails. */
@@ -93,9 +95,31 @@ static FALLIBLE token_make(struct call *call, const char *session, const struct 
         return false;
     }
     *expires = challenge.expires;
-    return ear_write(&broker->issuer, &facts, attestation, reason.kind == ERR_DENIED ? reason.text : NULL, now,
-                     now + broker->session_s, token, err) &&
-           store_session_add(broker->store, session, challenge.expires, buffer_bytes(token), err);
+
+    struct ear_content content = { .facts = &facts, .attestation = attestation, .now = now,
+                                   .reason  = reason.kind == ERR_DENIED ? reason.text : NULL,
+                                   .expires = now + broker->session_s };
+    struct audit_guest guest   = { &subject, BYTES_OF(content.evidence) };
+
+    sha256_of(call->request->body, content.evidence);
+    return ear_write(&broker->issuer, &content, token, err) &&
+           store_session_add(broker->store, session, challenge.expires, buffer_bytes(token), err) &&
+           audit_attested(broker->store, now, &guest, content.reason, err);
+}
+
+static FALLIBLE refusal_audit(struct call *call, const char *reason, struct err *err)
+{
+    struct broker *broker = call->broker;
+    uint8_t        evidence[EVIDENCE_DIGEST_LEN];
+
+    if (call->request->now - broker->refusals_since >= MINUTE) {
+        broker->refusals_since = call->request->now;
+        broker->n_refusals     = 0;
+    }
+    if (broker->n_refusals++ >= REFUSALS_PER_MINUTE)
+        return true;
+    sha256_of(call->request->body, evidence);
+    return audit_attestation_refused(broker->store, call->request->now, BYTES_OF(evidence), reason, err);
 }
 
 static FALLIBLE attest_session(struct call *call, const char *session, struct err *err)
@@ -107,8 +131,17 @@ static FALLIBLE attest_session(struct call *call, const char *session, struct er
     if (!rcar_attestation_read(call->request->body, &attestation, err))
         return false;
     if (!store_session_token(call->broker->store, session, call->request->now, &token, err)) {
-        if (err->kind != ERR_NOT_FOUND || !token_make(call, session, &attestation, &token, &expires, err))
+        struct err why;
+
+        if (err->kind != ERR_NOT_FOUND)
             return false;
+        if (!token_make(call, session, &attestation, &token, &expires, &why)) {
+            bool is_verdict = why.kind == ERR_UNTRUSTED || why.kind == ERR_DENIED;
+
+            if (!is_verdict || refusal_audit(call, why.text, err))
+                *err = why;
+            return false;
+        }
     }
     buffer_append_text(&call->answer->body, "{\"token\":\"");
     buffer_append(&call->answer->body, buffer_bytes(&token));
@@ -165,8 +198,22 @@ static FALLIBLE path_check(const char *path, struct err *err)
     return true;
 }
 
+/* Tells the audit log why not, then fails as before; or fails because even that cannot be written. */
+static FALLIBLE denial_audit(struct call *call, const struct audit_guest *guest, struct err *err)
+{
+    struct err why = *err;
+
+    if (why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND) {
+        if (!audit_key_denied(call->broker->store, call->request->now, guest, call->rest, why.text, err))
+            return false;
+        *err = why;
+    }
+    return false;
+}
+
 static FALLIBLE resource_get(struct call *call, struct err *err)
 {
+    struct audit_guest         guest;
     AUTO(buffer) struct buffer token = { 0 };
     AUTO(ear) struct ear       ear   = { 0 };
     AUTO(secret) struct secret value = { 0 };
@@ -181,14 +228,16 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &ear, err))
         return false;
     call->variant = "PolicyDeny";
+    guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence) };
     if (!release_decide(call->broker->store, &ear.subject, call->rest, call->request->now, err))
-        return false;
+        return denial_audit(call, &guest, err);
     call->variant = "PluginInternalError";
     if (!store_resource_get(call->broker->store, call->rest, &value, err))
-        return false;
+        return denial_audit(call, &guest, err);
     call->variant              = "JweError";
     call->answer->content_type = JSON_TYPE;
-    return jwe_seal(&ear.tee_key, &value, &call->answer->body, err);
+    return jwe_seal(&ear.tee_key, &value, &call->answer->body, err) &&
+           audit_key_released(call->broker->store, call->request->now, &guest, call->rest, err);
 }
 
 static FALLIBLE resource_put(struct call *call, struct err *err)
@@ -201,13 +250,15 @@ static FALLIBLE resource_put(struct call *call, struct err *err)
         return fail_with(err, ERR_LIMIT, "a resource has 1 to %d bytes", KBS_RESOURCE_MAX);
     call->answer->content_type = "text/xml"; /* as Trustee has it */
     return secret_copy(call->request->body, &value, err) &&
-           store_resource_put(call->broker->store, call->rest, &value, call->request->now, err);
+           store_resource_put(call->broker->store, call->rest, &value, call->request->now, err) &&
+           audit_administered(call->broker->store, call->request->now, "put", call->rest, err);
 }
 
 static FALLIBLE resource_remove(struct call *call, struct err *err)
 {
     call->answer->content_type = "text/xml"; /* as Trustee has it */
-    return path_check(call->rest, err) && store_resource_remove(call->broker->store, call->rest, err);
+    return path_check(call->rest, err) && store_resource_remove(call->broker->store, call->rest, err) &&
+           audit_administered(call->broker->store, call->request->now, "remove", call->rest, err);
 }
 
 struct listing {
@@ -253,7 +304,8 @@ static FALLIBLE resource_read(struct call *call, struct err *err)
     call->answer->content_type = JSON_TYPE;
     return path_check(call->rest, err) && json_get(call->admin, "reply-key", json_type_object, &key, err) &&
            jwk_read(key, &reply, err) && store_resource_get(call->broker->store, call->rest, &value, err) &&
-           jwe_seal(&reply, &value, &call->answer->body, err);
+           jwe_seal(&reply, &value, &call->answer->body, err) &&
+           audit_administered(call->broker->store, call->request->now, "read", call->rest, err);
 }
 
 /* ---- reference values ---- */
@@ -346,6 +398,7 @@ static FALLIBLE reference_add(struct call *call, struct err *err)
     AUTO(json) struct json_object *body = NULL;
     struct reference_request       r;
     int64_t                        id;
+    AUTO(buffer) struct buffer     subject = { 0 };
 
     if (!json_read(call->request->body, KBS_BODY_MAX, &body, err) ||
         !reference_request_read(body, call->request->now, &r, err) ||
@@ -353,7 +406,10 @@ static FALLIBLE reference_add(struct call *call, struct err *err)
         return false;
     buffer_printf(&call->answer->body, "{\"id\":%lld}", (long long) id);
     call->answer->content_type = JSON_TYPE;
-    return true;
+    buffer_printf(&subject, "%lld %s %s ", (long long) id, r.reference.tee, reference_kind_name(r.reference.kind));
+    hex_append(&subject, r.reference.value);
+    buffer_printf(&subject, " for %s", r.reference.resource[0] ? r.reference.resource : "all");
+    return audit_administered(call->broker->store, call->request->now, "expect", buffer_text(&subject), err);
 }
 
 static FALLIBLE reference_remove(struct call *call, struct err *err)
@@ -365,8 +421,118 @@ static FALLIBLE reference_remove(struct call *call, struct err *err)
     id    = strtoll(call->rest, &end, 10);
     if (call->rest[0] < '1' || call->rest[0] > '9' || *end != 0 || errno != 0)
         return fail_with(err, ERR_MALFORMED, "a reference value is named by its number");
-    return store_reference_remove(call->broker->store, id, err);
+    return store_reference_remove(call->broker->store, id, err) &&
+           audit_administered(call->broker->store, call->request->now, "forget", call->rest, err);
 }
+
+/* ---- the audit log ---- */
+
+/* The committed tree's size and root, signed as a token is. */
+static FALLIBLE audit_head(struct call *call, struct err *err)
+{
+    const struct merkle       *tree    = store_audit_tree(call->broker->store);
+    struct merkle_hash         root    = merkle_root(tree);
+    AUTO(buffer) struct buffer payload = { 0 };
+
+    buffer_printf(&payload, "{\"iat\":%lld,\"size\":%llu,\"root\":\"", (long long) call->request->now,
+                  (unsigned long long) tree->size);
+    hex_append(&payload, BYTES_OF(root.at));
+    buffer_append_text(&payload, "\"}");
+    call->answer->content_type = JSON_TYPE;
+    buffer_append_text(&call->answer->body, "{\"head\":\"");
+    if (!jwt_sign("", buffer_bytes(&payload), call->broker->issuer.key, &call->answer->body, err))
+        return false;
+    buffer_append_text(&call->answer->body, "\"}");
+    return true;
+}
+
+/* Numbers with a slash between, as many as `n`; nothing else. */
+static FALLIBLE numbers_read(const char *text, uint64_t *out, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *end = NULL;
+
+        errno  = 0;
+        out[i] = strtoull(text, &end, 10);
+        if (text[0] < '0' || text[0] > '9' || errno != 0 || *end != (i + 1 < n ? '/' : 0))
+            return fail_with(err, ERR_MALFORMED, "the path does not end in %zu numbers", n);
+        text = end + 1;
+    }
+    return true;
+}
+
+static void list_entry(void *owner, uint64_t seq, struct bytes entry)
+{
+    struct listing *l = owner;
+
+    (void) seq;
+    listing_separate(l);
+    jcs_append_text(entry, l->out); /* as a text: its bytes are what was hashed */
+}
+
+static FALLIBLE audit_entries(struct call *call, struct err *err)
+{
+    struct listing l    = { .out = &call->answer->body };
+    uint64_t       size = store_audit_tree(call->broker->store)->size;
+    uint64_t       from;
+
+    if (!numbers_read(call->rest, &from, 1, err))
+        return false;
+    call->answer->content_type = JSON_TYPE;
+    buffer_append_text(l.out, "{\"entries\":[");
+    if (from < size && !store_audit_each(call->broker->store, from,
+                                         size - from < AUDIT_ENTRIES_AT_ONCE ? size - from : AUDIT_ENTRIES_AT_ONCE,
+                                         list_entry, &l, err))
+        return false;
+    buffer_append_text(l.out, "]}");
+    return true;
+}
+
+static void collect_leaf(void *owner, uint64_t seq, struct bytes entry)
+{
+    struct merkle_hash leaf = merkle_leaf(entry);
+
+    (void) seq;
+    buffer_append(owner, BYTES_OF(leaf.at));
+}
+
+/* Hashes are arrays of bytes: any buffer of them is aligned. */
+static const struct merkle_hash *leaves_of(const struct buffer *leaves)
+{
+    return (const struct merkle_hash *) (const void *) leaves->at;
+}
+
+/* audit/inclusion/INDEX/SIZE and audit/consistency/FIRST/SIZE */
+static FALLIBLE audit_prove(struct call *call, bool is_inclusion, struct err *err)
+{
+    AUTO(buffer) struct buffer leaves = { 0 };
+    struct merkle_proof        proof;
+    uint64_t                   n[2];
+
+    if (!numbers_read(call->rest, n, 2, err))
+        return false;
+    if (n[1] > store_audit_tree(call->broker->store)->size || n[1] > AUDIT_PROOF_SIZE_MAX ||
+        (is_inclusion ? n[0] >= n[1] : n[0] == 0 || n[0] > n[1]))
+        return fail_with(err, ERR_MALFORMED, "there is no such tree, or nothing of that number in it");
+    if (!store_audit_each(call->broker->store, 0, n[1], collect_leaf, &leaves, err))
+        return false;
+    if (is_inclusion)
+        merkle_prove_inclusion(leaves_of(&leaves), n[1], n[0], &proof);
+    else
+        merkle_prove_consistency(leaves_of(&leaves), n[0], n[1], &proof);
+    call->answer->content_type = JSON_TYPE;
+    buffer_append_text(&call->answer->body, "{\"hashes\":[");
+    for (size_t i = 0; i < proof.n; i++) {
+        buffer_append_text(&call->answer->body, i ? ",\"" : "\"");
+        hex_append(&call->answer->body, BYTES_OF(proof.at[i].at));
+        buffer_append_text(&call->answer->body, "\"");
+    }
+    buffer_append_text(&call->answer->body, "]}");
+    return true;
+}
+
+static FALLIBLE audit_inclusion(struct call *call, struct err *err) { return audit_prove(call, true, err); }
+static FALLIBLE audit_consistency(struct call *call, struct err *err) { return audit_prove(call, false, err); }
 
 /* ---- public documents ---- */
 
@@ -406,6 +572,10 @@ static const struct route {
     { "GET", ADMIN_REFERENCES, ADMIN, "RvpsError", reference_list },
     { "POST", ADMIN_REFERENCES, ADMIN, "RvpsError", reference_add },
     { "DELETE", ADMIN_REFERENCES "/", ADMIN, "RvpsError", reference_remove },
+    { "GET", ADMIN_AUDIT, ADMIN, "PluginInternalError", audit_head },
+    { "GET", ADMIN_AUDIT "/entries/", ADMIN, "PluginInternalError", audit_entries },
+    { "GET", ADMIN_AUDIT "/inclusion/", ADMIN, "PluginInternalError", audit_inclusion },
+    { "GET", ADMIN_AUDIT "/consistency/", ADMIN, "PluginInternalError", audit_consistency },
 };
 
 static bool prefix_fits(const struct route *route, const char *path)
@@ -490,6 +660,8 @@ static void serve(const struct route *route, struct call *call)
         }
     }
     served = route->serve(call, &err);
+    if (!served && (err.kind == ERR_OS || err.kind == ERR_BUG))
+        store_spoil(call->broker->store); /* something may be half written */
     if (!served)
         answer_error(call->answer, status_of(err.kind, route->access, call->variant), call->variant, err.text);
 }

@@ -16,6 +16,8 @@ struct broker {
     struct ear_issuer issuer;
     EVP_PKEY         *admin_key;
     uint32_t          session_s; /* life of challenge, session and token */
+    int64_t           refusals_since; /* refused attestations are free for anyone: the audit log takes only */
+    uint32_t          n_refusals;     /* … so many a minute; the ordinary log has all */
 };
 
 /* As it arrived; texts are the peer's, views live for the call. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
@@ -185,4 +186,80 @@ FALLIBLE admin_reference_remove(struct admin_client *client, uint64_t id, struct
 
     buffer_printf(&path, ADMIN_REFERENCES "/%llu", (unsigned long long) id);
     return call(client, (struct http_request){ .method = "DELETE", .path = buffer_text(&path) }, NULL, &answer, err);
+}
+
+/* ---- the audit log ---- */
+
+static FALLIBLE signing_key_get(struct admin_client *client, struct jwk *out, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(json) struct json_object       *read   = NULL;
+    struct json_object                  *keys;
+
+    if (!call(client, (struct http_request){ .method = "GET", .path = "/.well-known/jwks.json" }, NULL, &answer, err))
+        return false;
+    if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
+        !json_get(read, "keys", json_type_array, &keys, err) ||
+        !jwk_read(json_object_array_get_idx(keys, 0), out, err))
+        return context(err, "the broker's keys");
+    return true;
+}
+
+static FALLIBLE head_read(struct json_object *payload, struct audit_head *out, struct err *err)
+{
+    const char *root;
+
+    return json_get_u64(payload, "iat", INT64_MAX, &out->at, err) &&
+           json_get_u64(payload, "size", INT64_MAX, &out->size, err) && json_get_text(payload, "root", &root, err) &&
+           hex_read_exact(root, out->root.at, sizeof out->root.at, err);
+}
+
+FALLIBLE admin_audit_head(struct admin_client *client, struct audit_head *out, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer  = { 0 };
+    AUTO(json) struct json_object       *read    = NULL;
+    AUTO(json) struct json_object       *payload = NULL;
+    AUTO(jwk) struct jwk                 jwk     = { 0 };
+    struct audit_head                    head;
+    const char                          *token;
+
+    if (!signing_key_get(client, &jwk, err) ||
+        !call(client, (struct http_request){ .method = "GET", .path = ADMIN_AUDIT }, NULL, &answer, err))
+        return false;
+    if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) || !json_get_text(read, "head", &token, err) ||
+        !jwt_verify(bytes_of_text(token), ADMIN_TOKEN_MAX, jwk.key, &payload, err) || !head_read(payload, &head, err))
+        return context(err, "the head of the audit log");
+    *out = head;
+    return true;
+}
+
+FALLIBLE admin_audit_entries(struct admin_client *client, uint64_t from, struct json_object **out, struct err *err)
+{
+    AUTO(buffer) struct buffer path = { 0 };
+
+    buffer_printf(&path, ADMIN_AUDIT "/entries/%llu", (unsigned long long) from);
+    return list_get(client, buffer_text(&path), "entries", out, err);
+}
+
+FALLIBLE admin_audit_inclusion(struct admin_client *client, uint64_t index, uint64_t size, struct merkle_proof *out,
+                               struct err *err)
+{
+    AUTO(buffer) struct buffer     path   = { 0 };
+    AUTO(json) struct json_object *hashes = NULL;
+    struct merkle_proof            proof  = { 0 };
+
+    buffer_printf(&path, ADMIN_AUDIT "/inclusion/%llu/%llu", (unsigned long long) index, (unsigned long long) size);
+    if (!list_get(client, buffer_text(&path), "hashes", &hashes, err))
+        return false;
+    if (json_object_array_length(hashes) > MERKLE_LEVELS)
+        return fail_with(err, ERR_LIMIT, "a proof of more than %d hashes", MERKLE_LEVELS);
+    for (; proof.n < json_object_array_length(hashes); proof.n++) {
+        struct json_object *one = json_object_array_get_idx(hashes, proof.n);
+
+        if (!json_object_is_type(one, json_type_string) ||
+            !hex_read_exact(json_object_get_string(one), proof.at[proof.n].at, MERKLE_HASH_LEN, err))
+            return fail_with(err, ERR_MALFORMED, "a proof that is not of hashes");
+    }
+    *out = proof;
+    return true;
 }

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/secret.h"
+#include "keys/api/merkle.h"
 
 struct admin_client;
 
@@ -36,3 +37,18 @@ FALLIBLE admin_reference_add(struct admin_client *client, const struct admin_ref
 FALLIBLE admin_reference_remove(struct admin_client *client, uint64_t id, struct err *err);
 /* The array "references"; yours, AUTO(json). */
 FALLIBLE admin_references(struct admin_client *client, struct json_object **out, struct err *err);
+
+/* What the broker's audit log was at a moment, under its signature. */
+struct audit_head {
+    uint64_t           at; /* seconds since 1970 */
+    uint64_t           size;
+    struct merkle_hash root;
+};
+
+/* Fails UNTRUSTED when the signature is not by the key that the broker publishes. */
+FALLIBLE admin_audit_head(struct admin_client *client, struct audit_head *out, struct err *err);
+/* The array of entries, texts, from number `from` on; the broker gives at most 1000. Yours, AUTO(json). */
+FALLIBLE admin_audit_entries(struct admin_client *client, uint64_t from, struct json_object **out, struct err *err);
+/* The proof that entry `index` is in the tree of `size`; not yet checked. */
+FALLIBLE admin_audit_inclusion(struct admin_client *client, uint64_t index, uint64_t size, struct merkle_proof *out,
+                               struct err *err);

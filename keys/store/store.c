@@ -6,9 +6,10 @@
 
 #include "keys/store/seal.h"
 
-enum { SCHEMA_VERSION = 1, BUSY_MS = 5000, BLOB_MAX = SECRET_LEN_MAX + SEAL_EXTRA };
+enum { SCHEMA_VERSION = 2, BUSY_MS = 5000, BLOB_MAX = SECRET_LEN_MAX + SEAL_EXTRA };
 
-static const char SCHEMA[] =
+/* Step N takes a file from version N to N + 1; never changed once released. */
+static const char *const SCHEMA_STEPS[SCHEMA_VERSION] = {
     "CREATE TABLE resource (path TEXT PRIMARY KEY, sealed BLOB NOT NULL, len INTEGER NOT NULL,"
     "  created INTEGER NOT NULL, changed INTEGER NOT NULL) STRICT;"
     "CREATE TABLE reference (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, tee TEXT NOT NULL,"
@@ -17,7 +18,10 @@ static const char SCHEMA[] =
     "CREATE TABLE session (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, token BLOB NOT NULL) STRICT;"
     "CREATE INDEX session_expires ON session (expires);"
     "CREATE TABLE proof (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 1;",
+    "CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;"
+    "PRAGMA user_version = 2;",
+};
 
 #define STATEMENTS(X)                                                                                                \
     X(RESOURCE_PUT, "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (path) DO UPDATE"                  \
@@ -35,6 +39,8 @@ static const char SCHEMA[] =
     X(SESSION_ADD, "INSERT INTO session VALUES (?1, ?2, ?3)")                                                        \
     X(SESSION_TOKEN, "SELECT token FROM session WHERE id = ?1 AND expires > ?2")                                     \
     X(SESSIONS_EXPIRE, "DELETE FROM session WHERE expires <= ?1")                                                    \
+    X(AUDIT_ADD, "INSERT INTO audit VALUES (?1, ?2)")                                                                \
+    X(AUDIT_LIST, "SELECT seq, entry FROM audit WHERE seq >= ?1 ORDER BY seq LIMIT ?2")                              \
     X(PROOF_PUT, "INSERT INTO proof VALUES ('key', ?1)")                                                             \
     X(PROOF_GET, "SELECT sealed FROM proof WHERE name = 'key'")
 
@@ -50,7 +56,10 @@ struct store {
     sqlite3      *db;
     sqlite3_stmt *prepared[N_STATEMENTS];
     struct secret key;
-    bool          dirty; /* a transaction with writes is open */
+    bool          dirty;   /* a transaction with writes is open */
+    bool          spoiled; /* … that must not be committed */
+    struct merkle pending;   /* over all entries, those of the open transaction too */
+    struct merkle committed;
 };
 
 static const char *const KIND_NAMES[] = { [REFERENCE_MEASUREMENT] = "measurement", [REFERENCE_INITDATA] = "initdata" };
@@ -127,15 +136,23 @@ static FALLIBLE step_write(struct store *store, struct use u, const char *what, 
 
 bool store_is_dirty(const struct store *store) { return store->dirty; }
 
+void store_spoil(struct store *store) { store->spoiled = store->dirty; }
+
 FALLIBLE store_commit(struct store *store, struct err *err)
 {
+    bool       spoiled = store->spoiled;
     struct err ignored; /* the failed commit is what is told */
 
     if (!store->dirty)
         return true;
-    store->dirty = false;
-    if (execute(store, "COMMIT", err))
+    store->dirty = store->spoiled = false;
+    if (!spoiled && execute(store, "COMMIT", err)) {
+        store->committed = store->pending;
         return true;
+    }
+    store->pending = store->committed;
+    if (spoiled)
+        (void) fail_with(err, ERR_OS, "store: a write before failed, so this turn's writes are undone");
     if (!execute(store, "ROLLBACK", &ignored) && !sqlite3_get_autocommit(store->db))
         abort(); /* the state of our own writes is unknown: restart from what is on disk */
     return false;
@@ -176,8 +193,12 @@ static FALLIBLE schema_prepare(struct store *store, struct err *err)
     if (version > SCHEMA_VERSION)
         return fail_with(err, ERR_CONFIG, "store: made by a newer broker (version %d; this one knows %d)", version,
                          SCHEMA_VERSION);
-    return version == SCHEMA_VERSION ||
-           (execute(store, "BEGIN IMMEDIATE", err) && execute(store, SCHEMA, err) && execute(store, "COMMIT", err));
+    for (; version < SCHEMA_VERSION; version++) {
+        if (!execute(store, "BEGIN IMMEDIATE", err) || !execute(store, SCHEMA_STEPS[version], err) ||
+            !execute(store, "COMMIT", err))
+            return false;
+    }
+    return true;
 }
 
 /* A sealed sample tells a wrong key at start, not at the first release. */
@@ -198,6 +219,32 @@ static FALLIBLE key_prove(struct store *store, struct err *err)
         return false;
     bind_bytes(put, 1, buffer_bytes(&sealed));
     return step_write(store, put, "prove its key", err);
+}
+
+struct growth {
+    struct merkle *tree;
+    bool           has_gap;
+};
+
+static void grow(void *owner, uint64_t seq, struct bytes entry)
+{
+    struct growth     *g    = owner;
+    struct merkle_hash leaf = merkle_leaf(entry);
+
+    g->has_gap = g->has_gap || seq != g->tree->size;
+    merkle_add(g->tree, &leaf);
+}
+
+static FALLIBLE tree_build(struct store *store, struct err *err)
+{
+    struct growth g = { .tree = &store->committed };
+
+    if (!store_audit_each(store, 0, INT64_MAX, grow, &g, err))
+        return false;
+    if (g.has_gap)
+        return fail_with(err, ERR_UNTRUSTED, "store: the audit log has a gap; an entry was removed");
+    store->pending = store->committed;
+    return true;
 }
 
 FALLIBLE store_open(const char *path, const struct secret *key, struct store **out, struct err *err)
@@ -224,7 +271,7 @@ FALLIBLE store_open(const char *path, const struct secret *key, struct store **o
         if (sqlite3_prepare_v3(store->db, SQL[i], -1, SQLITE_PREPARE_PERSISTENT, &store->prepared[i], NULL) != SQLITE_OK)
             return err_sqlite(err, store, SQL[i]);
     }
-    if (!secret_copy(secret_expose(key), &store->key, err) || !key_prove(store, err))
+    if (!secret_copy(secret_expose(key), &store->key, err) || !key_prove(store, err) || !tree_build(store, err))
         return false;
     *out = TAKE(store);
     return true;
@@ -400,3 +447,34 @@ FALLIBLE store_sessions_expire(struct store *store, int64_t now, struct err *err
     bind_number(u, 1, now);
     return step_write(store, u, "expire sessions", err);
 }
+
+/* ---- audit ---- */
+
+FALLIBLE store_audit_add(struct store *store, struct bytes entry, struct err *err)
+{
+    AUTO(use) struct use u    = statement(store, AUDIT_ADD);
+    struct merkle_hash   leaf = merkle_leaf(entry);
+
+    if (!write_begins(store, err))
+        return false;
+    bind_number(u, 1, (int64_t) store->pending.size);
+    bind_bytes(u, 2, entry);
+    if (!step_write(store, u, "add to the audit log", err))
+        return false;
+    merkle_add(&store->pending, &leaf);
+    return true;
+}
+
+FALLIBLE store_audit_each(struct store *store, uint64_t from, uint64_t most, audit_fn *fn, void *owner, struct err *err)
+{
+    AUTO(use) struct use u = statement(store, AUDIT_LIST);
+    int                  code;
+
+    bind_number(u, 1, (int64_t) from);
+    bind_number(u, 2, (int64_t) most);
+    while ((code = sqlite3_step(u.stmt)) == SQLITE_ROW)
+        fn(owner, (uint64_t) sqlite3_column_int64(u.stmt, 0), column_bytes(u, 1));
+    return code == SQLITE_DONE || err_sqlite(err, store, "read the audit log");
+}
+
+const struct merkle *store_audit_tree(const struct store *store) { return &store->committed; }

@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/secret.h"
+#include "keys/api/merkle.h"
 
 struct store;
 
@@ -21,6 +22,8 @@ DEFINE_AUTO(store, struct store *, store_close)
 
 bool     store_is_dirty(const struct store *store); /* writes wait for store_commit */
 FALLIBLE store_commit(struct store *store, struct err *err); /* failure: none of the writes happened */
+/* Makes the next commit fail and undo: for a caller that could not finish what it began to write. */
+void     store_spoil(struct store *store);
 
 /* ---- resources: secrets by path "REPOSITORY/TYPE/TAG" ---- */
 
@@ -76,3 +79,13 @@ bool        reference_kind_by_name(const char *name, enum reference_kind *out);
 FALLIBLE store_session_add(struct store *store, const char *id, int64_t expires, struct bytes token, struct err *err);
 FALLIBLE store_session_token(struct store *store, const char *id, int64_t now, struct buffer *token, struct err *err);
 FALLIBLE store_sessions_expire(struct store *store, int64_t now, struct err *err);
+
+/* ---- the audit log: entries that are only ever added, under a Merkle tree ---- */
+
+typedef void audit_fn(void *owner, uint64_t seq, struct bytes entry);
+
+FALLIBLE store_audit_add(struct store *store, struct bytes entry, struct err *err);
+/* Entries from `from` on, at most `most` of them; the first is 0. */
+FALLIBLE store_audit_each(struct store *store, uint64_t from, uint64_t most, audit_fn *fn, void *owner, struct err *err);
+/* The tree over what is committed: never over what may yet be undone. */
+const struct merkle *store_audit_tree(const struct store *store);

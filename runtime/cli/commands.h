@@ -6,6 +6,7 @@
     X(image,    "encrypt an image for a key that the broker holds, and back") \
     X(key,      "keep secrets at a broker: put, get, list, rm") \
     X(reference, "tell a broker which guests may have secrets: add, list, rm") \
+    X(audit,    "read a broker's log of every decision, and check that it only grew") \
     X(doctor,   "say what this host can run, what is missing, and how to mend it") \
     X(initdata, "print the document that binds a guest to one workload, or its digest") \
     X(measure,  "print what the hardware will report about a guest: launch digest, MRTD, RTMRs") \

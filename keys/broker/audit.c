@@ -1,0 +1,93 @@
+#include "keys/broker/audit.h"
+
+#include "base/text.h"
+#include "keys/jose/jcs.h"
+
+#define POLICY_VERSION "builtin-1" /* release.c; a policy that is loaded will name itself */
+
+static void text_member(struct buffer *entry, const char *name, const char *value)
+{
+    buffer_printf(entry, ",\"%s\":", name);
+    jcs_append_text(bytes_of_text(value), entry);
+}
+
+static void hex_member(struct buffer *entry, const char *name, struct bytes value)
+{
+    buffer_printf(entry, ",\"%s\":\"", name);
+    hex_append(entry, value);
+    buffer_append_text(entry, "\"");
+}
+
+static struct buffer entry_begin(int64_t now, const char *event, const char *verdict)
+{
+    struct buffer entry = { 0 };
+
+    buffer_printf(&entry, "{\"at\":%lld,\"event\":\"%s\",\"verdict\":\"%s\"", (long long) now, event, verdict);
+    return entry;
+}
+
+static void guest_members(struct buffer *entry, const struct audit_guest *guest)
+{
+    text_member(entry, "tee", guest->subject->tee);
+    hex_member(entry, "measurement", guest->subject->measurement);
+    hex_member(entry, "initdata", guest->subject->initdata);
+    hex_member(entry, "evidence", guest->evidence);
+    text_member(entry, "policy", POLICY_VERSION);
+}
+
+static FALLIBLE entry_add(struct store *store, struct buffer *entry, struct err *err)
+{
+    buffer_append_text(entry, "}");
+    return store_audit_add(store, buffer_bytes(entry), err);
+}
+
+FALLIBLE audit_attested(struct store *store, int64_t now, const struct audit_guest *guest, const char *reason_or_null,
+                        struct err *err)
+{
+    AUTO(buffer) struct buffer entry = entry_begin(now, "attest", "accepted");
+
+    guest_members(&entry, guest);
+    if (reason_or_null)
+        text_member(&entry, "reason", reason_or_null);
+    return entry_add(store, &entry, err);
+}
+
+FALLIBLE audit_attestation_refused(struct store *store, int64_t now, struct bytes evidence, const char *reason,
+                                   struct err *err)
+{
+    AUTO(buffer) struct buffer entry = entry_begin(now, "attest", "refused");
+
+    hex_member(&entry, "evidence", evidence);
+    text_member(&entry, "reason", reason);
+    return entry_add(store, &entry, err);
+}
+
+FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
+                            struct err *err)
+{
+    AUTO(buffer) struct buffer entry = entry_begin(now, "release", "released");
+
+    guest_members(&entry, guest);
+    text_member(&entry, "resource", path);
+    return entry_add(store, &entry, err);
+}
+
+FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
+                          const char *reason, struct err *err)
+{
+    AUTO(buffer) struct buffer entry = entry_begin(now, "release", "denied");
+
+    guest_members(&entry, guest);
+    text_member(&entry, "resource", path);
+    text_member(&entry, "reason", reason);
+    return entry_add(store, &entry, err);
+}
+
+FALLIBLE audit_administered(struct store *store, int64_t now, const char *action, const char *subject, struct err *err)
+{
+    AUTO(buffer) struct buffer entry = entry_begin(now, "admin", "done");
+
+    text_member(&entry, "action", action);
+    text_member(&entry, "subject", subject);
+    return entry_add(store, &entry, err);
+}

@@ -1,0 +1,25 @@
+/*
+ * Every decision, in typed fields, into the store's append-only log. An entry is written in the same transaction as what
+ * it tells of, and so is durable before the answer leaves.
+ */
+#pragma once
+
+#include "keys/broker/release.h"
+
+/* The guest that a decision is about. */
+struct audit_guest {
+    const struct release_subject *subject;
+    struct bytes                  evidence; /* SHA-256 of the attestation as it was sent */
+};
+
+FALLIBLE audit_attested(struct store *store, int64_t now, const struct audit_guest *guest, const char *reason_or_null,
+                        struct err *err);
+FALLIBLE audit_attestation_refused(struct store *store, int64_t now, struct bytes evidence, const char *reason,
+                                   struct err *err);
+FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
+                            struct err *err);
+FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
+                          const char *reason, struct err *err);
+
+/* What an administrator did: "put", "read", "remove", "expect", "forget"; to a path or a reference value's number. */
+FALLIBLE audit_administered(struct store *store, int64_t now, const char *action, const char *subject, struct err *err);
