@@ -2,9 +2,10 @@
  * Administration, on its own prefix beside the key protocol's. Each call carries a token signed with the
  * administrator's key: {"role":"admin","iat":…,"exp":…}, EdDSA or ES256, at most ADMIN_TOKEN_LIFE_S long.
  *
- *   GET    /cloister/v1/resources                    {"resources":[{"path","len","created","changed"}]}
+ *   GET    /cloister/v1/resources                    {"resources":[{"path","len","created","changed","uses"}]}
  *   GET    /cloister/v1/resources/REPO/TYPE/TAG      a JWE for the token's member "reply-key", a JWK
- *   POST   /kbs/v0/resource/REPO/TYPE/TAG            the raw bytes, as Trustee has it
+ *   POST   /kbs/v0/resource/REPO/TYPE/TAG            the raw bytes, as Trustee has it; the token's member "uses", if
+ *                                                    there, says how often it may be released
  *   DELETE /kbs/v0/resource/REPO/TYPE/TAG
  *   GET    /cloister/v1/references                   {"references":[{"id","kind","tee","value","resource","created","expires"}]}
  *   POST   /cloister/v1/references                   {"kind","tee","value","resource"?,"expires"?}: {"id"}

@@ -645,6 +645,34 @@ static void logs_each_decision_in_a_tree_that_only_grows(void **state)
     assert_true(merkle_check_inclusion(&leaf, before.size + 1, after.size, &proof, &after.root));
 }
 
+static void gives_a_counted_key_so_often_and_no_more(void **state)
+{
+    static const char                       COUNTED[] = "kbs:///counted/key/1";
+    AUTO(admin_client) struct admin_client *admin  = test_admin(&broker);
+    AUTO(kbs_client) struct kbs_client     *client = client_new();
+    struct test_guest                       guest  = test_guest_good(&broker);
+    AUTO(secret) struct secret              none   = { 0 };
+    struct err                              err;
+
+    (void) state;
+    assert_fine(admin_resource_put_counted(admin, COUNTED, &key, 2, &err), &err);
+    (void) register_value(admin, "initdata", guest.host_data, 32, COUNTED);
+    assert_fine(attest_as(client, &guest, NULL, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        AUTO(secret) struct secret got = { 0 };
+
+        assert_fine(kbs_resource_get(client, COUNTED, &got, &err), &err);
+        assert_true(secret_equal(&got, &key));
+    }
+    assert_int_equal(test_broker_stop(&broker, SIGKILL), 128 + SIGKILL);
+    test_broker_start(&broker);
+    AUTO(kbs_client) struct kbs_client *again = client_new();
+    assert_fine(attest_as(again, &guest, NULL, &err), &err);
+    assert_false(kbs_resource_get(again, COUNTED, &none, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, "counted/key/1 was released as often as it may be");
+}
+
 static void holds_the_log_across_kill_9(void **state)
 {
     AUTO(admin_client) struct admin_client *admin = test_admin(&broker);
@@ -694,6 +722,7 @@ int main(void)
         cmocka_unit_test(lets_no_one_else_administer),
         cmocka_unit_test(forgets_a_reference_at_once),
         cmocka_unit_test(logs_each_decision_in_a_tree_that_only_grows),
+        cmocka_unit_test(gives_a_counted_key_so_often_and_no_more),
         cmocka_unit_test(holds_the_log_across_kill_9),
         cmocka_unit_test(ends_cleanly_on_sigterm),
     };

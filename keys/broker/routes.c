@@ -231,9 +231,10 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence) };
     if (!release_decide(call->broker->store, &ear.subject, call->rest, call->request->now, err))
         return denial_audit(call, &guest, err);
-    call->variant = "PluginInternalError";
-    if (!store_resource_get(call->broker->store, call->rest, &value, err))
+    if (!store_resource_take(call->broker->store, call->rest, &value, err)) {
+        call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PluginInternalError";
         return denial_audit(call, &guest, err);
+    }
     call->variant              = "JweError";
     call->answer->content_type = JSON_TYPE;
     return jwe_seal(&ear.tee_key, &value, &call->answer->body, err) &&
@@ -243,14 +244,16 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
 static FALLIBLE resource_put(struct call *call, struct err *err)
 {
     AUTO(secret) struct secret value = { 0 };
+    uint64_t                   uses  = USES_UNLIMITED;
 
-    if (!path_check(call->rest, err))
+    if (!path_check(call->rest, err) ||
+        (json_has(call->admin, "uses") && !json_get_u64(call->admin, "uses", USES_MAX, &uses, err)))
         return false;
     if (call->request->body.len == 0 || call->request->body.len > KBS_RESOURCE_MAX)
         return fail_with(err, ERR_LIMIT, "a resource has 1 to %d bytes", KBS_RESOURCE_MAX);
     call->answer->content_type = "text/xml"; /* as Trustee has it */
     return secret_copy(call->request->body, &value, err) &&
-           store_resource_put(call->broker->store, call->rest, &value, call->request->now, err) &&
+           store_resource_put(call->broker->store, call->rest, &value, uses, call->request->now, err) &&
            audit_administered(call->broker->store, call->request->now, "put", call->rest, err);
 }
 
@@ -278,8 +281,12 @@ static void list_resource(void *owner, const struct store_resource *r)
     struct listing *l = owner;
 
     listing_separate(l);
-    buffer_printf(l->out, "{\"path\":\"%s\",\"len\":%llu,\"created\":%lld,\"changed\":%lld}", r->path,
+    buffer_printf(l->out, "{\"path\":\"%s\",\"len\":%llu,\"created\":%lld,\"changed\":%lld,\"uses\":", r->path,
                   (unsigned long long) r->len, (long long) r->created, (long long) r->changed);
+    if (r->is_counted)
+        buffer_printf(l->out, "%llu}", (unsigned long long) r->uses_left);
+    else
+        buffer_append_text(l->out, "null}");
 }
 
 static FALLIBLE resource_list(struct call *call, struct err *err)

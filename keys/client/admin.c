@@ -47,8 +47,13 @@ FALLIBLE admin_client_new(const struct admin_options *options, struct admin_clie
     return true;
 }
 
-/* `reply_key` NULL: the answer holds no secret. */
-static FALLIBLE token_make(struct admin_client *client, const struct jwk *reply_key, struct buffer *token,
+/* What a call says besides who calls, inside its signed token. */
+struct call_claims {
+    const struct jwk *reply_key; /* to encrypt the answer's secret to; NULL: there is none */
+    uint64_t          uses;      /* of the resource that is put; 0: any number */
+};
+
+static FALLIBLE token_make(struct admin_client *client, const struct call_claims *claims, struct buffer *token,
                            struct err *err)
 {
     AUTO(buffer) struct buffer payload = { 0 };
@@ -56,20 +61,22 @@ static FALLIBLE token_make(struct admin_client *client, const struct jwk *reply_
 
     buffer_printf(&payload, "{\"iss\":\"cloister\",\"role\":\"admin\",\"iat\":%lld,\"exp\":%lld", now - CLOCK_SKEW_S,
                   now + TOKEN_LIFE_S);
-    if (reply_key) {
+    if (claims && claims->reply_key) {
         buffer_append_text(&payload, ",\"reply-key\":");
-        buffer_append(&payload, buffer_bytes(&reply_key->canonical));
+        buffer_append(&payload, buffer_bytes(&claims->reply_key->canonical));
     }
+    if (claims && claims->uses > 0)
+        buffer_printf(&payload, ",\"uses\":%llu", (unsigned long long) claims->uses);
     buffer_append_text(&payload, "}");
     return jwt_sign("", buffer_bytes(&payload), client->key, token, err);
 }
 
-static FALLIBLE call(struct admin_client *client, struct http_request r, const struct jwk *reply_key,
+static FALLIBLE call(struct admin_client *client, struct http_request r, const struct call_claims *claims,
                      struct http_answer *answer, struct err *err)
 {
     AUTO(buffer) struct buffer token = { 0 };
 
-    if (!token_make(client, reply_key, &token, err))
+    if (!token_make(client, claims, &token, err))
         return false;
     r.bearer = buffer_text(&token);
     return http_exchange(client->http, &r, NULL, answer, err) && http_succeeded(answer, err);
@@ -87,15 +94,22 @@ static FALLIBLE path_for(const char *prefix, const char *uri, struct buffer *pat
 
 FALLIBLE admin_resource_put(struct admin_client *client, const char *uri, const struct secret *value, struct err *err)
 {
+    return admin_resource_put_counted(client, uri, value, 0, err);
+}
+
+FALLIBLE admin_resource_put_counted(struct admin_client *client, const char *uri, const struct secret *value,
+                                    uint64_t uses, struct err *err)
+{
     AUTO(http_answer) struct http_answer answer = { 0 };
     AUTO(buffer) struct buffer           path   = { 0 };
+    struct call_claims                   claims = { .uses = uses };
 
     if (!path_for(KBS_PREFIX "/resource", uri, &path, err))
         return false;
     return call(client,
                 (struct http_request){ .method = "POST", .path = buffer_text(&path),
                                        .content_type = "application/octet-stream", .body = secret_expose(value) },
-                NULL, &answer, err);
+                &claims, &answer, err);
 }
 
 FALLIBLE admin_resource_get(struct admin_client *client, const char *uri, struct secret *out, struct err *err)
@@ -104,10 +118,11 @@ FALLIBLE admin_resource_get(struct admin_client *client, const char *uri, struct
     AUTO(buffer) struct buffer           path   = { 0 };
     AUTO(pkey) EVP_PKEY                 *key    = NULL;
     AUTO(jwk) struct jwk                 jwk    = { 0 };
+    struct call_claims                   claims = { .reply_key = &jwk };
 
     return path_for(ADMIN_RESOURCES, uri, &path, err) && jwk_generate_p256(&key, err) &&
            jwk_of_key(key, "ECDH-ES+A256KW", &jwk, err) &&
-           call(client, (struct http_request){ .method = "GET", .path = buffer_text(&path) }, &jwk, &answer, err) &&
+           call(client, (struct http_request){ .method = "GET", .path = buffer_text(&path) }, &claims, &answer, err) &&
            jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, key, out, err);
 }
 

@@ -19,6 +19,9 @@ DEFINE_AUTO(admin_client, struct admin_client *, admin_client_free)
 
 /* `uri` is "kbs:///REPOSITORY/TYPE/TAG". All fail as http_exchange and http_succeeded say. */
 FALLIBLE admin_resource_put(struct admin_client *client, const char *uri, const struct secret *value, struct err *err);
+/* A secret that the broker gives to guests so many times and no more. */
+FALLIBLE admin_resource_put_counted(struct admin_client *client, const char *uri, const struct secret *value,
+                                    uint64_t uses, struct err *err);
 FALLIBLE admin_resource_get(struct admin_client *client, const char *uri, struct secret *out, struct err *err);
 FALLIBLE admin_resource_remove(struct admin_client *client, const char *uri, struct err *err);
 /* The array "resources"; yours, AUTO(json). */

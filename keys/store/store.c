@@ -6,7 +6,7 @@
 
 #include "keys/store/seal.h"
 
-enum { SCHEMA_VERSION = 2, BUSY_MS = 5000, BLOB_MAX = SECRET_LEN_MAX + SEAL_EXTRA };
+enum { SCHEMA_VERSION = 3, BUSY_MS = 5000, BLOB_MAX = SECRET_LEN_MAX + SEAL_EXTRA };
 
 /* Step N takes a file from version N to N + 1; never changed once released. */
 static const char *const SCHEMA_STEPS[SCHEMA_VERSION] = {
@@ -21,14 +21,17 @@ static const char *const SCHEMA_STEPS[SCHEMA_VERSION] = {
     "PRAGMA user_version = 1;",
     "CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;"
     "PRAGMA user_version = 2;",
+    "ALTER TABLE resource ADD COLUMN uses INTEGER;" /* that are left; NULL: not counted */
+    "PRAGMA user_version = 3;",
 };
 
 #define STATEMENTS(X)                                                                                                \
-    X(RESOURCE_PUT, "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (path) DO UPDATE"                  \
-                    " SET sealed = ?2, len = ?3, changed = ?4")                                                      \
-    X(RESOURCE_GET, "SELECT sealed FROM resource WHERE path = ?1")                                                   \
+    X(RESOURCE_PUT, "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (path) DO UPDATE"              \
+                    " SET sealed = ?2, len = ?3, changed = ?4, uses = ?5")                                           \
+    X(RESOURCE_GET, "SELECT sealed, uses FROM resource WHERE path = ?1")                                             \
+    X(RESOURCE_USE, "UPDATE resource SET uses = uses - 1 WHERE path = ?1 AND uses > 0")                              \
     X(RESOURCE_REMOVE, "DELETE FROM resource WHERE path = ?1")                                                       \
-    X(RESOURCE_LIST, "SELECT path, len, created, changed FROM resource ORDER BY path")                               \
+    X(RESOURCE_LIST, "SELECT path, len, created, changed, uses FROM resource ORDER BY path")                         \
     X(REFERENCE_ADD, "INSERT INTO reference (kind, tee, value, resource, created, expires)"                          \
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kind, tee, value, resource)"                     \
                      " DO UPDATE SET expires = ?6 RETURNING id")                                                     \
@@ -279,8 +282,8 @@ FALLIBLE store_open(const char *path, const struct secret *key, struct store **o
 
 /* ---- resources ---- */
 
-FALLIBLE store_resource_put(struct store *store, const char *path, const struct secret *value, int64_t now,
-                            struct err *err)
+FALLIBLE store_resource_put(struct store *store, const char *path, const struct secret *value, uint64_t uses,
+                            int64_t now, struct err *err)
 {
     AUTO(buffer) struct buffer sealed = { 0 };
     AUTO(use) struct use       u      = statement(store, RESOURCE_PUT);
@@ -291,10 +294,13 @@ FALLIBLE store_resource_put(struct store *store, const char *path, const struct 
     bind_bytes(u, 2, buffer_bytes(&sealed));
     bind_number(u, 3, (int64_t) value->len);
     bind_number(u, 4, now);
+    if (uses != USES_UNLIMITED)
+        bind_number(u, 5, (int64_t) uses);
     return step_write(store, u, "put a resource", err);
 }
 
-FALLIBLE store_resource_get(struct store *store, const char *path, struct secret *out, struct err *err)
+static FALLIBLE resource_read(struct store *store, const char *path, bool *is_counted, struct secret *out,
+                              struct err *err)
 {
     AUTO(use) struct use u = statement(store, RESOURCE_GET);
     int                  code;
@@ -305,7 +311,36 @@ FALLIBLE store_resource_get(struct store *store, const char *path, struct secret
         return fail_with(err, ERR_NOT_FOUND, "there is no resource %.200s", path);
     if (code != SQLITE_ROW)
         return err_sqlite(err, store, "get a resource");
+    *is_counted = sqlite3_column_type(u.stmt, 1) != SQLITE_NULL;
     return unseal(&store->key, path, column_bytes(u, 0), out, err);
+}
+
+FALLIBLE store_resource_get(struct store *store, const char *path, struct secret *out, struct err *err)
+{
+    bool is_counted;
+
+    return resource_read(store, path, &is_counted, out, err);
+}
+
+FALLIBLE store_resource_take(struct store *store, const char *path, struct secret *out, struct err *err)
+{
+    AUTO(use) struct use       u          = statement(store, RESOURCE_USE);
+    AUTO(secret) struct secret value      = { 0 };
+    bool                       is_counted = true;
+
+    if (!resource_read(store, path, &is_counted, &value, err))
+        return false;
+    if (is_counted) {
+        if (!write_begins(store, err))
+            return false;
+        bind_text(u, 1, path);
+        if (!step_write(store, u, "count a use", err))
+            return false;
+        if (sqlite3_changes(store->db) == 0)
+            return fail_with(err, ERR_DENIED, "%.200s was released as often as it may be", path);
+    }
+    *out = TAKE(value);
+    return true;
 }
 
 FALLIBLE store_resource_remove(struct store *store, const char *path, struct err *err)
@@ -326,10 +361,12 @@ FALLIBLE store_resources_each(struct store *store, store_resource_fn *fn, void *
     int                  code;
 
     while ((code = sqlite3_step(u.stmt)) == SQLITE_ROW) {
-        struct store_resource one = { .path    = column_text(u, 0),
-                                      .len     = (uint64_t) sqlite3_column_int64(u.stmt, 1),
-                                      .created = sqlite3_column_int64(u.stmt, 2),
-                                      .changed = sqlite3_column_int64(u.stmt, 3) };
+        struct store_resource one = { .path       = column_text(u, 0),
+                                      .len        = (uint64_t) sqlite3_column_int64(u.stmt, 1),
+                                      .created    = sqlite3_column_int64(u.stmt, 2),
+                                      .changed    = sqlite3_column_int64(u.stmt, 3),
+                                      .is_counted = sqlite3_column_type(u.stmt, 4) != SQLITE_NULL,
+                                      .uses_left  = (uint64_t) sqlite3_column_int64(u.stmt, 4) };
 
         fn(owner, &one);
     }

@@ -27,17 +27,24 @@ void     store_spoil(struct store *store);
 
 /* ---- resources: secrets by path "REPOSITORY/TYPE/TAG" ---- */
 
+enum { USES_UNLIMITED = 0, USES_MAX = 1000000 };
+
 struct store_resource {
     const char *path;
     uint64_t    len;
+    bool        is_counted;
+    uint64_t    uses_left; /* when it is counted */
     int64_t     created, changed; /* seconds since 1970 */
 };
 
 typedef void store_resource_fn(void *owner, const struct store_resource *resource);
 
-FALLIBLE store_resource_put(struct store *store, const char *path, const struct secret *value, int64_t now,
-                            struct err *err);
+/* `uses`: how often it may be taken; USES_UNLIMITED for ever. */
+FALLIBLE store_resource_put(struct store *store, const char *path, const struct secret *value, uint64_t uses,
+                            int64_t now, struct err *err);
 FALLIBLE store_resource_get(struct store *store, const char *path, struct secret *out, struct err *err);
+/* The same for a release: a counted resource has one use less, or fails DENIED when none is left. */
+FALLIBLE store_resource_take(struct store *store, const char *path, struct secret *out, struct err *err);
 FALLIBLE store_resource_remove(struct store *store, const char *path, struct err *err); /* NOT_FOUND */
 FALLIBLE store_resources_each(struct store *store, store_resource_fn *fn, void *owner, struct err *err);
 

@@ -54,11 +54,11 @@ static void keeps_a_resource_across_a_restart_once_committed(void **state)
     struct err    err;
 
     (void) state;
-    assert_true(store_resource_put(store, "a/b/c", &value, 100, &err));
+    assert_true(store_resource_put(store, "a/b/c", &value, USES_UNLIMITED, 100, &err));
     assert_true(store_is_dirty(store));
     assert_true(store_commit(store, &err));
     assert_false(store_is_dirty(store));
-    assert_true(store_resource_put(store, "a/b/lost", &value, 100, &err));
+    assert_true(store_resource_put(store, "a/b/lost", &value, USES_UNLIMITED, 100, &err));
     store_close(store);
 
     store = opened();
@@ -81,8 +81,8 @@ static void keeps_what_it_acknowledged_when_killed(void **state)
     if (child == 0) {
         struct store *store = NULL;
 
-        if (store_open(path, &key, &store, &err) && store_resource_put(store, "k/i/acknowledged", &value, 1, &err) &&
-            store_commit(store, &err) && store_resource_put(store, "k/i/pending", &value, 1, &err))
+        if (store_open(path, &key, &store, &err) && store_resource_put(store, "k/i/acknowledged", &value, USES_UNLIMITED, 1, &err) &&
+            store_commit(store, &err) && store_resource_put(store, "k/i/pending", &value, USES_UNLIMITED, 1, &err))
             (void) kill(getpid(), SIGKILL);
         _exit(1);
     }
@@ -103,7 +103,7 @@ static void holds_no_plaintext_and_is_private(void **state)
     struct err               err;
 
     (void) state;
-    assert_true(store_resource_put(store, "p/l/a", &value, 1, &err));
+    assert_true(store_resource_put(store, "p/l/a", &value, USES_UNLIMITED, 1, &err));
     assert_true(store_commit(store, &err));
     for (size_t i = 0; i < 2; i++) {
         AUTO(buffer) struct buffer content = { 0 };
@@ -148,8 +148,8 @@ static void replaces_lists_and_removes_resources(void **state)
 
     (void) state;
     assert_true(store_resources_each(store, count, &before, &err));
-    assert_true(store_resource_put(store, "r/e/1", &value, 1, &err));
-    assert_true(store_resource_put(store, "r/e/1", &key, 2, &err));
+    assert_true(store_resource_put(store, "r/e/1", &value, USES_UNLIMITED, 1, &err));
+    assert_true(store_resource_put(store, "r/e/1", &key, USES_UNLIMITED, 2, &err));
     assert_true(store_resources_each(store, count, &n, &err));
     assert_int_equal(n, before + 1);
     AUTO(secret) struct secret back = { 0 };
@@ -159,6 +159,64 @@ static void replaces_lists_and_removes_resources(void **state)
     assert_false(store_resource_remove(store, "r/e/1", &err));
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     store_close(store);
+}
+
+static void counts_uses_and_never_gives_one_twice(void **state)
+{
+    struct store              *store = opened();
+    AUTO(secret) struct secret back  = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_true(store_resource_put(store, "o/n/ce", &value, 2, 1, &err));
+    assert_true(store_commit(store, &err));
+    assert_true(store_resource_take(store, "o/n/ce", &back, &err));
+    assert_true(store_commit(store, &err));
+    secret_free(&back);
+    assert_true(store_resource_take(store, "o/n/ce", &back, &err)); /* not committed: its answer never leaves */
+    store_close(store);
+
+    store = opened();
+    secret_free(&back);
+    assert_true(store_resource_take(store, "o/n/ce", &back, &err));
+    assert_true(secret_equal(&back, &value));
+    assert_true(store_commit(store, &err));
+    store_close(store);
+
+    store = opened();
+    secret_free(&back);
+    assert_false(store_resource_take(store, "o/n/ce", &back, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, "o/n/ce was released as often as it may be");
+    assert_null(back.held);
+    assert_true(store_resource_get(store, "o/n/ce", &back, &err)); /* its administrator still can */
+    store_close(store);
+}
+
+static void undoes_a_whole_turn_that_was_spoiled(void **state)
+{
+    struct store              *store = opened();
+    AUTO(secret) struct secret back  = { 0 };
+    struct merkle              before;
+    struct err                 err;
+
+    (void) state;
+    assert_true(store_audit_add(store, bytes_of_text("kept"), &err));
+    assert_true(store_commit(store, &err));
+    before = *store_audit_tree(store);
+    assert_true(store_resource_put(store, "s/p/oilt", &value, USES_UNLIMITED, 1, &err));
+    assert_true(store_audit_add(store, bytes_of_text("undone"), &err));
+    assert_memory_equal(store_audit_tree(store), &before, sizeof before); /* not before it is durable */
+    store_spoil(store);
+    assert_false(store_commit(store, &err));
+    assert_int_equal(err.kind, ERR_OS);
+    assert_false(store_is_dirty(store));
+    assert_false(store_resource_get(store, "s/p/oilt", &back, &err));
+    assert_true(store_audit_add(store, bytes_of_text("next"), &err));
+    assert_true(store_commit(store, &err));
+    assert_int_equal(store_audit_tree(store)->size, before.size + 1);
+    store_close(store);
+    store_close(opened()); /* the log has no gap */
 }
 
 static bool holds(struct store *store, struct bytes v, const char *resource, int64_t now)
@@ -228,6 +286,8 @@ int main(void)
         cmocka_unit_test(keeps_what_it_acknowledged_when_killed),
         cmocka_unit_test(holds_no_plaintext_and_is_private),
         cmocka_unit_test(tells_a_wrong_key_at_start),
+        cmocka_unit_test(counts_uses_and_never_gives_one_twice),
+        cmocka_unit_test(undoes_a_whole_turn_that_was_spoiled),
         cmocka_unit_test(replaces_lists_and_removes_resources),
         cmocka_unit_test(matches_references_by_value_path_and_time),
         cmocka_unit_test(spends_a_session_once_even_across_a_restart),

@@ -16,6 +16,7 @@ enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
 struct key_call {
     struct broker_access access;
     const char          *out;
+    uint64_t             uses;
     bool                 json;
     char               **operands; /* behind the verb */
 };
@@ -41,7 +42,8 @@ static FALLIBLE key_put(struct admin_client *client, const struct key_call *call
 {
     AUTO(secret) struct secret value = { 0 };
 
-    return secret_read(call->operands[1], &value, err) && admin_resource_put(client, call->operands[0], &value, err);
+    return secret_read(call->operands[1], &value, err) &&
+           admin_resource_put_counted(client, call->operands[0], &value, call->uses, err);
 }
 
 static FALLIBLE key_get(struct admin_client *client, const struct key_call *call, struct err *err)
@@ -62,7 +64,7 @@ static FALLIBLE key_rm(struct admin_client *client, const struct key_call *call,
 static FALLIBLE resource_print(struct json_object *one, struct err *err)
 {
     const char *path;
-    uint64_t    len, changed;
+    uint64_t    len, changed, uses;
     char        date[32];
     time_t      at;
     struct tm   tm;
@@ -73,7 +75,13 @@ static FALLIBLE resource_print(struct json_object *one, struct err *err)
     at = (time_t) changed;
     if (!gmtime_r(&at, &tm) || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         return fail_with(err, ERR_MALFORMED, "the broker's list: a date out of range");
-    printf("%s  %7" PRIu64 "  kbs:///%s\n", date, len, path);
+    printf("%s  %7" PRIu64 "  kbs:///%s", date, len, path);
+    if (json_has(one, "uses")) {
+        if (!json_get_u64(one, "uses", UINT32_MAX, &uses, err))
+            return context(err, "the broker's list");
+        printf("  %" PRIu64 " uses left", uses);
+    }
+    printf("\n");
     return true;
 }
 
@@ -125,6 +133,7 @@ int cmd_key(int argc, char **argv)
     const struct option_row rows[] = {
         BROKER_ACCESS_ROWS(&call.access),
         { "out", OPTION_TEXT, &call.out, "FILE", "get: write here, mode 0600, not to standard output", 0, 0 },
+        { "uses", OPTION_NUMBER, &call.uses, "N", "put: the broker gives it to guests N times, then no more", 1, 1000000 },
         { "json", OPTION_FLAG, &call.json, NULL, "list: print JSON", 0, 0 },
     };
     const struct option_table table = {
