@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 
@@ -229,13 +230,46 @@ static FALLIBLE chain_make(int64_t now, struct chain *c, struct err *err)
            amd_extensions_add(c->vcek, chip_id, err) && pss_sign(c->vcek, c->ask_key, err);
 }
 
+/* Puts a whole folder where others look for it. Whoever was first wins: two makers at once end with one root. */
+static FALLIBLE folder_publish(const char *made, const char *folder, struct err *err)
+{
+    if (rename(made, folder) == 0)
+        return true;
+    if (development_root_exists(folder))
+        return directory_remove(made, err);
+    if (!directory_remove(folder, err)) /* one that was left half made */
+        return false;
+    return rename(made, folder) == 0 || err_os(err, "rename %s to %s", made, folder);
+}
+
+static FALLIBLE folder_make_beside(const char *folder, char made[static PATH_MAX], struct err *err)
+{
+    AUTO(text) char *parent = strdup(folder);
+    char            *slash;
+
+    if (!parent)
+        abort();
+    if ((size_t) snprintf(made, PATH_MAX, "%s.XXXXXX", folder) >= PATH_MAX)
+        return fail_with(err, ERR_CONFIG, "the path of the development root is too long");
+    slash = strrchr(parent, '/');
+    if (slash && slash != parent) {
+        *slash = 0;
+        if (!directory_make(parent, err))
+            return false;
+    }
+    if (!mkdtemp(made) || chmod(made, 0755) < 0)
+        return err_os(err, "make %s", made);
+    return true;
+}
+
 FALLIBLE development_root_make(const char *folder, int64_t now, struct err *err)
 {
     AUTO(chain) struct chain c = { 0 };
+    char                     made[PATH_MAX];
 
-    if (!directory_make(folder, err) || !chain_make(now, &c, err) || !certificate_store(folder, "ark.der", c.ark, err) ||
-        !certificate_store(folder, "ask.der", c.ask, err) || !certificate_store(folder, "vcek.der", c.vcek, err) ||
-        !key_store(folder, c.vcek_key, err))
+    if (!folder_make_beside(folder, made, err) || !chain_make(now, &c, err) || !certificate_store(made, "ark.der", c.ark, err) ||
+        !certificate_store(made, "ask.der", c.ask, err) || !certificate_store(made, "vcek.der", c.vcek, err) ||
+        !key_store(made, c.vcek_key, err) || !folder_publish(made, folder, err))
         return context(err, "make the development root");
     return true;
 }

@@ -44,7 +44,8 @@ void development_root_folder(char **out);
 
 /*
  * Makes a root in `folder`, which need not exist, valid from a day before `now`; takes seconds (two RSA-4096 keys).
- * The key's file comes last: a folder without it was left half made and is made anew.
+ * The folder appears whole. Where another maker was first, its root stays and this one is dropped; a folder without
+ * a key was left half made and is replaced.
  */
 FALLIBLE development_root_make(const char *folder, int64_t now, struct err *err);
 bool     development_root_exists(const char *folder);

@@ -108,6 +108,17 @@ static void tells_when_key_and_certificate_are_of_two_roots(void **state)
     assert_true(file_write(path, buffer_bytes(&was), 0600, &err));
 }
 
+static void keeps_the_root_of_whoever_was_first(void **state)
+{
+    AUTO(development_root) struct development_root still = { 0 };
+    struct err                                     err;
+
+    (void) state;
+    assert_true(development_root_make(folder, NOW, &err));
+    assert_true(development_root_load(folder, &still, &err));
+    assert_int_equal(EVP_PKEY_eq(still.vcek_key, root.vcek_key), 1);
+}
+
 static void says_what_is_missing(void **state)
 {
     AUTO(development_root) struct development_root none = { 0 };
@@ -126,6 +137,7 @@ int main(void)
         cmocka_unit_test(chains_from_the_vcek_to_the_root),
         cmocka_unit_test(has_the_form_of_amds_own_certificates),
         cmocka_unit_test(tells_when_key_and_certificate_are_of_two_roots),
+        cmocka_unit_test(keeps_the_root_of_whoever_was_first),
         cmocka_unit_test(says_what_is_missing),
     };
 

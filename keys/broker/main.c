@@ -55,7 +55,7 @@ static FALLIBLE adopt_root(const char *folder, int64_t now, struct err *err)
     whole = realpath(root, NULL);
     if (!whole)
         return err_os(err, "development root %s", root);
-    return development_root_exists(folder) || symlink(whole, folder) == 0 || err_os(err, "link %s", folder);
+    return symlink(whole, folder) == 0 || development_root_exists(folder) || err_os(err, "link %s", folder);
 }
 
 static FALLIBLE development_prepare(const struct arguments *a, struct config *config, struct err *err)
