@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "firmware/measure/kernel_hashes.h"
+#include "firmware/measure/snp_launch.h"
 #include "tests/harness/test.h"
 
 enum { BOOT_TIMEOUT_MS = 60000, LINUX_TIMEOUT_MS = 240000, KERNEL_LEN = 2048, SETUP_LEN = 1024, SKIPPED = 77 };
@@ -271,6 +272,24 @@ static void halts_on_a_measured_file_that_is_no_kernel(void **state)
     halts_with(&b, "kernel: not a bzImage");
 }
 
+/* Bytes that the security processor measures are what a cold start on SNP waits for. */
+static void an_snp_launch_measures_24_pages_and_one_per_further_vcpu(void **state)
+{
+    AUTO(buffer) struct buffer image = { 0 };
+    struct snp_launch_options  o     = { .direct_boot = true, .cpu_signature = 0x800f12, .guest_features = 1 };
+    struct err                 err;
+
+    (void) state;
+    assert_true(file_read(getenv("CLOISTER_STAGE0"), IMAGE_MAX, &image, &err));
+    o.firmware = buffer_bytes(&image);
+    for (o.n_vcpus = 1; o.n_vcpus <= 4; o.n_vcpus++) {
+        struct snp_measurement m;
+
+        assert_true(snp_launch_measure(&o, NULL, &m, &err));
+        assert_int_equal(launch_digest_pages(&m.digest), 24 + o.n_vcpus - 1);
+    }
+}
+
 static void starts_linux(void **state)
 {
     AUTO(boot) struct boot     b      = { .folder = NULL };
@@ -304,6 +323,7 @@ int main(void)
         cmocka_unit_test(halts_on_each_mutation_of_table_and_blobs),
         cmocka_unit_test(halts_on_a_short_table),
         cmocka_unit_test(halts_on_a_measured_file_that_is_no_kernel),
+        cmocka_unit_test(an_snp_launch_measures_24_pages_and_one_per_further_vcpu),
         cmocka_unit_test(starts_linux),
     };
 
