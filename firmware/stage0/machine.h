@@ -10,6 +10,8 @@
 enum { CMDLINE_ROOM = 4096, TABLE_RECIPE_ROOM = LINUX_PARAMS_LEN * 16, E820_ROOM = 1024,
        SCRATCH_ROOM = 4096 };
 
+enum tpm_kind { TPM_NONE, TPM_TIS, TPM_CRB };
+
 /* Lives at STAGE0_STATE; nothing else in stage0 has state. */
 struct machine {
     uint8_t              params[LINUX_PARAMS_LEN];
@@ -17,11 +19,15 @@ struct machine {
     uint32_t             kind;             /* STAGE0_PLAIN, _SNP or _TDX */
     bool                 has_q35;          /* its chipset was found and set up */
     sha256_blocks_fn    *sha256;
+    enum tpm_kind        tpm;
+    uint8_t             *tpm_log;          /* TPM_LOG_LEN bytes, or NULL */
+    size_t               tpm_log_len;
     struct kernel_hashes hashes;
     struct memory_map    map;
     struct memory_map    pending;          /* SNP, TDX: what is still to be accepted */
     struct linux_image   image;
     struct linux_start   start;
+    struct bytes         tables;           /* the ACPI tables in memory */
     struct bytes         files;            /* the directory's entries, inside `directory` */
     uint8_t              directory[4 + DIRECTORY_FILES_MAX * DIRECTORY_ENTRY_LEN];
     uint8_t              scratch[SCRATCH_ROOM] __attribute__((aligned(16)));

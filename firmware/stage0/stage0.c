@@ -7,6 +7,7 @@
 #include "firmware/stage0/chipset.h"
 #include "firmware/stage0/fw_cfg.h"
 #include "firmware/stage0/table_loader.h"
+#include "firmware/stage0/tpm.h"
 
 enum { KERNEL_GPA = 0x1000000, ACPI_ROOM = 0x80000, LOW_MEMORY_END = 0xa0000, HIGH_MEMORY = 0x100000 };
 enum { BIOS_SHADOW_END = 0x100000 };
@@ -38,15 +39,16 @@ static FALLIBLE read_memory(struct machine *m, struct err *err)
            (!m->has_q35 || memory_map_set(&m->map, CHIPSET_MMCONFIG, CHIPSET_MMCONFIG_END, MEMORY_RESERVED, err));
 }
 
-static FALLIBLE check(const struct machine *m, struct bytes blob, const uint8_t wanted[static SHA256_DIGEST_LEN],
-                      struct err *err)
+/* Compares, then tells the TPM if there is one: it never sees what was refused. */
+static FALLIBLE check(struct machine *m, struct bytes blob, const uint8_t wanted[static SHA256_DIGEST_LEN],
+                      enum tpm_pcr pcr, struct err *err)
 {
     uint8_t found[SHA256_DIGEST_LEN];
 
     sha256_with(m->sha256, blob, found);
     if (memcmp(found, wanted, sizeof found) != 0)
         return fail_with(err, ERR_UNTRUSTED, "its SHA-256 is not the measured one");
-    return true;
+    return tpm_measure(m, pcr, found, err);
 }
 
 static FALLIBLE blob_file(const struct machine *m, struct source from, const char *name, bool *present,
@@ -123,7 +125,7 @@ static FALLIBLE load_kernel(struct machine *m, struct source from, struct err *e
 
     struct bytes file = { at, (size_t) setup_len + len };
 
-    return check(m, file, m->hashes.kernel, err) && linux_image_read(file, &m->image, err);
+    return check(m, file, m->hashes.kernel, TPM_PCR_KERNEL, err) && linux_image_read(file, &m->image, err);
 }
 
 static FALLIBLE load_cmdline(struct machine *m, struct source from, struct err *err)
@@ -138,7 +140,7 @@ static FALLIBLE load_cmdline(struct machine *m, struct source from, struct err *
         return false;
     if (len == 0 || m->cmdline[len - 1] != 0) /* an fw_cfg file has no zero at its end, the numbered item has */
         m->cmdline[len++] = 0;
-    if (!check(m, (struct bytes){ (const uint8_t *) m->cmdline, len }, m->hashes.cmdline, err))
+    if (!check(m, (struct bytes){ (const uint8_t *) m->cmdline, len }, m->hashes.cmdline, TPM_PCR_CMDLINE, err))
         return false;
     if (strlen(m->cmdline) != len - 1)
         return fail_with(err, ERR_MALFORMED, "a zero inside");
@@ -161,7 +163,7 @@ static FALLIBLE load_initrd(struct machine *m, struct source from, struct err *e
     if (!blob_len(m, from, "initrd", FW_CFG_INITRD_LEN, &len, err) ||
         !memory_map_find(&m->map, len, least, (uint64_t) m->image.initrd_max + 1, &gpa, err) ||
         !blob_read(m, from, "initrd", FW_CFG_INITRD, (uint8_t *) gpa, len, err) ||
-        !check(m, (struct bytes){ (const uint8_t *) gpa, len }, m->hashes.initrd, err))
+        !check(m, (struct bytes){ (const uint8_t *) gpa, len }, m->hashes.initrd, TPM_PCR_INITRD, err))
         return false;
     m->start.initrd     = len > 0 ? (uint32_t) gpa : 0;
     m->start.initrd_len = len;
@@ -176,7 +178,7 @@ static bool fetch_table(void *owner, const char *name, uint8_t *into, size_t roo
 }
 
 /* The tables keep their own range at the top of low memory. */
-static FALLIBLE load_tables(struct machine *m, struct err *err)
+static FALLIBLE load_tables(struct machine *m, uint64_t *tpm_log, struct err *err)
 {
     struct table_loader loader = { .area_len = ACPI_ROOM, .fetch = fetch_table, .owner = m };
     size_t              len    = 0;
@@ -185,20 +187,39 @@ static FALLIBLE load_tables(struct machine *m, struct err *err)
         !memory_map_set(&m->map, loader.area_gpa, loader.area_gpa + ACPI_ROOM, MEMORY_ACPI, err))
         return false;
     loader.area = (uint8_t *) loader.area_gpa;
+    m->tables   = (struct bytes){ loader.area, ACPI_ROOM };
     memset(loader.area, 0, ACPI_ROOM);
     return fw_cfg_read_file(m, "etc/table-loader", m->recipe, sizeof m->recipe, &len, err) &&
-           table_loader_run(&loader, (struct bytes){ m->recipe, len }, &m->start.rsdp, err);
+           table_loader_run(&loader, (struct bytes){ m->recipe, len }, &m->start.rsdp, tpm_log, err);
+}
+
+/* What ran before the kernel: this image, and the tables that it is handed. */
+static FALLIBLE measure_platform(struct machine *m, uint64_t tpm_log, struct err *err)
+{
+    struct bytes image = { (const uint8_t *) STAGE0_IMAGE_GPA, STAGE0_IMAGE_LEN };
+    uint8_t      digest[SHA256_DIGEST_LEN], tables[SHA256_DIGEST_LEN];
+
+    if (!tpm_open(m, (uint8_t *) tpm_log, err))
+        return false;
+    if (m->tpm == TPM_NONE)
+        return true;
+    sha256_with(m->sha256, m->tables, tables); /* the log in them is still empty */
+    sha256_with(m->sha256, image, digest);
+    if (!tpm_measure(m, TPM_PCR_FIRMWARE, digest, err))
+        return false;
+    return tpm_measure(m, TPM_PCR_TABLES, tables, err);
 }
 
 static FALLIBLE boot(struct machine *m, struct err *err)
 {
-    struct source from = { NULL };
+    struct source from    = { NULL };
+    uint64_t      tpm_log = 0;
 
     chipset_open(m);
     if (!read_hashes(m, err) || !fw_cfg_open(m, err) || !read_memory(m, err) || !find_source(m, &from, err))
         return false;
     chipset_set_caching(m);
-    if (!machine_accept(m, err) || !load_tables(m, err))
+    if (!machine_accept(m, err) || !load_tables(m, &tpm_log, err) || !measure_platform(m, tpm_log, err))
         return false;
     if (!load_kernel(m, from, err))
         return context(err, "kernel");
@@ -206,7 +227,7 @@ static FALLIBLE boot(struct machine *m, struct err *err)
         return context(err, "command line");
     if (!load_initrd(m, from, err))
         return context(err, "initrd");
-    return machine_close(m, err) && linux_params_write(&m->image, &m->start, &m->map, m->params, err);
+    return tpm_separate(m, err) && machine_close(m, err) && linux_params_write(&m->image, &m->start, &m->map, m->params, err);
 }
 
 _Noreturn void stage0_main(uint32_t kind)

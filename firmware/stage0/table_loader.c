@@ -162,7 +162,8 @@ static FALLIBLE run_step(struct run *run, struct reader *step, struct err *err)
     }
 }
 
-FALLIBLE table_loader_run(const struct table_loader *loader, struct bytes recipe, uint64_t *rsdp, struct err *err)
+FALLIBLE table_loader_run(const struct table_loader *loader, struct bytes recipe, uint64_t *rsdp, uint64_t *tpm_log,
+                          struct err *err)
 {
     struct run    run = { .loader = loader };
     struct reader r   = reader_over(recipe);
@@ -179,9 +180,10 @@ FALLIBLE table_loader_run(const struct table_loader *loader, struct bytes recipe
     if (!reader_done(&r, err))
         return context(err, "ACPI loader");
 
-    static const char  wanted[LOADER_NAME_LEN] = "etc/acpi/rsdp";
-    const struct file *file                    = find(&run, BYTES_OF(wanted));
+    static const char  rsdp_name[LOADER_NAME_LEN] = "etc/acpi/rsdp", log_name[LOADER_NAME_LEN] = "etc/tpm/log";
+    const struct file *root = find(&run, BYTES_OF(rsdp_name)), *log = find(&run, BYTES_OF(log_name));
 
-    *rsdp = file ? loader->area_gpa + file->at : 0;
+    *rsdp    = root ? loader->area_gpa + root->at : 0;
+    *tpm_log = log && log->len == LOADER_TPM_LOG_LEN ? loader->area_gpa + log->at : 0;
     return true;
 }

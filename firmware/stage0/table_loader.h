@@ -6,7 +6,8 @@
 
 #include "base/bytes.h"
 
-enum { LOADER_ENTRY_LEN = 128, LOADER_ENTRIES_MAX = 1024, LOADER_FILES_MAX = 16, LOADER_NAME_LEN = 56 };
+enum { LOADER_ENTRY_LEN = 128, LOADER_ENTRIES_MAX = 1024, LOADER_FILES_MAX = 16, LOADER_NAME_LEN = 56,
+       LOADER_TPM_LOG_LEN = 65536 };
 
 /* How the recipe's files are read: into `into`, at most `room` bytes; `len` becomes the file's whole length. */
 typedef bool loader_fetch_fn(void *owner, const char *name, uint8_t *into, size_t room, size_t *len, struct err *err);
@@ -22,9 +23,11 @@ struct table_loader {
 /*
  * Carries the recipe out.
  *
- *   rsdp    the guest-physical address of etc/acpi/rsdp; 0 when the recipe has none
+ *   rsdp       the guest-physical address of etc/acpi/rsdp; 0 when the recipe has none
+ *   tpm_log    that of etc/tpm/log, of LOADER_TPM_LOG_LEN bytes; 0 when the recipe has none of that size
  *
  * Fails MALFORMED, LIMIT when the area or a count does not suffice, UNSUPPORTED for a step that we do not know.
  * Steps that would tell the host our addresses are left out: nothing that we start needs them.
  */
-FALLIBLE table_loader_run(const struct table_loader *loader, struct bytes recipe, uint64_t *rsdp, struct err *err);
+FALLIBLE table_loader_run(const struct table_loader *loader, struct bytes recipe, uint64_t *rsdp, uint64_t *tpm_log,
+                          struct err *err);

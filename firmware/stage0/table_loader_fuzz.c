@@ -23,12 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(heap) uint8_t *area   = calloc(1, AREA_LEN);
     struct table_loader loader = { area, AREA_LEN, 0x7fff0000, fetch, NULL };
-    uint64_t            rsdp   = 0;
+    uint64_t            rsdp = 0, log = 0;
     struct err          err;
 
     if (!area)
         __builtin_trap();
-    if (table_loader_run(&loader, (struct bytes){ data, size }, &rsdp, &err) && rsdp != 0 &&
+    if (table_loader_run(&loader, (struct bytes){ data, size }, &rsdp, &log, &err) && rsdp != 0 &&
         (rsdp < loader.area_gpa || rsdp >= loader.area_gpa + AREA_LEN))
         __builtin_trap();
     return 0;

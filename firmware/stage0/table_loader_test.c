@@ -61,7 +61,7 @@ struct bench {
     uint8_t       recipe[16 * LOADER_ENTRY_LEN];
     struct writer w;
     uint8_t      *area;
-    uint64_t      rsdp;
+    uint64_t      rsdp, tpm_log;
     struct err    err;
 };
 
@@ -81,7 +81,7 @@ static bool run(struct bench *b)
     bool                good;
 
     assert_false(b->w.failed);
-    good = table_loader_run(&loader, (struct bytes){ exact, b->w.len }, &b->rsdp, &b->err);
+    good = table_loader_run(&loader, (struct bytes){ exact, b->w.len }, &b->rsdp, &b->tpm_log, &b->err);
     b->area = TAKE(area);
     return good;
 }
