@@ -45,7 +45,8 @@ static void on_child_ended(void *owner, pid_t pid, int status)
     struct err why;
 
     (void) pid;
-    (void) fail_with(&why, ERR_BUG, "%s ended, status %#x", (const char *) owner, (unsigned) status); /* false by contract */
+    (void) fail_with(&why, ERR_BUG, "%s ended, status %#x", (const char *) owner,
+                     (unsigned) status); /* false is what it returns */
     give_up("boot", &why);
 }
 
@@ -79,7 +80,7 @@ static FALLIBLE start_tunnel(struct agent *a, int *control, struct err *err)
         return err_os(err, "tunnel");
     if (pid == 0) {
         (void) close(TAKE_FD(ours)); /* the other side's */
-        _exit(rights_become_nobody(err) ? tunnel_run(TAKE_FD(theirs), TAKE_FD(port)) : 1); /* both open: no right is needed */
+        _exit(rights_become_nobody(err) ? tunnel_run(TAKE_FD(theirs), TAKE_FD(port)) : 1);
     }
     *control = TAKE_FD(ours);
     return reaper_watch(a->reaper, pid, on_child_ended, name, err);

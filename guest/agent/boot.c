@@ -20,7 +20,8 @@ static FALLIBLE read_command_line(struct cmdline *cmdline, struct err *err)
 {
     AUTO(buffer) struct buffer text = { 0 };
 
-    return file_read("/proc/cmdline", CMDLINE_LEN_MAX + 1, &text, err) && cmdline_read(buffer_bytes(&text), cmdline, err);
+    return file_read("/proc/cmdline", CMDLINE_LEN_MAX + 1, &text, err) &&
+           cmdline_read(buffer_bytes(&text), cmdline, err);
 }
 
 static FALLIBLE load_modules(struct cmdline *cmdline, struct err *err)

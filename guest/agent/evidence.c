@@ -23,7 +23,8 @@ FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struc
         (tee != CMDLINE_TEE_SNP || err->kind != ERR_NOT_FOUND || !sev_guest_attester_open(NULL, &found, err)))
         return false;
     if (strcmp(found->tee, cmdline_tee_name(tee)) != 0)
-        return fail_with(err, ERR_UNTRUSTED, "the command line says %s, the kernel %s", cmdline_tee_name(tee), found->tee);
+        return fail_with(err, ERR_UNTRUSTED, "the command line says %s, the kernel %s", cmdline_tee_name(tee),
+                         found->tee);
     *out = TAKE(found);
     return true;
 }

@@ -6,14 +6,14 @@
 #include "keys/client/kbs.h"
 
 /*
- * The device of a real TEE. `out` is yours, AUTO(attester). Fails UNSUPPORTED, NOT_FOUND, OS; UNTRUSTED when the kernel
- * offers another TEE than the measured command line names.
+ * The device of a real TEE. `out` is yours, AUTO(attester). Fails UNSUPPORTED, NOT_FOUND, OS; UNTRUSTED when the
+ * kernel offers another TEE than the measured command line names.
  */
 FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struct err *err);
 
 /*
- * Appends HOST_DATA (SNP, 32 bytes) or MRCONFIGID (TDX, 48 bytes) of a fresh report of this guest. The report answers to random bytes chosen here,
- * so that it is no older than this call; its signature is for the broker to check.
+ * Appends HOST_DATA (SNP, 32 bytes) or MRCONFIGID (TDX, 48 bytes) of a fresh report of this guest. The report answers
+ * to random bytes chosen here, so that it is no older than this call; its signature is for the broker to check.
  *
  * Fails UNTRUSTED when the report does not carry those bytes; as the attester does.
  */

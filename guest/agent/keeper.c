@@ -1,7 +1,7 @@
 #include "guest/agent/keeper.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "attestation/attester/attester.h"
@@ -234,9 +234,11 @@ static void on_closed(void *owner, const struct err *why)
 
 int keeper_run(const struct keeper_options *options)
 {
-    struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd, .blobs_fd = NO_FD };
+    struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd,
+                                                .blobs_fd = NO_FD };
     struct ttrpc_connection_options serving = { .service = &keeper_service, .rows = rows,
-                                                .n_rows = sizeof rows / sizeof *rows, .closed = on_closed, .owner = &k };
+                                                .n_rows = sizeof rows / sizeof *rows, .closed = on_closed,
+                                                .owner = &k };
     AUTO(ttrpc_connection) struct ttrpc_connection *connection = NULL;
     struct err                      err;
 

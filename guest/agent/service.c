@@ -122,6 +122,7 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
                      unpacked->spans[i]->end_ms, creation->container->id);
     if (!image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err))
         return false;
+    creation->container->unpacked_ms = timeline_now_ms();
     struct container_command command = { .image = &image, .args = asked->args, .n_args = asked->n_args,
                                          .env = asked->env, .n_env = asked->n_env };
     return container_create(creation->container, &command, on_created, creation->pending, err);
@@ -205,9 +206,8 @@ static void on_started(void *owner, struct container *c, struct ttrpc_pending pe
     Agent__StartContainerResponse  answer = AGENT__START_CONTAINER_RESPONSE__INIT;
     struct err                     shown;
 
-    (void) s;
-    (void) c;
     if (!why) {
+        timeline_add(s->timeline, "start", c->unpacked_ms, timeline_now_ms(), c->id);
         ttrpc_answer(pending, &answer.base);
         return;
     }
@@ -318,7 +318,8 @@ static void read_output(void *owner, struct ttrpc_pending pending, const Protobu
         return;
     if ((stream == 0 && asked->stream != AGENT__OUTPUT_STREAM__OUTPUT_STREAM_STDOUT) || asked->most == 0 ||
         asked->most > TRANSFER_LEN_MAX) {
-        (void) fail_with(&err, ERR_MALFORMED, "wanted stdout or stderr, 1 to %d bytes", TRANSFER_LEN_MAX); /* as above */
+        (void) fail_with(&err, ERR_MALFORMED, "wanted stdout or stderr, 1 to %d bytes",
+                         TRANSFER_LEN_MAX); /* false is what it returns */
         refuse(pending, "start", &err);
     } else if (c->state == CONTAINER_NEW || c->state == CONTAINER_CREATING) {
         (void) fail_with(&err, ERR_CONFIG, "container %s is %s", c->id, container_state_name(c->state)); /* as above */
@@ -365,8 +366,8 @@ static void write_input(void *owner, struct ttrpc_pending pending, const Protobu
         (void) fail_with(&err, ERR_LIMIT, "another write to standard input goes on"); /* as above */
     } else {
         c->writer = pending;
-        if (input_write(&c->input, (struct bytes){ asked->data.data, asked->data.len }, asked->eof, on_input_written, c,
-                        &err))
+        struct bytes more = { asked->data.data, asked->data.len };
+        if (input_write(&c->input, more, asked->eof, on_input_written, c, &err))
             return;
     }
     refuse(pending, "start", &err);

@@ -83,7 +83,7 @@ static void end_flow(struct flow *flow)
 
 static bool write_local(const struct flow *flow, struct bytes b)
 {
-    while (b.len > 0) { /* blocking: the reader is the agent's own process, and what it owes is bounded by one message */
+    while (b.len > 0) { /* blocking: the reader is the keeper, and what is owed is bounded by one message */
         ssize_t n = send(flow->local.fd, b.at, b.len, MSG_NOSIGNAL);
 
         if (n < 0 && errno != EINTR)
@@ -297,7 +297,8 @@ int tunnel_connect(int control_fd, struct err *err)
     }
     answer.text[ANSWER_TEXT_MAX] = 0;
     if (n != (ssize_t) sizeof answer || answer.kind != 0) {
-        (void) fail_with(err, n > 0 ? (enum err_kind) answer.kind : ERR_OS, "tunnel: %s", n > 0 ? answer.text : "gone");
+        (void) fail_with(err, n > 0 ? (enum err_kind) answer.kind : ERR_OS, "tunnel: %s",
+                         n > 0 ? answer.text : "gone"); /* as above */
         return NO_FD;
     }
     return TAKE_FD(ours);

@@ -254,7 +254,8 @@ static void take_frames(struct ttrpc_connection *c)
         bool is_good = ttrpc_frame_read(left, &frame, &used, &err);
         if (is_good && used == 0)
             break;
-        is_good = is_good && (frame.type == TTRPC_REQUEST ? take_request(c, &frame, &err) : take_response(c, &frame, &err));
+        is_good = is_good && (frame.type == TTRPC_REQUEST ? take_request(c, &frame, &err)
+                                                          : take_response(c, &frame, &err));
         if (!is_good) {
             end(c, &err);
             return;

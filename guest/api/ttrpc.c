@@ -129,7 +129,8 @@ FALLIBLE ttrpc_response_read(struct bytes message, const ProtobufCMessageDescrip
     const Envelope__Response *response = (const Envelope__Response *) read;
     if (response->status && response->status->code != 0)
         return fail_with(err, status_kind(response->status->code), "%s", response->status->message);
-    return message_read(type, (struct bytes){ response->payload.data, response->payload.len }, MESSAGE_EXACT, out, err);
+    struct bytes payload = { response->payload.data, response->payload.len };
+    return message_read(type, payload, MESSAGE_EXACT, out, err);
 }
 
 ssize_t ttrpc_write(int fd, bool is_port, struct bytes b)

@@ -65,7 +65,8 @@ static void a_request_is_the_bytes_that_ttrpc_peers_expect(void **state)
 {
     /* envelope: 1 "cloister.blobs.v1.Blobs", 2 "Read", 3 { 1 "d", 2 = 7, 3 = 9 } */
     static const char wanted[] = "\0\0\0\x28\0\0\0\x03\x01\0"
-                                 "\x0a\x17" "cloister.blobs.v1.Blobs" "\x12\x04Read" "\x1a\x07\x0a\x01" "d\x10\x07\x18\x09";
+                                 "\x0a\x17" "cloister.blobs.v1.Blobs" "\x12\x04Read"
+                                 "\x1a\x07\x0a\x01" "d\x10\x07\x18\x09";
     char                       digest[] = "d";
     Blobs__ReadRequest         request  = BLOBS__READ_REQUEST__INIT;
     AUTO(buffer) struct buffer out      = { 0 };

@@ -84,7 +84,7 @@ static FALLIBLE check_id(const struct containers *all, const char *id, struct er
 /* "directory/id/name"; sized for the longest id. */
 static void path_of(const struct container *c, const char *name, char out[static PATH_LEN_MAX])
 {
-    (void) snprintf(out, PATH_LEN_MAX, "%s/%s/%s", c->all->options.directory, c->id, name); /* a cut path is not found */
+    (void) snprintf(out, PATH_LEN_MAX, "%s/%s/%s", c->all->options.directory, c->id, name); /* cut, it is not found */
 }
 
 const char *container_root(const struct container *container)

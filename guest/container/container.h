@@ -36,6 +36,7 @@ struct container {
     struct containers     *all;
     char                   id[CONTAINER_ID_MAX + 1];
     enum container_state   state;
+    uint64_t               unpacked_ms; /* for the timeline of its owner */
     struct policy_grant    grant;
     pid_t                  pid;
     int                    exit_code; /* valid in STOPPED */

@@ -1,6 +1,6 @@
 /*
- * What a container writes to one of its streams: taken from its pipe on the loop and held, in bounded memory, until the
- * host asks. When the bound is reached the pipe is left full and the container waits. Denied output is read and
+ * What a container writes to one of its streams: taken from its pipe on the loop and held, in bounded memory, until
+ * the host asks. When the bound is reached the pipe is left full and the container waits. Denied output is read and
  * dropped: it never blocks the container. [threats C5]
  */
 #pragma once

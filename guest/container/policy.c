@@ -57,8 +57,8 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 
     if (!json_object_is_type(entry, json_type_object))
         return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!check_members(entry, known, sizeof known / sizeof *known, err) || !json_get_text(entry, "image", &image, err) ||
-        !check_image(image, err))
+    if (!check_members(entry, known, sizeof known / sizeof *known, err) ||
+        !json_get_text(entry, "image", &image, err) || !check_image(image, err))
         return false;
     if (!json_object_object_get_ex(entry, "args", &args))
         return fail_with(err, ERR_MALFORMED, "args: missing; null is the image's own command");
@@ -74,8 +74,8 @@ FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err)
     AUTO(json) struct json_object *document = NULL;
     struct json_object             *list     = NULL;
 
-    if (!json_read(text, POLICY_LEN_MAX, &document, err) || !json_get(document, "containers", json_type_array, &list, err) ||
-        !check_members(document, known, 1, err))
+    if (!json_read(text, POLICY_LEN_MAX, &document, err) ||
+        !json_get(document, "containers", json_type_array, &list, err) || !check_members(document, known, 1, err))
         return context(err, "policy.json");
     size_t n = json_object_array_length(list);
     if (n > POLICY_CONTAINERS_MAX)

@@ -1,4 +1,7 @@
-/* No key is made before the kernel's generator is seeded by the CPU: what the host feeds does not count. [threats D4] */
+/*
+ * No key is made before the kernel's generator is seeded by the CPU: what the host feeds does not count.
+ * [threats D4]
+ */
 #pragma once
 
 #include "base/err.h"

@@ -37,7 +37,8 @@ static bool keeps_two(void)
     struct err err;
 
     return rights_keep(two, &err) && status_of("CapEff:") == two && status_of("CapPrm:") == two &&
-           (status_of("CapBnd:") & ~two) == 0 && status_of("NoNewPrivs:") == 1 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+           (status_of("CapBnd:") & ~two) == 0 && status_of("NoNewPrivs:") == 1 &&
+           prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
 static bool is_nobody(void)
