@@ -58,6 +58,12 @@ def one_byte_of_the_initrd(world):
     world.refused("((attest|key): .*measurement|boot: )", "--initrd", initrd, world.good)
 
 
+def one_byte_more_of_the_initrd(world):
+    """Padding: the kernel does not mind it, so only the measurement can tell."""
+    world.path("initrd-longer").write_bytes((GUEST / "initrd").read_bytes() + b"\0")
+    world.refused("(attest|key): .*measurement", "--initrd", world.path("initrd-longer"), world.good)
+
+
 def one_bit_of_a_layer(world):
     def change(layout):
         flip(blob(layout, manifest_of(layout)[1]["layers"][0]["digest"]))
@@ -138,7 +144,7 @@ def no_broker(world):
 
 with World() as world:
     world.start_broker()
-    run_tests([the_good_image_runs, another_command_line, a_command_line_that_the_agent_does_not_know, one_byte_of_the_initrd,
+    run_tests([the_good_image_runs, another_command_line, a_command_line_that_the_agent_does_not_know, one_byte_of_the_initrd, one_byte_more_of_the_initrd,
                one_bit_of_a_layer, one_bit_of_the_config, a_manifest_that_lies_about_sizes, an_image_that_is_not_there,
                a_layer_that_is_not_there, an_unknown_key_id, a_wrong_key, a_broker_with_another_ca,
                initdata_that_the_broker_does_not_expect, too_little_memory, no_qemu, bad_options, no_broker], world)

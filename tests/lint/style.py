@@ -27,11 +27,12 @@ for file in files:
             problem(file, 1, "a name that says nothing; name it after what it holds")
         depth = 0
         text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), file.read_text(), flags=re.S)
+        is_product = not file.stem.endswith(("_test", "_bench", "_fuzz"))
         for n, line in enumerate(text.splitlines(), 1):
             for pattern, advice in LINES:
-                if pattern.search(line):
+                if pattern.search(line) and (is_product or "buffer or a writer" not in advice):
                     problem(file, n, advice)
-            if depth > 0 and re.match(r"\s*#\s*(if|ifdef|ifndef)\b", line) and not relative.startswith("firmware/stage0"):
+            if depth > 0 and is_product and re.match(r"\s*#\s*(if|ifdef|ifndef)\b", line) and not relative.startswith("firmware/stage0"):
                 problem(file, n, "no #if inside a body: another file for the other platform")
             if re.match(r"^\{", line):
                 depth = 1
@@ -39,7 +40,7 @@ for file in files:
                 depth = 0
         if len(text.splitlines()) > 1000:
             problem(file, 1, f"{len(text.splitlines())} lines: split it")
-    if file.name == "README.md" and file.parent != root and len(file.read_text().splitlines()) > 40:
+    if file.name == "README.md" and relative.split("/")[0] != "tests" and file.parent != root and len(file.read_text().splitlines()) > 40:
         problem(file, 1, "a folder's README has at most 40 lines")
     if file.name.endswith("_fuzz.c"):
         corpus = root / "tests/corpus" / relative.removesuffix("_fuzz.c").replace("/", "_")
