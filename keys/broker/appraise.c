@@ -9,7 +9,7 @@
 #include "keys/api/initdata.h"
 #include "keys/api/snp_evidence.h"
 
-enum { CRLS_MAX = 16 };
+enum { CRLS_MAX = 16, CHAINS_MAX = 256 };
 
 static const struct { const char *name; bool appraised; } TEE_ROWS[] = {
 #define TEE_ROW(id, text, is_appraised) [TEE_##id] = { text, is_appraised },
@@ -32,7 +32,15 @@ FALLIBLE tee_by_name(const char *name, enum tee *out, struct err *err)
     return fail_with(err, ERR_MALFORMED, "tee is not a name that the protocol knows");
 }
 
+/* A chain that was verified up to its root: two RSA-4096 signatures that need no second look. */
+struct known_chain {
+    uint8_t           certificates[SHA256_LEN]; /* digest of those it was verified from */
+    struct snp_chain *chain;
+};
+
 struct appraiser {
+    struct known_chain             known[CHAINS_MAX];
+    size_t                         n_known; /* ever kept: the oldest gives way */
     struct snp_trust              *amd;         /* NULL: not trusted */
     struct snp_trust              *development; /* NULL: none configured */
     struct development_root        root;        /* what `development` was made of */
@@ -46,6 +54,8 @@ void appraiser_free(struct appraiser *appraiser)
 {
     if (!appraiser)
         return;
+    for (size_t i = 0; i < CHAINS_MAX; i++)
+        snp_chain_free(appraiser->known[i].chain);
     for (size_t i = 0; i < appraiser->n_crls; i++)
         snp_crl_free(appraiser->crls[i]);
     snp_trust_free(appraiser->amd);
@@ -200,7 +210,39 @@ static struct snp_policy snp_policy_for(const struct appraiser *a, bool is_devel
     return policy;
 }
 
-static FALLIBLE snp_appraise_evidence(const struct appraiser *a, const struct rcar_attestation *attestation,
+static void certificates_digest(const struct snp_evidence *evidence, uint8_t out[static SHA256_LEN])
+{
+    AUTO(buffer) struct buffer all = { 0 };
+
+    buffer_printf(&all, "%d %zu %zu %zu ", evidence->is_vlek, evidence->vek.len, evidence->ask.len, evidence->ark.len);
+    buffer_append(&all, buffer_bytes(&evidence->vek));
+    buffer_append(&all, buffer_bytes(&evidence->ask));
+    buffer_append(&all, buffer_bytes(&evidence->ark));
+    sha256_of(buffer_bytes(&all), out);
+}
+
+/* Verifies with the chain known for these certificates, else from the bytes up, and keeps the chain then. */
+static bool snp_verify_known(struct appraiser *a, const struct snp_evidence *evidence, const struct snp_request *request,
+                             struct snp_result *result)
+{
+    struct known_chain *into;
+    uint8_t             digest[SHA256_LEN];
+
+    certificates_digest(evidence, digest);
+    for (size_t i = 0; i < CHAINS_MAX; i++) {
+        if (a->known[i].chain && memcmp(a->known[i].certificates, digest, sizeof digest) == 0)
+            return snp_verify_with_chain(request, a->known[i].chain, result);
+    }
+    if (!snp_verify(request, result))
+        return false;
+    into = &a->known[a->n_known++ % CHAINS_MAX];
+    snp_chain_free(into->chain);
+    into->chain = TAKE(result->chain);
+    memcpy(into->certificates, digest, sizeof digest);
+    return true;
+}
+
+static FALLIBLE snp_appraise_evidence(struct appraiser *a, const struct rcar_attestation *attestation,
                                       const uint8_t report_data[static SNP_REPORT_DATA_LEN], int64_t now,
                                       struct facts *out, struct err *err)
 {
@@ -231,7 +273,7 @@ static FALLIBLE snp_appraise_evidence(const struct appraiser *a, const struct rc
                                    .n_crls       = is_development ? 0 : a->n_crls,
                                    .policy       = &policy,
                                    .now          = now };
-    if (!snp_verify(&request, &result))
+    if (!snp_verify_known(a, &evidence, &request, &result))
         return fail_with(err, ERR_UNTRUSTED, "%s: %s", reason_code(result.verdict.reason), result.verdict.detail);
     snp_facts(&result.report, is_development, out);
     return true;
@@ -285,7 +327,7 @@ static FALLIBLE sample_initdata(const char *text, struct facts *facts, struct er
     return true;
 }
 
-FALLIBLE appraise(const struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
+FALLIBLE appraise(struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
                   int64_t now, struct facts *out, struct err *err)
 {
     AUTO(facts) struct facts facts = { 0 };

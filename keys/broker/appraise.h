@@ -63,11 +63,12 @@ static inline void auto_facts(struct facts *facts) { facts_free(facts); }
 /*
  * Appraises at `now`.
  *
+ *   appraiser      keeps the chains that it verified, for the next report of the same chip
  *   attestation    what the client sent; its nonce has been checked
  *   out            yours, AUTO(facts); written only on success
  *
  * Fails MALFORMED, UNSUPPORTED; UNTRUSTED with the verifier's reason: chain, signature, debug policy, report data
  * that is not of this nonce and key, initdata whose digest is not in the evidence.
  */
-FALLIBLE appraise(const struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
+FALLIBLE appraise(struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
                   int64_t now, struct facts *out, struct err *err);

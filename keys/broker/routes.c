@@ -76,25 +76,22 @@ static struct release_subject subject_of(const struct facts *facts)
 }
 
 /* Judges evidence and makes its token; the session is spent with it. */
-static FALLIBLE token_make(struct call *call, const char *session, const struct rcar_attestation *attestation,
-                           struct buffer *token, int64_t *expires, struct err *err)
+static FALLIBLE token_make(struct call *call, const struct challenge *challenge, const struct rcar_attestation *attestation,
+                           struct buffer *token, struct err *err)
 {
     AUTO(facts) struct facts facts  = { 0 };
     struct broker           *broker = call->broker;
     int64_t                  now    = call->request->now;
-    struct challenge         challenge;
     struct release_subject   subject;
     struct err               reason = { 0 };
 
-    if (!challenge_check(&broker->challenge_key, session, attestation->nonce, now, &challenge, err) ||
-        !appraise(broker->appraiser, (enum tee) challenge.tee, attestation, now, &facts, err))
+    if (!appraise(broker->appraiser, (enum tee) challenge->tee, attestation, now, &facts, err))
         return false;
     subject = subject_of(&facts);
     if (!release_decide(broker->store, &subject, NULL, now, &reason) && reason.kind != ERR_DENIED) {
         *err = reason;
         return false;
     }
-    *expires = challenge.expires;
 
     struct ear_content content = { .facts = &facts, .attestation = attestation, .now = now,
                                    .reason  = reason.kind == ERR_DENIED ? reason.text : NULL,
@@ -103,7 +100,7 @@ static FALLIBLE token_make(struct call *call, const char *session, const struct 
 
     sha256_of(call->request->body, content.evidence);
     return ear_write(&broker->issuer, &content, token, err) &&
-           store_session_add(broker->store, session, challenge.expires, buffer_bytes(token), err) &&
+           store_session_add(broker->store, challenge->id, challenge->expires, buffer_bytes(token), err) &&
            audit_attested(broker->store, now, &guest, content.reason, err);
 }
 
@@ -131,17 +128,18 @@ static FALLIBLE attest_session(struct call *call, const char *session, struct er
     if (!rcar_attestation_read(call->request->body, &attestation, err))
         return false;
     if (!store_session_token(call->broker->store, session, call->request->now, &token, err)) {
-        struct err why;
+        struct challenge challenge;
+        struct err       why;
 
-        if (err->kind != ERR_NOT_FOUND)
+        if (err->kind != ERR_NOT_FOUND || !challenge_check(&call->broker->challenge_key, session, attestation.nonce,
+                                                           call->request->now, &challenge, err))
             return false;
-        if (!token_make(call, session, &attestation, &token, &expires, &why)) {
-            bool is_verdict = why.kind == ERR_UNTRUSTED || why.kind == ERR_DENIED;
-
-            if (!is_verdict || refusal_audit(call, why.text, err))
+        if (!token_make(call, &challenge, &attestation, &token, &why)) {
+            if (why.kind != ERR_UNTRUSTED || refusal_audit(call, why.text, err)) /* only a verdict on evidence is one */
                 *err = why;
             return false;
         }
+        expires = challenge.expires;
     }
     buffer_append_text(&call->answer->body, "{\"token\":\"");
     buffer_append(&call->answer->body, buffer_bytes(&token));
