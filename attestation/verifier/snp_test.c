@@ -526,6 +526,42 @@ static void claims_have_the_names_that_policies_read(void **state)
     assert_string_equal(snp_status(&result), "committed");
 }
 
+static void claims_follow_product_version_and_lists(void **state)
+{
+    struct snp_certificates            sent    = { .vcek = buffer_bytes(&w.turin_vek) };
+    struct snp_policy                  policy  = accepting();
+    struct snp_request                 request = { .report = buffer_bytes(&w.turin_report), .certificates = &sent,
+                                                   .trust = w.trust, .policy = &policy, .now = NOW };
+    AUTO(snp_result) struct snp_result turin, old;
+    AUTO(json) struct json_object     *claims = NULL, *old_claims = NULL;
+    AUTO(heap) uint8_t                *copy   = exact_copy(w.report.at, w.report.len);
+    const char                        *text   = NULL;
+    uint64_t                           number = 0;
+    struct err                         err;
+
+    (void) state;
+    policy.crl = CRL_WARNED;
+    assert_true(snp_verify(&request, &turin));
+    claims = snp_claims(&turin);
+    assert_true(json_get_text(claims, "signer", &text, &err));
+    assert_string_equal(text, "VCEK");
+    assert_true(json_get_u64(claims, "reported_tcb_fmc", 255, &number, &err));
+    assert_int_equal(number, turin.report.reported_tcb.fmc);
+    assert_false(json_has(claims, "crl_number") || json_has(claims, "csp_id"));
+
+    copy[0]    = 3; /* version 3 has no mitigation vectors; and its firmware is provisional here */
+    copy[0x3f] = 0xff;
+    memset(copy + 0x1f8, 0, 16);
+    sign(copy, w.key);
+    sent           = sent_vcek();
+    request.report = (struct bytes){ copy, w.report.len };
+    assert_false(snp_verify(&request, &old));
+    assert_int_equal(old.verdict.reason, REASON_SNP_PROVISIONAL);
+    old_claims = snp_claims(&old);
+    assert_false(json_has(old_claims, "launch_mit_vector"));
+    assert_string_equal(snp_status(&old), "provisional");
+}
+
 static void hear(void *owner, enum verdict_reason check, enum check_outcome outcome, const char *compared)
 {
     (void) outcome;
@@ -561,6 +597,7 @@ int main(void)
         cmocka_unit_test(a_kept_chain_judges_as_a_new_one),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(claims_have_the_names_that_policies_read),
+        cmocka_unit_test(claims_follow_product_version_and_lists),
         cmocka_unit_test(a_listener_hears_every_layer_and_does_not_change_the_verdict),
     };
 

@@ -1,6 +1,7 @@
 /* Every SNP vector of the shared set through its manifest: what it wants, by layer and reason. */
 #include "tests/harness/test.h"
 
+#include "attestation/verifier/pem.h"
 #include "attestation/verifier/snp.h"
 #include "base/text.h"
 #include "tests/harness/vectors.h"
@@ -714,6 +715,33 @@ static void amds_lists_are_its_roots_and_say_what_the_index_says(void **state)
     }
 }
 
+/* Another project's copy of the same nine certificates. */
+static void the_compiled_in_roots_are_those_that_others_pin(void **state)
+{
+    static const char *const files[] = { "coco/snp/milan_ask_ark_asvk.pem", "coco/snp/genoa_ask_ark_asvk.pem",
+                                         "coco/snp/turin_ask_ark_asvk.pem" };
+    size_t                   n       = 0;
+    const struct snp_root   *roots   = snp_amd_roots(&n);
+
+    (void) state;
+    assert_int_equal(n, 3);
+    for (size_t i = 0; i < n; i++) {
+        AUTO(buffer) struct buffer                     text    = shared_vector(files[i]);
+        AUTO(pem_certificates) struct pem_certificates theirs  = { 0 };
+        const struct bytes                             ours[3] = { roots[i].ask, roots[i].ark, roots[i].asvk };
+        struct err                                     err;
+
+        assert_true(pem_certificates_read(buffer_bytes(&text), &theirs, &err));
+        assert_int_equal(theirs.n, 3);
+        for (size_t j = 0; j < 3; j++) {
+            AUTO(buffer) struct buffer der = { 0 };
+
+            assert_true(snp_der_of(ours[j], "CERTIFICATE", SNP_CERTIFICATE_LEN_MAX, &der, &err));
+            assert_true(bytes_equal(buffer_bytes(&der), buffer_bytes(&theirs.der[j])));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -727,6 +755,7 @@ int main(void)
         cmocka_unit_test(the_genuine_table_in_pem_carries_its_report),
         cmocka_unit_test(every_extra_vek_has_a_chain),
         cmocka_unit_test(reports_without_certificates_parse),
+        cmocka_unit_test(the_compiled_in_roots_are_those_that_others_pin),
         cmocka_unit_test(amds_lists_are_its_roots_and_say_what_the_index_says),
     };
 

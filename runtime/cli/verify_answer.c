@@ -49,12 +49,55 @@ const struct verdict_listener *verify_explainer(bool wanted)
     return wanted ? &printer : NULL;
 }
 
+/* "+01:30" or "-00:00" in seconds; false for any other form. [RFC 3339 5.6] */
+static bool offset_read(struct bytes text, int64_t *out)
+{
+    static const char form[] = "+00:00";
+
+    if (text.len != sizeof form - 1 || (text.at[0] != '+' && text.at[0] != '-') || text.at[3] != ':')
+        return false;
+    for (size_t i = 1; i < text.len; i++)
+        if (i != 3 && (text.at[i] < '0' || text.at[i] > '9'))
+            return false;
+
+    int hours = (text.at[1] - '0') * 10 + text.at[2] - '0', minutes = (text.at[4] - '0') * 10 + text.at[5] - '0';
+
+    *out = (hours * 3600 + minutes * 60) * (text.at[0] == '-' ? -1 : 1);
+    return hours < 24 && minutes < 60;
+}
+
+/* RFC 3339 with its fractions, which are cut off, and its offsets, on top of the one form that instant_of_text reads. */
+static bool time_read(const char *at, int64_t *out)
+{
+    struct reader r       = reader_over(bytes_of_text(at));
+    struct bytes  seconds = take(&r, INSTANT_TEXT_LEN - 1);
+    char          utc[INSTANT_TEXT_LEN + 1];
+    int64_t       offset = 0;
+
+    if (r.failed)
+        return false;
+    if (r.left.len > 1 && r.left.at[0] == '.') {
+        (void) take(&r, 1); /* the point */
+        if (r.left.at[0] < '0' || r.left.at[0] > '9')
+            return false;
+        while (r.left.len > 0 && r.left.at[0] >= '0' && r.left.at[0] <= '9')
+            (void) take(&r, 1); /* a digit */
+    }
+    if (!bytes_equal(r.left, bytes_of_text("Z")) && !bytes_equal(r.left, bytes_of_text("z")) && !offset_read(r.left, &offset))
+        return false;
+    (void) snprintf(utc, sizeof utc, "%.*sZ", (int) seconds.len, (const char *) seconds.at); /* fits */
+    if (!instant_of_text(bytes_of_text(utc), out))
+        return false;
+    *out -= offset;
+    return true;
+}
+
 FALLIBLE verify_time(const char *at, int64_t *out, struct err *err)
 {
     if (!at) {
         *out = time(NULL);
         return true;
     }
-    return instant_of_text(bytes_of_text(at), out) ||
+    return time_read(at, out) ||
            fail_with(err, ERR_CONFIG, "--at \"%s\": a time such as 2026-11-23T12:00:00Z is wanted", at);
 }
