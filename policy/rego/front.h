@@ -80,6 +80,7 @@ struct front {
     uint64_t           stamp; /* the newest mark given out by front_stamp */
     struct source_file *files;
     uint32_t           n_files;
+    bool               experimental; /* keywords that OPA has not released */
     struct rego_error  errors[ERRORS_MAX];
     uint32_t           n_errors;
 };

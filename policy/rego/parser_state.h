@@ -13,6 +13,10 @@ struct parser {
     bool           v1; /* `if` and `contains` are required */
     bool           imported_v1;
     bool           imported_future;
+    bool           not_is_closure; /* import future.keywords.not: an undefined operand makes `not` true */
+    bool           has_and;        /* experimental: import future.keywords.and, or */
+    bool           has_or;
+    bool           experimental;
 };
 
 /* To step back to: the text position and how many errors there were. */

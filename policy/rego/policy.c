@@ -94,6 +94,7 @@ static bool compile_request(struct front *f, const struct request *r, struct com
     options.n_hosts = r->options->n_hosts;
     plan->hosts     = r->options->hosts;
     plan->n_hosts   = r->options->n_hosts;
+    f->experimental = r->options->experimental;
     compiler_start(c, f, &options);
     add_sources(f, r);
     return parse_modules(c, r) && compile_modules(c) && plan_queries(c, r, plan);

@@ -86,6 +86,18 @@ static void undefined_operands_of_not_deny(void **state)
     ALL_GIVE(rows);
 }
 
+static void the_imported_not_takes_the_whole_expression(void **state)
+{
+    static const struct row rows[] = {
+        { "package t\nimport future.keywords.not\np if not input.x == 1", "data.t.p", "{}", "[{}]" },
+        { "package t\nimport future.keywords.not\np if not input.x == 1", "data.t.p", "{\"x\":1}", "[]" },
+        { "package t\nimport future.keywords.not\np if { y := 2; not { x := input.x; x == y } }", "data.t.p", "{\"x\":2}", "[]" },
+    };
+
+    (void) state;
+    ALL_GIVE(rows);
+}
+
 static void every_fails_over_what_is_no_collection(void **state)
 {
     static const struct row rows[] = {
@@ -242,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents_are_rules_over_data),
         cmocka_unit_test(undefined_operands_of_not_deny),
+        cmocka_unit_test(the_imported_not_takes_the_whole_expression),
         cmocka_unit_test(every_fails_over_what_is_no_collection),
         cmocka_unit_test(two_values_for_one_rule_are_an_error),
         cmocka_unit_test(else_and_default_take_over_in_order),
