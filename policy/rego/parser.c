@@ -4,7 +4,7 @@
 
 struct bookmark mark(const struct parser *p)
 {
-    return (struct bookmark){ p->lexer, p->tok, p->f->n_errors };
+    return (struct bookmark){ p->lexer, p->tok, p->f->n_errors, p->depth };
 }
 
 void step_back(struct parser *p, const struct bookmark *b)
@@ -12,6 +12,7 @@ void step_back(struct parser *p, const struct bookmark *b)
     p->lexer       = b->lexer;
     p->tok         = b->tok;
     p->f->n_errors = b->n_errors;
+    p->depth       = b->depth;
 }
 
 void advance(struct parser *p)

@@ -159,7 +159,6 @@ static struct expr *parse_or(struct parser *p);
 static struct expr *parse_block_operand(struct parser *p, bool negated, bool must_go_on)
 {
     struct bookmark back = mark(p);
-    uint32_t        depth = p->depth;
     body            b    = { 0 };
 
     advance(p);
@@ -169,15 +168,13 @@ static struct expr *parse_block_operand(struct parser *p, bool negated, bool mus
             return closure_test(p, &b, !negated, back.tok.at);
     }
     step_back(p, &back);
-    p->depth = depth;
     return NULL;
 }
 
 /* (a or b) as an operand, not followed by what makes it part of a larger term. */
 static struct expr *parse_group_operand(struct parser *p, bool negated)
 {
-    struct bookmark back  = mark(p);
-    uint32_t        depth = p->depth;
+    struct bookmark back = mark(p);
 
     if (!enter(p))
         return NULL;
@@ -198,7 +195,6 @@ static struct expr *parse_group_operand(struct parser *p, bool negated)
         }
     }
     step_back(p, &back);
-    p->depth = depth;
     return NULL;
 }
 

@@ -24,6 +24,7 @@ struct bookmark {
     struct lexer lexer;
     struct token tok;
     uint32_t     n_errors;
+    uint32_t     depth;
 };
 
 struct bookmark mark(const struct parser *p);

@@ -126,6 +126,17 @@ static void nesting_is_bounded(void **state)
     assert_string_equal(parse_text(text, REGO_V1), "0:0 max parsing recursion depth exceeded");
 }
 
+static void stepping_back_costs_no_depth(void **state)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+
+    (void) state;
+    buffer_append_text(&text, "package a\n");
+    for (int i = 0; i < 2 * NESTING_MAX; i++)
+        buffer_append_text(&text, "p contains [1 | 2, 3]\n"); /* first read as a comprehension */
+    assert_string_equal(parse_text(buffer_text(&text), REGO_V1), "");
+}
+
 static void chains_of_operators_are_bounded(void **state)
 {
     static char text[8192];
@@ -157,6 +168,7 @@ int main(void)
         cmocka_unit_test(v0_reads_keywords_as_names_until_they_are_imported),
         cmocka_unit_test(not_and_its_experimental_siblings_need_their_imports),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(stepping_back_costs_no_depth),
         cmocka_unit_test(chains_of_operators_are_bounded),
         cmocka_unit_test(every_truncation_parses_or_is_refused),
     };
