@@ -30,7 +30,7 @@ struct bookmark {
 struct bookmark mark(const struct parser *p);
 void            step_back(struct parser *p, const struct bookmark *b);
 void            advance(struct parser *p);
-bool            enter(struct parser *p); /* one nesting level deeper; false after an error at the limit */
+bool            enter(struct parser *p); /* one nesting level deeper; does not return at the limit */
 void            leave(struct parser *p);
 
 /* A keyword that stands directly before . or [ is the head of a reference, not a keyword. */
