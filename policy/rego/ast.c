@@ -241,15 +241,6 @@ bool ref_is_ground(const struct term *t)
     return true;
 }
 
-uint32_t ref_string_prefix(const struct term *ref)
-{
-    uint32_t n = 1;
-
-    while (n < ref->items.n && ref->items.at[n]->kind == TERM_STRING)
-        n++;
-    return n;
-}
-
 bool operator_is(const struct term *operator, const char *name)
 {
     if (operator->kind != TERM_REF)

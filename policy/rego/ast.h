@@ -109,7 +109,6 @@ struct rule {
     struct location at;
     bool            is_default;
     bool            generated_body;
-    bool            one_line;
     struct head     head;
     body            body;
     struct rule    *otherwise; /* the else branch */
@@ -172,7 +171,6 @@ bool         term_is_var(const struct term *t, const char *name);
 bool         term_equal(const struct term *a, const struct term *b); /* as written; closures differ */
 bool         ref_is_root(const struct term *t, const char *name); /* a ref whose head is this variable */
 bool         ref_is_ground(const struct term *t);
-uint32_t     ref_string_prefix(const struct term *ref); /* how many leading parts are the head and strings */
 bool         operator_is(const struct term *operator, const char *name);
 bool         expr_is_call_of(const struct expr *e, const char *name);
 

@@ -80,7 +80,7 @@ static bool prepare(struct run *r, bool v0, struct program **program, struct err
     struct value        query   = object_get_text(r->want, "query");
     uint32_t            n       = value_is(modules, VALUE_ARRAY) ? value_count(modules) : 0;
     struct rego_text   *texts   = arena_zeroed(r->arena, (n + 1) * sizeof *texts);
-    struct rego_options options = { .v0 = v0, .hosts = test_functions, .n_hosts = 1 };
+    struct rego_options options = { .v0 = v0, .experimental = wants(r, "experimental_keywords"), .hosts = test_functions, .n_hosts = 1 };
 
     if (!texts || !value_is(query, VALUE_STRING))
         return fail_with(err, ERR_MALFORMED, "case without a query");

@@ -9,7 +9,8 @@ enum { FIRST_SLOTS = 256 };
 void front_start(struct front *f, struct arena *arena)
 {
     memset(f, 0, sizeof *f);
-    f->arena = arena;
+    f->arena       = arena;
+    f->tokens_most = TOKENS_MAX;
 }
 
 void *front_take(struct front *f, size_t n)

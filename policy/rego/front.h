@@ -8,7 +8,8 @@
 enum {
     SOURCE_MAX       = 4 << 20, /* bytes of one module */
     SOURCES_MAX      = 4096,    /* modules of one policy */
-    TOKENS_MAX       = 4 << 20, /* scanned in one policy, again after each step back */
+    TOKENS_MAX       = 64 << 10, /* scanned, again after each step back; and on top of it ... */
+    TOKENS_PER_BYTE  = 8,        /* ... for each byte of source */
     NESTING_MAX      = 256,     /* terms within terms, bodies within bodies */
     CHAIN_MAX        = 1024,    /* operators on one level: a + b + c ... makes a deep tree */
     PASS_STEPS_MAX   = 50 << 20, /* work of all compiler passes */
@@ -77,9 +78,11 @@ struct front {
     uint32_t           n_wildcards; /* $N */
     uint64_t           steps;
     uint64_t           tokens;
+    uint64_t           tokens_most;
     uint64_t           stamp; /* the newest mark given out by front_stamp */
     struct source_file *files;
     uint32_t           n_files;
+    bool               experimental; /* keywords that OPA has not released */
     struct rego_error  errors[ERRORS_MAX];
     uint32_t           n_errors;
 };

@@ -310,7 +310,7 @@ static struct token started(struct front *f, struct lexer *l)
 {
     struct token t = { 0 };
 
-    if (++f->tokens > TOKENS_MAX)
+    if (++f->tokens > f->tokens_most)
         front_leave(f, "tokens");
     l->end = l->pos;
     return t;

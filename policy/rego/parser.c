@@ -4,7 +4,7 @@
 
 struct bookmark mark(const struct parser *p)
 {
-    return (struct bookmark){ p->lexer, p->tok, p->f->n_errors };
+    return (struct bookmark){ p->lexer, p->tok, p->f->n_errors, p->depth };
 }
 
 void step_back(struct parser *p, const struct bookmark *b)
@@ -12,6 +12,7 @@ void step_back(struct parser *p, const struct bookmark *b)
     p->lexer       = b->lexer;
     p->tok         = b->tok;
     p->f->n_errors = b->n_errors;
+    p->depth       = b->depth;
 }
 
 void advance(struct parser *p)
@@ -126,6 +127,15 @@ static bool import_future(struct parser *p, const struct import *i)
                            "the `rego.v1` import implies `future.keywords`, these are therefore mutually exclusive");
     if (path->n < 2 || path->n > 3 || !name_is(path->at[1]->text, "keywords"))
         return front_error(p->f, i->at, PARSE_ERROR, "invalid import, must be `future.keywords`");
+    bool is_not = path->n == 3 && name_is(path->at[2]->text, "not");
+    bool is_and = path->n == 3 && name_is(path->at[2]->text, "and") && p->experimental;
+    bool is_or  = path->n == 3 && name_is(path->at[2]->text, "or") && p->experimental;
+    if (is_not || is_and || is_or) {
+        p->not_is_closure = p->not_is_closure || is_not;
+        p->has_and        = p->has_and || is_and;
+        p->has_or         = p->has_or || is_or;
+        return true;
+    }
     p->imported_future = true;
     if (path->n == 2) {
         p->lexer.keywords = KEYWORDS_ALL;
@@ -224,6 +234,7 @@ struct module *parse_module(struct front *f, uint32_t file, enum rego_version ve
 {
     struct parser p = parser_over(f, file, version);
 
+    p.experimental = f->experimental;
     p.module       = front_take(f, sizeof *p.module);
     p.module->file = file;
     advance(&p);

@@ -1,5 +1,7 @@
 #include "policy/rego/parser_state.h"
 
+#include <string.h>
+
 static bool parse_withs(struct parser *p, struct expr *e)
 {
     while (at_keyword(p, TOKEN_WITH)) {
@@ -26,11 +28,10 @@ static bool parse_withs(struct parser *p, struct expr *e)
     return true;
 }
 
-static struct expr *parse_plain_literal(struct parser *p, bool negated)
+static struct expr *parse_condition(struct parser *p)
 {
     struct location at  = p->tok.at;
     struct term    *lhs = parse_expression(p, true);
-    struct expr    *e   = NULL;
 
     if (!lhs)
         return NULL;
@@ -39,17 +40,13 @@ static struct expr *parse_plain_literal(struct parser *p, bool negated)
 
         advance(p);
         struct term *rhs = parse_expression(p, true);
-        if (!rhs)
-            return NULL;
-        e = expr_call(p->f, token_text(operator.kind), lhs, rhs, operator.at);
-    } else if (lhs->kind == TERM_CALL) {
-        e        = expr_new(p->f, EXPR_CALL, at);
-        e->terms = lhs->items;
-    } else {
-        e = expr_of_term(p->f, lhs);
+        return rhs ? expr_call(p->f, token_text(operator.kind), lhs, rhs, operator.at) : NULL;
     }
-    e->negated = negated;
-    return parse_withs(p, e) ? e : NULL;
+    if (lhs->kind != TERM_CALL)
+        return expr_of_term(p->f, lhs);
+    struct expr *e = expr_new(p->f, EXPR_CALL, at);
+    e->terms       = lhs->items;
+    return e;
 }
 
 /* The members of a call made for `in`: 2 or 3 operands, or NULL. */
@@ -122,9 +119,91 @@ static struct expr *parse_every(struct parser *p)
     return parse_withs(p, e) ? e : NULL;
 }
 
-static struct expr *parse_any_literal(struct parser *p)
+/* ---- `not`, `and` and `or` as closures: {1 | body} is {1} when the body holds, and empty otherwise ---- */
+
+static struct expr *closure_test(struct parser *p, const body *b, bool holds, struct location at)
 {
-    bool negated = at_keyword(p, TOKEN_NOT);
+    struct term *one = term_number(p->f, name_text(p->f, "1"), at);
+    struct term *got = term_new(p->f, TERM_SET_COMPREHENSION, at);
+    struct term *set = term_new(p->f, TERM_SET, at);
+
+    got->compr        = front_take(p->f, sizeof *got->compr);
+    got->compr->value = one;
+    got->compr->body  = *b;
+    if (holds)
+        LIST_ADD(p->f, &set->items, one);
+    return expr_call(p->f, "eq", got, set, at);
+}
+
+static body body_of(struct parser *p, struct expr *e)
+{
+    body b = { 0 };
+
+    LIST_ADD(p->f, &b, e);
+    return b;
+}
+
+static bool at_word(const struct parser *p, const char *word)
+{
+    return p->tok.kind == TOKEN_IDENT && p->tok.len == strlen(word) && memcmp(p->tok.text, word, p->tok.len) == 0;
+}
+
+static bool at_logic(const struct parser *p)
+{
+    return (p->has_and && at_word(p, "and")) || (p->has_or && at_word(p, "or"));
+}
+
+static struct expr *parse_or(struct parser *p);
+
+/* { query } as an operand. NULL with the parser where it was when that is not what stands here. */
+static struct expr *parse_block_operand(struct parser *p, bool negated, bool must_go_on)
+{
+    struct bookmark back = mark(p);
+    body            b    = { 0 };
+
+    advance(p);
+    if (parse_body(p, TOKEN_RBRACE, &b)) {
+        advance(p);
+        if (!must_go_on || at_logic(p))
+            return closure_test(p, &b, !negated, back.tok.at);
+    }
+    step_back(p, &back);
+    return NULL;
+}
+
+/* (a or b) as an operand, not followed by what makes it part of a larger term. */
+static struct expr *parse_group_operand(struct parser *p, bool negated)
+{
+    struct bookmark back = mark(p);
+
+    if (!enter(p))
+        return NULL;
+    advance(p);
+    struct expr *e = parse_or(p);
+    if (e && !parse_withs(p, e))
+        e = NULL;
+    if (e && p->tok.kind == TOKEN_RPAREN) {
+        advance(p);
+        leave(p);
+        bool ends = at_logic(p) || p->tok.newline_before || p->tok.kind == TOKEN_RBRACE || p->tok.kind == TOKEN_RPAREN ||
+                    p->tok.kind == TOKEN_SEMICOLON || p->tok.kind == TOKEN_RBRACKET || p->tok.kind == TOKEN_EOF ||
+                    at_keyword(p, TOKEN_WITH);
+        if (ends) {
+            body b = body_of(p, e);
+
+            return closure_test(p, &b, !negated, back.tok.at);
+        }
+    }
+    step_back(p, &back);
+    return NULL;
+}
+
+static struct expr *parse_operand(struct parser *p, bool first)
+{
+    struct location at      = p->tok.at;
+    bool            negated = at_keyword(p, TOKEN_NOT);
+    bool            logic   = p->has_and || p->has_or;
+    struct expr    *e       = NULL;
 
     if (negated)
         advance(p);
@@ -132,7 +211,82 @@ static struct expr *parse_any_literal(struct parser *p)
         return negated ? unexpected(p, "illegal negation of 'some'") : parse_some(p);
     if (at_keyword(p, TOKEN_EVERY))
         return negated ? unexpected(p, "illegal negation of 'every'") : parse_every(p);
-    return parse_plain_literal(p, negated);
+    if (p->tok.kind == TOKEN_LBRACE && (negated ? p->not_is_closure : logic))
+        e = parse_block_operand(p, negated, first && !negated);
+    else if (p->tok.kind == TOKEN_LPAREN && logic && (!negated || p->not_is_closure))
+        e = parse_group_operand(p, negated);
+    if (e)
+        return e;
+    e = parse_condition(p);
+    if (!e)
+        return NULL;
+    e->at      = at;
+    e->at.end  = p->lexer.end;
+    e->negated = negated;
+    if (!negated || !p->not_is_closure)
+        return e;
+    e->negated = false;
+    body b     = body_of(p, e);
+    return closure_test(p, &b, false, at);
+}
+
+/* Both sides hold, each with variables of its own, and once. */
+static struct expr *both(struct parser *p, struct expr *a, struct expr *b, struct location at)
+{
+    body left = body_of(p, a), right = body_of(p, b), pair = { 0 };
+
+    LIST_ADD(p->f, &pair, closure_test(p, &left, true, at));
+    LIST_ADD(p->f, &pair, closure_test(p, &right, true, at));
+    return closure_test(p, &pair, true, at);
+}
+
+/* Not both fail; the right side is not looked at when the left one holds. */
+static struct expr *either(struct parser *p, struct expr *a, struct expr *b, struct location at)
+{
+    body left = body_of(p, a), right = body_of(p, b), pair = { 0 };
+
+    LIST_ADD(p->f, &pair, closure_test(p, &left, false, at));
+    LIST_ADD(p->f, &pair, closure_test(p, &right, false, at));
+    return closure_test(p, &pair, false, at);
+}
+
+static struct expr *parse_and(struct parser *p, bool first)
+{
+    struct expr *e = parse_operand(p, first);
+
+    for (uint32_t n = 0; e && p->has_and && at_word(p, "and"); n++) {
+        struct location at = p->tok.at;
+
+        if (n == NESTING_MAX)
+            return front_error(p->f, at, PARSE_ERROR, "max parsing recursion depth exceeded");
+        advance(p);
+        struct expr *right = parse_operand(p, false);
+        e                  = right ? both(p, e, right, at) : NULL;
+    }
+    return e;
+}
+
+static struct expr *parse_or(struct parser *p)
+{
+    struct expr *e = parse_and(p, true);
+
+    for (uint32_t n = 0; e && p->has_or && at_word(p, "or"); n++) {
+        struct location at = p->tok.at;
+
+        if (n == NESTING_MAX)
+            return front_error(p->f, at, PARSE_ERROR, "max parsing recursion depth exceeded");
+        advance(p);
+        struct expr *right = parse_and(p, false);
+        e                  = right ? either(p, e, right, at) : NULL;
+    }
+    return e;
+}
+
+static struct expr *parse_any_literal(struct parser *p)
+{
+    struct expr *e = parse_or(p);
+
+    return e && parse_withs(p, e) ? e : NULL;
 }
 
 struct expr *parse_literal(struct parser *p)

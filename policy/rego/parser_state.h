@@ -13,6 +13,10 @@ struct parser {
     bool           v1; /* `if` and `contains` are required */
     bool           imported_v1;
     bool           imported_future;
+    bool           not_is_closure; /* import future.keywords.not: an undefined operand makes `not` true */
+    bool           has_and;        /* experimental: import future.keywords.and, or */
+    bool           has_or;
+    bool           experimental;
 };
 
 /* To step back to: the text position and how many errors there were. */
@@ -20,12 +24,13 @@ struct bookmark {
     struct lexer lexer;
     struct token tok;
     uint32_t     n_errors;
+    uint32_t     depth;
 };
 
 struct bookmark mark(const struct parser *p);
 void            step_back(struct parser *p, const struct bookmark *b);
 void            advance(struct parser *p);
-bool            enter(struct parser *p); /* one nesting level deeper; false after an error at the limit */
+bool            enter(struct parser *p); /* one nesting level deeper; does not return at the limit */
 void            leave(struct parser *p);
 
 /* A keyword that stands directly before . or [ is the head of a reference, not a keyword. */

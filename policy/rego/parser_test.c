@@ -105,6 +105,17 @@ static void v0_reads_keywords_as_names_until_they_are_imported(void **state)
                         "3:1 the `rego.v1` import implies `future.keywords`, these are therefore mutually exclusive");
 }
 
+static void not_and_its_experimental_siblings_need_their_imports(void **state)
+{
+    (void) state;
+    assert_string_equal(parse_text("package a\nimport future.keywords.not\np if not { false }", REGO_V1), "");
+    assert_string_equal(parse_text("package a\np if { not { x | x := 1 } }", REGO_V1), "");
+    assert_string_equal(parse_text("package a\nimport future.keywords.and\np if { 1 and 2 }", REGO_V1),
+                        "2:1 unexpected keyword, must be one of [contains every if in]");
+    assert_string_equal(parse_text("package a\np if { 1 or 2 }", REGO_V1),
+                        "2:10 unexpected identifier token: expected \\n or ; or }");
+}
+
 static void nesting_is_bounded(void **state)
 {
     static char text[8192];
@@ -113,6 +124,17 @@ static void nesting_is_bounded(void **state)
     memset(text, '[', sizeof text - 1);
     memcpy(text, "package a\np := ", 15);
     assert_string_equal(parse_text(text, REGO_V1), "0:0 max parsing recursion depth exceeded");
+}
+
+static void stepping_back_costs_no_depth(void **state)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+
+    (void) state;
+    buffer_append_text(&text, "package a\n");
+    for (int i = 0; i < 2 * NESTING_MAX; i++)
+        buffer_append_text(&text, "p contains [1 | 2, 3]\n"); /* first read as a comprehension */
+    assert_string_equal(parse_text(buffer_text(&text), REGO_V1), "");
 }
 
 static void chains_of_operators_are_bounded(void **state)
@@ -144,7 +166,9 @@ int main(void)
         cmocka_unit_test(accepts_the_forms_that_policies_use),
         cmocka_unit_test(says_where_and_why_it_refuses),
         cmocka_unit_test(v0_reads_keywords_as_names_until_they_are_imported),
+        cmocka_unit_test(not_and_its_experimental_siblings_need_their_imports),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(stepping_back_costs_no_depth),
         cmocka_unit_test(chains_of_operators_are_bounded),
         cmocka_unit_test(every_truncation_parses_or_is_refused),
     };

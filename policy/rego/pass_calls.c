@@ -136,11 +136,6 @@ static void print_in_expr(struct compiler *c, struct expr *e, struct name_list *
     }
 }
 
-static bool is_builtin_operator(const struct term *operator, const char *name)
-{
-    return operator_is(operator, name);
-}
-
 static void check_print(struct compiler *c, const struct expr *e)
 {
     for (uint32_t i = 1; i < e->terms.n; i++) {
@@ -177,7 +172,7 @@ static void print_of_scope(struct compiler *c, body *b, struct name_list *safe)
         struct name_list outputs = { 0 };
 
         print_in_expr(c, e, safe);
-        if (e->kind == EXPR_CALL && is_builtin_operator(e->terms.at[0], "print")) {
+        if (expr_is_call_of(e, "print")) {
             check_print(c, e);
             if (!c->options.print)
                 continue;

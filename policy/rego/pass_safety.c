@@ -1,6 +1,5 @@
+#include "policy/rego/builtin_names.h"
 #include "policy/rego/safety.h"
-
-#include <string.h>
 
 /*
  * Every variable must be bound before it is needed. Expressions keep their order but for those that wait for a
@@ -228,7 +227,7 @@ static void outputs_of_call(struct compiler *c, const struct expr *e, struct nam
         return;
     for (uint32_t i = 1; i < e->terms.n; i++)
         outputs_of_refs(c, e->terms.at[i], out);
-    if (callee.arity + 1 >= e->terms.n || callee.flags & 8u)
+    if (callee.arity + 1 >= e->terms.n || callee.flags & BUILTIN_VARIADIC)
         return;
     for (uint32_t i = 0; i < out->n; i++)
         mark_safe(c->f, &undo, out->at[i]);

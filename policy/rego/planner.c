@@ -239,12 +239,10 @@ static struct value path_of_node(struct planner *p, const struct rule_node *n, c
 
 static struct value name_of_node(struct planner *p, const struct rule_node *n)
 {
-    struct rule_node *at   = NULL;
-    const char       *text = "";
+    const char *text = "";
 
     for (; n->parent; n = n->parent)
         text = front_printf(p->f, ".%s%s", n->key->kind <= TERM_BOOLEAN ? "?" : n->key->text->text, text);
-    (void) at;
     return value_of_text(front_printf(p->f, "data%s", text));
 }
 

@@ -3,7 +3,7 @@
 
 #include "policy/rego/planner.h"
 
-enum { FUNCTIONS_MAX = 1 << 17, REPLACED_DEPTH_MAX = 64 };
+enum { FUNCTIONS_MAX = 1 << 17 };
 
 /* What a variable stands for in the function that is planned: a local, or a constant. */
 struct bound {

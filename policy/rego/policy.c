@@ -49,9 +49,11 @@ static void add_sources(struct front *f, const struct request *r)
         f->files[f->n_files++] = (struct source_file){ r->modules[i].path, r->modules[i].text };
     for (uint32_t i = 0; i < r->n_queries; i++)
         f->files[f->n_files++] = (struct source_file){ "query", bytes_of_text(r->queries[i]) };
-    for (uint32_t i = 0; i < f->n_files; i++)
+    for (uint32_t i = 0; i < f->n_files; i++) {
         if (f->files[i].text.len > SOURCE_MAX)
             front_leave(f, "source size");
+        f->tokens_most += TOKENS_PER_BYTE * f->files[i].text.len;
+    }
 }
 
 static bool parse_modules(struct compiler *c, const struct request *r)
@@ -94,6 +96,7 @@ static bool compile_request(struct front *f, const struct request *r, struct com
     options.n_hosts = r->options->n_hosts;
     plan->hosts     = r->options->hosts;
     plan->n_hosts   = r->options->n_hosts;
+    f->experimental = r->options->experimental;
     compiler_start(c, f, &options);
     add_sources(f, r);
     return parse_modules(c, r) && compile_modules(c) && plan_queries(c, r, plan);
@@ -214,6 +217,7 @@ static const struct term *read_term(struct front *f, struct bytes text)
     f->files    = front_take(f, sizeof *f->files);
     f->files[0] = (struct source_file){ "term", text };
     f->n_files  = 1;
+    f->tokens_most += TOKENS_PER_BYTE * text.len;
     return parse_one_term(f, 0);
 }
 

@@ -15,6 +15,7 @@ struct rego_text {
 struct rego_options {
     bool                        v0;    /* the syntax before OPA 1.0 */
     bool                        print; /* evaluate print calls; else they are checked and dropped */
+    bool                        experimental; /* allow future.keywords.and and .or, which OPA has not released */
     const struct host_function *hosts; /* outlive the policy */
     uint32_t                    n_hosts;
     size_t                      memory; /* of compiling; 0: REGO_COMPILE_MEMORY */

@@ -86,6 +86,18 @@ static void undefined_operands_of_not_deny(void **state)
     ALL_GIVE(rows);
 }
 
+static void the_imported_not_takes_the_whole_expression(void **state)
+{
+    static const struct row rows[] = {
+        { "package t\nimport future.keywords.not\np if not input.x == 1", "data.t.p", "{}", "[{}]" },
+        { "package t\nimport future.keywords.not\np if not input.x == 1", "data.t.p", "{\"x\":1}", "[]" },
+        { "package t\nimport future.keywords.not\np if { y := 2; not { x := input.x; x == y } }", "data.t.p", "{\"x\":2}", "[]" },
+    };
+
+    (void) state;
+    ALL_GIVE(rows);
+}
+
 static void every_fails_over_what_is_no_collection(void **state)
 {
     static const struct row rows[] = {
@@ -211,6 +223,21 @@ static void host_functions_are_called_like_builtins(void **state)
     assert_int_equal(value_count(results), 0);
 }
 
+/* `[1 | x, 1]` is read as a comprehension, then as a list: nested, each level doubles the work. */
+static void reading_again_is_bounded(void **state)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+
+    (void) state;
+    buffer_append_text(&text, "package t\np := ");
+    for (int i = 0; i < 60; i++)
+        buffer_append_text(&text, "[1 | ");
+    buffer_append_text(&text, "1");
+    for (int i = 0; i < 60; i++)
+        buffer_append_text(&text, ", 1]");
+    assert_string_equal(evaluate(buffer_text(&text), "data.t.p", NULL, false), "rego_limit_error: tokens");
+}
+
 /* Every amount of memory gives a refusal or the whole policy, never a part of it. */
 static void any_shortage_of_memory_is_an_error(void **state)
 {
@@ -242,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents_are_rules_over_data),
         cmocka_unit_test(undefined_operands_of_not_deny),
+        cmocka_unit_test(the_imported_not_takes_the_whole_expression),
         cmocka_unit_test(every_fails_over_what_is_no_collection),
         cmocka_unit_test(two_values_for_one_rule_are_an_error),
         cmocka_unit_test(else_and_default_take_over_in_order),
@@ -249,6 +277,7 @@ int main(void)
         cmocka_unit_test(failing_builtins_are_undefined_unless_strict),
         cmocka_unit_test(compile_errors_read_as_those_of_opa),
         cmocka_unit_test(host_functions_are_called_like_builtins),
+        cmocka_unit_test(reading_again_is_bounded),
         cmocka_unit_test(any_shortage_of_memory_is_an_error),
     };
 
