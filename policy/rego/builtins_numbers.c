@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -464,8 +465,12 @@ static bool parse_number(struct call *c, struct value text, struct value *out)
         return builtin_error(c, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax", (int) (text.len < 100 ? text.len : 100), text.text);
     if (!text_take(&t, &canon))
         return false;
-    if (number_read(canon.text, canon.len, out, &err))
-        return true;
+    if (number_read(canon.text, canon.len, out, &err)) {
+        long double r = out->is_decimal ? number_to_real(*out) : 0;
+
+        return (r <= DBL_MAX && r >= -DBL_MAX) ||
+               builtin_error(c, "strconv.ParseFloat: parsing \"%.*s\": value out of range", (int) (text.len < 100 ? text.len : 100), text.text);
+    }
     if (err.kind == ERR_LIMIT) {
         arena_refuse(c->arena, "size of a number");
         return false;
