@@ -148,7 +148,7 @@ static bool fold(struct call *c, const struct value *args, int64_t first, arithm
 
         if (e.type != VALUE_NUMBER)
             return elements_error(c, args, 0, "numbers", e);
-        if (out->is_decimal && !charge(c, out->len / 16))
+        if ((out->is_decimal || e.is_decimal) && !charge(c, 64 + (uint64_t) (out->is_decimal ? out->len : 20) * (e.is_decimal ? e.len : 20) / 128))
             return false;
         if (!operation(c->arena, *out, e, out))
             return false;
