@@ -113,7 +113,7 @@ bool builtin_collection_member_3(struct call *c, const struct value *args, struc
 /* The work of one comparison of an element, for collections with large ones. */
 static bool want_list(struct call *c, const struct value *args)
 {
-    return want_one_of(c, args, 0, ARRAY_OR_SET, "array, set") && charge(c, args[0].in->n / 4 + cost_of(args[0]));
+    return want_one_of(c, args, 0, ARRAY_OR_SET, "set, array") && charge(c, args[0].in->n / 4 + cost_of(args[0]));
 }
 
 bool builtin_collection_max(struct call *c, const struct value *args, struct value *out)
@@ -148,7 +148,7 @@ static bool fold(struct call *c, const struct value *args, int64_t first, arithm
 
         if (e.type != VALUE_NUMBER)
             return elements_error(c, args, 0, "numbers", e);
-        if (out->is_decimal && !charge(c, out->len / 16))
+        if ((out->is_decimal || e.is_decimal) && !charge(c, 64 + (uint64_t) (out->is_decimal ? out->len : 20) * (e.is_decimal ? e.len : 20) / 128))
             return false;
         if (!operation(c->arena, *out, e, out))
             return false;
@@ -202,7 +202,7 @@ bool builtin_collection_sort(struct call *c, const struct value *args, struct va
 {
     uint64_t cost;
 
-    if (!want_one_of(c, args, 0, ARRAY_OR_SET, "array, set"))
+    if (!want_one_of(c, args, 0, ARRAY_OR_SET, "set, array"))
         return false;
     cost = cost_of(args[0]);
     for (uint32_t n = args[0].in->n; n > 1; n /= 2)

@@ -61,7 +61,7 @@ static bool decode64(struct call *c, struct value text, const char *digits, bool
     for (; i < text.len && (text.text[i] == '=' || text.text[i] == '\n' || text.text[i] == '\r'); i++)
         n_pads += text.text[i] == '=';
     if (i < text.len || rest == 1 || n_pads != (pads && rest ? 4 - rest : 0)) {
-        *bad = i;
+        *bad = i == text.len && n_pads == 0 ? i - rest : i; /* Go names the start of what is cut off */
         return false;
     }
     if (rest >= 2)

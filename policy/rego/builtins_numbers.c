@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,12 @@ BUILTIN_ROWS_NUMBERS(BUILTIN_PROTOTYPE)
 
 typedef bool arithmetic(struct arena *a, struct value x, struct value y, struct value *out);
 
-/* Long integers cost by the product of their lengths. */
+/* Long integers cost by the product of their lengths, fractions a fixed sum. */
 static bool charge_digits(struct call *c, struct value x, struct value y)
 {
-    uint64_t n = (uint64_t) (x.is_decimal ? x.len : 0) * (y.is_decimal ? y.len : 0);
+    uint64_t n = x.is_decimal || y.is_decimal ? 64 + (uint64_t) (x.is_decimal ? x.len : 20) * (y.is_decimal ? y.len : 20) / 128 : 0;
 
-    return n < 1024 || charge(c, n / 1024);
+    return n == 0 || charge(c, n);
 }
 
 static bool calculate(struct call *c, const struct value *args, arithmetic *operation, struct value *out)
@@ -464,8 +465,12 @@ static bool parse_number(struct call *c, struct value text, struct value *out)
         return builtin_error(c, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax", (int) (text.len < 100 ? text.len : 100), text.text);
     if (!text_take(&t, &canon))
         return false;
-    if (number_read(canon.text, canon.len, out, &err))
-        return true;
+    if (number_read(canon.text, canon.len, out, &err)) {
+        long double r = out->is_decimal ? number_to_real(*out) : 0;
+
+        return (r <= DBL_MAX && r >= -DBL_MAX) ||
+               builtin_error(c, "strconv.ParseFloat: parsing \"%.*s\": value out of range", (int) (text.len < 100 ? text.len : 100), text.text);
+    }
     if (err.kind == ERR_LIMIT) {
         arena_refuse(c->arena, "size of a number");
         return false;

@@ -432,6 +432,7 @@ static void read_verb(struct formatter *f, struct verb *v)
     if (is_bad) {
         text_put(&f->out, "%!(BADWIDTH)", 12);
         v->has_width = false;
+        v->width     = 0;
     } else if (v->width < 0) {
         v->minus = true;
         v->width = -v->width;
@@ -444,6 +445,7 @@ static void read_verb(struct formatter *f, struct verb *v)
             v->precision = 0;
         if (is_bad || v->precision < 0) {
             v->has_precision = false;
+            v->precision     = 0;
             if (is_bad)
                 text_put(&f->out, "%!(BADPREC)", 11);
         }

@@ -169,7 +169,24 @@
     X("units.parse", 1, units_parse)                     \
     X("units.parse_bytes", 1, units_parse_bytes)
 
+#define BUILTIN_ROWS_NET(X)                              \
+    X("net.cidr_contains", 2, net_cidr_contains)         \
+    X("net.cidr_contains_matches", 2, net_cidr_contains_matches) \
+    X("net.cidr_expand", 1, net_cidr_expand)             \
+    X("net.cidr_intersects", 2, net_cidr_intersects)     \
+    X("net.cidr_is_valid", 1, net_cidr_is_valid)         \
+    X("net.cidr_merge", 1, net_cidr_merge)               \
+    X("net.cidr_overlap", 2, net_cidr_contains)
+
+#define BUILTIN_ROWS_GRAPH(X)                            \
+    X("graph.reachable", 2, graph_reachable)             \
+    X("graph.reachable_paths", 2, graph_reachable_paths) \
+    X("semver.compare", 2, semver_compare)               \
+    X("semver.is_valid", 1, semver_is_valid)
+
 #define BUILTIN_ROWS(X)         \
+    BUILTIN_ROWS_NET(X)         \
+    BUILTIN_ROWS_GRAPH(X)       \
     BUILTIN_ROWS_TIME(X)        \
     BUILTIN_ROWS_CRYPTO(X)      \
     BUILTIN_ROWS_UNITS(X)       \

@@ -37,8 +37,11 @@ struct moment calendar_moment(int64_t ns, int offset)
     int64_t       shifted = days + 719468, era = floor_div(shifted, 146097), of_era = shifted - era * 146097;
     int64_t       year    = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     int64_t       of_year = of_era - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
-    struct moment m       = { .offset = offset, .nanosecond = (int) (ns - floor_div(ns, 1000000000) * 1000000000) };
+    struct moment m       = { .offset = offset };
 
+    m.nanosecond = (int) (ns % 1000000000);
+    if (m.nanosecond < 0)
+        m.nanosecond += 1000000000;
     m.day    = (int) (of_year - (153 * month + 2) / 5 + 1);
     m.month  = (int) (month < 10 ? month + 3 : month - 9);
     m.year   = year + era * 400 + (m.month <= 2);

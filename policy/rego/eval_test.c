@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdio.h>
 
 #include "policy/rego/json.h"
@@ -231,6 +232,34 @@ static void a_with_ends_where_it_stands(void **state)
     assert_true(decide(p, "{\"v\":1}", defaults(), &a).is_allowed);
 }
 
+static void *decide_often(void *program)
+{
+    AUTO(arena) struct arena a      = arena_of(1 << 20);
+    unsigned                 n_wrong = 0;
+
+    for (int i = 0; i < 200; i++) {
+        arena_reset(&a);
+        n_wrong += !decide(program, allowed_input, defaults(), &a).is_allowed;
+        n_wrong += decide(program, denied_input, defaults(), &a).is_allowed;
+    }
+    return n_wrong ? program : NULL;
+}
+
+static void one_program_serves_many_threads(void **state)
+{
+    AUTO(program) struct program *p = prepared(POLICY_DENY, NULL, 0);
+    pthread_t                     threads[4];
+    void                         *wrong;
+
+    (void) state;
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, decide_often, p), 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +270,7 @@ int main(void)
         cmocka_unit_test(printing_is_bounded_and_never_changes_a_result),
         cmocka_unit_test(a_trace_names_the_expression_that_was_undefined),
         cmocka_unit_test(a_with_ends_where_it_stands),
+        cmocka_unit_test(one_program_serves_many_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

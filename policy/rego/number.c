@@ -258,12 +258,23 @@ bool integer_of(struct value v, struct integer *out)
     return true;
 }
 
-long double number_to_real(struct value v)
+static long double long_to_real(struct value v)
 {
     char text[NUMBER_TEXT_MAX + 1];
 
+    memcpy(text, v.text, v.len);
+    text[v.len] = '\0';
+    return strtold(text, NULL);
+}
+
+long double number_to_real(struct value v)
+{
+    char text[128];
+
     if (!v.is_decimal)
         return (long double) v.integer;
+    if (v.len >= sizeof text)
+        return long_to_real(v);
     memcpy(text, v.text, v.len);
     text[v.len] = '\0';
     return strtold(text, NULL);

@@ -125,17 +125,29 @@ static void push_limb(struct integer *rest, uint32_t limb)
     trim(rest);
 }
 
-/* How often |y| goes into |rest|, found by halving: rest < BASE * |y|. */
+/* The upper limbs as a real, in units of BASE to the `below`. */
+static long double upper(const struct integer *i, uint32_t below)
+{
+    long double r = 0;
+
+    for (uint32_t l = i->n; l-- > below;)
+        r = r * BASE + i->limb[l];
+    return r;
+}
+
+/* How often |y| goes into |rest|, where rest < BASE * |y|: estimated to within two, then tried. */
 static uint32_t count_in(const struct integer *rest, const struct integer *y)
 {
-    struct integer times, guess = { .n = 1 };
-    uint32_t       low = 0, high = BASE - 1;
+    uint32_t       below = y->n > 4 ? y->n - 4 : 0;
+    long double    guess = upper(rest, below) / upper(y, below);
+    uint32_t       low   = guess > 2 ? (uint32_t) (guess - 2) : 0, high = guess + 2 < BASE - 1 ? (uint32_t) (guess + 2) : BASE - 1;
+    struct integer times, factor = { .n = 1 };
 
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
 
-        guess.limb[0] = middle;
-        if (multiply_integers(y, &guess, &times) && (times.negative = false, compare_magnitudes(&times, rest) <= 0))
+        factor.limb[0] = middle;
+        if (multiply_integers(y, &factor, &times) && compare_magnitudes(&times, rest) <= 0)
             low = middle;
         else
             high = middle - 1;
@@ -193,58 +205,81 @@ FALLIBLE number_of_integer(struct arena *a, const struct integer *i, struct valu
     return number_read(text, len, out, &err) || too_long(a);
 }
 
-/* What Go's big.Float prints: the fewest digits that read back as the same 64-bit mantissa. */
+/*
+ * The fewest digits that read back as the same 64-bit mantissa, as in 0.DIGITS e EXPONENT + 1. Up to 18 digits
+ * survive the way to such a mantissa and back, so rounding to 18 finds every shorter form too.
+ */
+struct shortest {
+    bool   negative;
+    char   digits[24];
+    size_t n;
+    long   exponent; /* of the first digit */
+};
+
+static void shorten(long double r, struct shortest *out)
+{
+    char  text[40], *e; /* 40 bytes hold 21 digits */
+    int   precision = 18;
+
+    for (;; precision++) {
+        (void) snprintf(text, sizeof text, "%.*Le", precision - 1, r);
+        if (precision == 21 || strtold(text, NULL) == r)
+            break;
+    }
+    e             = strchr(text, 'e');
+    out->negative = text[0] == '-';
+    out->exponent = strtol(e + 1, NULL, 10);
+    out->n        = 0;
+    for (const char *d = text + out->negative; d < e; d++)
+        if (*d != '.')
+            out->digits[out->n++] = *d;
+    while (out->n > 1 && out->digits[out->n - 1] == '0')
+        out->n--;
+}
+
+/* What Go's big.Float prints: integers written out, else a point or, far from one, an exponent. */
+static size_t write_shortest(const struct shortest *s, char *text, size_t room)
+{
+    size_t n = s->negative;
+    int    n_digits = (int) s->n, exponent = (int) s->exponent;
+
+    text[0] = '-';
+    if (exponent >= n_digits - 1) {
+        memcpy(text + n, s->digits, s->n);
+        memset(text + n + s->n, '0', (size_t) (exponent + 1 - n_digits));
+        return n + (size_t) exponent + 1;
+    }
+    if (exponent >= 6 || exponent < -4)
+        return n + (size_t) snprintf(text + n, room - n, "%c%s%.*se%c%02d", s->digits[0], n_digits > 1 ? "." : "", n_digits - 1,
+                                     s->digits + 1, exponent < 0 ? '-' : '+', abs(exponent));
+    if (exponent < 0)
+        return n + (size_t) snprintf(text + n, room - n, "0.%.*s%.*s", -exponent - 1, "0000", n_digits, s->digits);
+    return n + (size_t) snprintf(text + n, room - n, "%.*s.%.*s", exponent + 1, s->digits, n_digits - 1 - exponent,
+                                 s->digits + exponent + 1);
+}
+
 FALLIBLE number_of_real(struct arena *a, long double r, struct value *out)
 {
-    char       *text;
-    struct err  err;
-    char        digits[40];
-    int         precision = 1;
-    long double back;
+    struct shortest s;
+    struct err      err;
+    size_t          room, n;
+    char           *text;
 
     if (r != r || r - r != 0) { /* not a number, infinite */
         arena_refuse(a, "size of a number");
         return false;
     }
-    for (;; precision++) {
-        (void) snprintf(digits, sizeof digits, "%.*Le", precision - 1, r); /* 40 bytes hold 21 digits */
-        back = strtold(digits, NULL);
-        if (back == r || precision == 21)
-            break;
-    }
-
-    char *e        = strchr(digits, 'e');
-    long  exponent = strtol(e + 1, NULL, 10);
-    bool  negative = digits[0] == '-';
-    if (exponent > NUMBER_DIGITS_MAX || exponent < -NUMBER_EXPONENT_MAX) {
+    shorten(r, &s);
+    if (s.exponent > NUMBER_DIGITS_MAX || s.exponent < -NUMBER_EXPONENT_MAX) {
         arena_refuse(a, "size of a number");
         return false;
     }
-    text = arena_text(a, NUMBER_DIGITS_MAX + 64);
+    room = 64 + (s.exponent > 0 ? (size_t) s.exponent : 0);
+    text = arena_text(a, room);
     if (!text)
         return false;
-
-    size_t n = 0, n_digits = 0;
-    char   plain[24];
-    for (const char *d = digits + negative; d < e; d++)
-        if (*d != '.')
-            plain[n_digits++] = *d;
-    if (negative)
-        text[n++] = '-';
-    if (exponent >= (long) n_digits - 1) { /* an integer is written out */
-        memcpy(text + n, plain, n_digits);
-        n += n_digits;
-        memset(text + n, '0', (size_t) exponent + 1 - n_digits);
-        n += (size_t) exponent + 1 - n_digits;
-    } else if (exponent >= 6 || exponent < -4) {
-        n += (size_t) snprintf(text + n, 40, "%c%s%.*se%c%02ld", plain[0], n_digits > 1 ? "." : "", (int) n_digits - 1,
-                               plain + 1, exponent < 0 ? '-' : '+', labs(exponent));
-    } else if (exponent < 0) {
-        n += (size_t) snprintf(text + n, 64, "0.%.*s%.*s", (int) -exponent - 1, "0000", (int) n_digits, plain);
-    } else {
-        n += (size_t) snprintf(text + n, 64, "%.*s.%.*s", (int) exponent + 1, plain, (int) (n_digits - 1) - (int) exponent,
-                               plain + exponent + 1);
-    }
+    n = write_shortest(&s, text, room);
+    arena_shrink(a, text, room, n);
     return number_read(text, n, out, &err) || too_long(a);
 }
 

@@ -543,6 +543,7 @@ static struct node *read_repeated(struct parser *p)
     struct node *n = read_atom(p);
     uint32_t     min, max;
     bool         is_repeated = false;
+    size_t       before = 0; /* where the operator before stands */
 
     while (n) {
         size_t from = p->i;
@@ -550,11 +551,12 @@ static struct node *read_repeated(struct parser *p)
         if (!read_operator(p, &min, &max))
             break;
         if (is_repeated) {
-            (void) wrong(p, "invalid nested repetition operator", from - 1, p->i);
+            (void) wrong(p, "invalid nested repetition operator", before, p->i);
             return NULL;
         }
         n           = repeat(p, n, min, max, from);
         is_repeated = true;
+        before      = from;
     }
     return n;
 }

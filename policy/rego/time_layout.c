@@ -365,10 +365,14 @@ static bool read_piece(struct clock_text *t, enum piece piece, const char *at, s
     }
 }
 
-static bool in_range(const struct moment *m)
+/* The part that is out of range, or NULL. */
+static const char *out_of_range(const struct moment *m)
 {
-    return m->month >= 1 && m->month <= 12 && m->day >= 1 && m->day <= calendar_days_in_month(m->year, m->month) && m->hour < 24 &&
-           m->minute < 60 && m->second < 60;
+    if (m->month < 1 || m->month > 12)
+        return "month";
+    if (m->day < 1 || m->day > calendar_days_in_month(m->year, m->month))
+        return "day";
+    return m->hour > 23 ? "hour" : m->minute > 59 ? "minute" : m->second > 59 ? "second" : NULL;
 }
 
 FALLIBLE time_layout_read(struct bytes layout, struct bytes text, struct moment *out, struct err *err)
@@ -380,10 +384,12 @@ FALLIBLE time_layout_read(struct bytes layout, struct bytes text, struct moment 
 
     for (size_t i = 0, n; i < layout.len; i += n) {
         enum piece piece;
+        size_t     from = t.i;
 
         n = piece_at(at + i, layout.len - i, &piece);
         if (!read_piece(&t, piece, at + i, &m))
-            return fail_with(err, ERR_MALFORMED, "parsing time \"%.*s\" as \"%.*s\": cannot parse", n_text, t.at, n_layout, at);
+            return fail_with(err, ERR_MALFORMED, "parsing time \"%.*s\" as \"%.*s\": cannot parse \"%.*s\" as \"%.*s\"", n_text, t.at,
+                             n_layout, at, (int) (t.len - from < 60 ? t.len - from : 60), t.at + from, (int) n, at + i);
     }
     if (t.i != t.len)
         return fail_with(err, ERR_MALFORMED, "parsing time \"%.*s\": extra text", n_text, t.at);
@@ -391,8 +397,8 @@ FALLIBLE time_layout_read(struct bytes layout, struct bytes text, struct moment 
         return fail_with(err, ERR_MALFORMED, "parsing time \"%.*s\": hour out of range", n_text, t.at);
     if (t.has_pm)
         m.hour = m.hour % 12 + (t.is_pm ? 12 : 0);
-    if (!in_range(&m))
-        return fail_with(err, ERR_MALFORMED, "parsing time \"%.*s\": out of range", n_text, t.at);
+    if (out_of_range(&m))
+        return fail_with(err, ERR_MALFORMED, "parsing time \"%.*s\": %s out of range", n_text, t.at, out_of_range(&m));
     *out = m;
     return true;
 }
