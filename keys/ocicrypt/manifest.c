@@ -202,21 +202,40 @@ FALLIBLE image_index_read_take(struct json_object *document, struct image_index 
     return true;
 }
 
-FALLIBLE image_index_choose(const struct image_index *index, const char *os, const char *architecture,
-                            const struct descriptor **out, struct err *err)
+/* The baseline of an architecture goes by no variant, or by "v1". */
+static bool is_baseline(const struct index_entry *entry)
 {
-    const struct descriptor *found = NULL;
+    return entry->variant[0] == '\0' || strcmp(entry->variant, "v1") == 0;
+}
+
+static size_t entries_match(const struct image_index *index, const char *os, const char *architecture,
+                            bool only_baseline, const struct descriptor **last)
+{
+    size_t n = 0;
 
     for (size_t i = 0; i < index->n_entries; i++) {
         const struct index_entry *entry = &index->entries[i];
 
-        if (strcmp(entry->os, os) != 0 || strcmp(entry->architecture, architecture) != 0)
+        if (strcmp(entry->os, os) != 0 || strcmp(entry->architecture, architecture) != 0 ||
+            (only_baseline && !is_baseline(entry)))
             continue;
-        if (found)
-            return fail_with(err, ERR_MALFORMED, "index: two manifests for %s/%s", os, architecture);
-        found = &entry->descriptor;
+        *last = &entry->descriptor;
+        n++;
     }
-    if (!found)
+    return n;
+}
+
+FALLIBLE image_index_choose(const struct image_index *index, const char *os, const char *architecture,
+                            const struct descriptor **out, struct err *err)
+{
+    const struct descriptor *found = NULL;
+    size_t                   n     = entries_match(index, os, architecture, true, &found);
+
+    if (n == 0)
+        n = entries_match(index, os, architecture, false, &found);
+    if (n > 1)
+        return fail_with(err, ERR_MALFORMED, "index: two manifests for %s/%s", os, architecture);
+    if (n == 0)
         return fail_with(err, ERR_NOT_FOUND, "index: no manifest for %s/%s", os, architecture);
     if (!is_one_of(found->media_type, manifest_types))
         return fail_type("index: an entry", found->media_type, err);

@@ -54,7 +54,10 @@ FALLIBLE oci_document_read(struct bytes text, struct json_object **out, struct e
 FALLIBLE manifest_read_take(struct json_object *document, struct manifest *out, struct err *err);
 FALLIBLE image_index_read_take(struct json_object *document, struct image_index *out, struct err *err);
 
-/* The one entry that is a manifest for this platform. Fails NOT_FOUND, and MALFORMED when there are two. */
+/*
+ * The one entry that is a manifest for this platform; of several variants, the baseline. Fails NOT_FOUND, and
+ * MALFORMED when two remain.
+ */
 FALLIBLE image_index_choose(const struct image_index *index, const char *os, const char *architecture,
                             const struct descriptor **out, struct err *err);
 

@@ -7,8 +7,9 @@
                "\"annotations\":{\"a\":\"b\"}}"
 #define TYPE   "\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\""
 #define GOOD   "{\"schemaVersion\":2," TYPE ",\"config\":" CONFIG ",\"layers\":[" LAYER "]}"
-#define ENTRY(arch) "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"" DIGEST "\",\"size\":9," \
-                    "\"platform\":{\"os\":\"linux\",\"architecture\":\"" arch "\"}}"
+#define VARIANT(arch, variant) "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"" DIGEST "\",\"size\":9," \
+                    "\"platform\":{\"os\":\"linux\",\"architecture\":\"" arch "\"" variant "}}"
+#define ENTRY(arch)   VARIANT(arch, "")
 
 static bool read_manifest(const char *text, struct manifest *out, struct err *err)
 {
@@ -127,6 +128,27 @@ static void chooses_the_one_manifest_of_a_platform(void **state)
     assert_string_equal(err.text, "index: two manifests for linux/amd64");
 }
 
+static void prefers_the_baseline_of_an_architecture(void **state)
+{
+    static const struct { const char *text; size_t chosen; } CASES[] = {
+        { "{\"schemaVersion\":2,\"manifests\":[" VARIANT("amd64", ",\"variant\":\"v2\"") "," VARIANT("amd64", ",\"variant\":\"v3\"") "," ENTRY("amd64") "]}", 2 },
+        { "{\"schemaVersion\":2,\"manifests\":[" VARIANT("amd64", ",\"variant\":\"v1\"") "," VARIANT("amd64", ",\"variant\":\"v2\"") "]}", 0 },
+        { "{\"schemaVersion\":2,\"manifests\":[" VARIANT("amd64", ",\"variant\":\"v3\"") "]}", 0 },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        AUTO(image_index) struct image_index index = { 0 };
+        const struct descriptor             *found = NULL;
+        struct err                           err;
+
+        assert_true(read_index(CASES[i].text, &index, &err));
+        if (!image_index_choose(&index, "linux", "amd64", &found, &err))
+            fail_msg("%s", err.text);
+        assert_ptr_equal(found, &index.entries[CASES[i].chosen].descriptor);
+    }
+}
+
 static void refuses_an_index_inside_an_index(void **state)
 {
     AUTO(image_index) struct image_index index = { 0 };
@@ -149,6 +171,7 @@ int main(void)
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(refuses_more_layers_than_the_limit),
         cmocka_unit_test(chooses_the_one_manifest_of_a_platform),
+        cmocka_unit_test(prefers_the_baseline_of_an_architecture),
         cmocka_unit_test(refuses_an_index_inside_an_index),
     };
 
