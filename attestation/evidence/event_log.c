@@ -122,12 +122,22 @@ size_t event_log_bank(const struct event_log *log, uint16_t hash_id)
     return log->n_hashes;
 }
 
+/* How many zero bytes end the area: found once, since asking at every event would take quadratic time. */
+static size_t zeros_at_the_end(struct bytes whole)
+{
+    size_t n = 0;
+
+    while (n < whole.len && whole.at[whole.len - 1 - n] == 0)
+        n++;
+    return n;
+}
+
 /* Whether nothing but the area's filling is left. */
-static bool is_padding(struct bytes left)
+static bool is_padding(struct bytes left, size_t n_zeros)
 {
     struct reader r = reader_over(left);
 
-    return left.len == 0 || bytes_are_zero(left) || take_u32le(&r) == (uint32_t) CCEL_END;
+    return left.len <= n_zeros || take_u32le(&r) == (uint32_t) CCEL_END;
 }
 
 FALLIBLE event_log_parse(struct bytes whole, enum event_log_kind kind, struct event_log *out, struct err *err)
@@ -143,7 +153,10 @@ FALLIBLE event_log_parse(struct bytes whole, enum event_log_kind kind, struct ev
     if (!header_read(&r, &log, err))
         return context(err, "event log header");
     log.events = r.left;
-    while (kind == EVENT_LOG_CCEL ? !is_padding(r.left) : r.left.len > 0) {
+
+    size_t n_zeros = zeros_at_the_end(r.left);
+
+    while (kind == EVENT_LOG_CCEL ? !is_padding(r.left, n_zeros) : r.left.len > 0) {
         size_t offset = r.offset;
 
         take_event(&r, &log, &e);

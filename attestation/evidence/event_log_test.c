@@ -158,6 +158,24 @@ static void an_error_separator_is_noticed(void **state)
     assert_true(event_replay_has_extra_separators(&log, &replay));
 }
 
+/* Events of 16 zero bytes look like padding until the last byte: telling them apart must not cost quadratic time. */
+static void zeros_before_a_last_byte_are_read_in_linear_time(void **state)
+{
+    AUTO(buffer) struct buffer made = { 0 };
+    struct event_log           log;
+    struct err                 err;
+
+    (void) state;
+    log_start(&made);
+    buffer_grow(&made, EVENT_LOG_LEN_MAX - made.len - 16);
+    made.at[made.len - 1] = 1;
+    assert_false(event_log_parse(buffer_bytes(&made), EVENT_LOG_CCEL, &log, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    made.at[made.len - 1] = 0;
+    assert_true(event_log_parse(buffer_bytes(&made), EVENT_LOG_CCEL, &log, &err));
+    assert_int_equal(log.n_events, 0);
+}
+
 static void says_which_data_is_authentic(void **state)
 {
     static const struct { uint32_t type; const char *measured, *logged; enum event_data wanted; } rows[] = {
@@ -192,6 +210,7 @@ int main(void)
         cmocka_unit_test(refuses_one_defect_by_name),
         cmocka_unit_test(startup_locality_begins_pcr_0),
         cmocka_unit_test(an_error_separator_is_noticed),
+        cmocka_unit_test(zeros_before_a_last_byte_are_read_in_linear_time),
         cmocka_unit_test(says_which_data_is_authentic),
     };
 

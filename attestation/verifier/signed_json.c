@@ -6,7 +6,7 @@
 
 static void skip_space(struct reader *r)
 {
-    while (r->left.len > 0 && memchr(" \t\r\n", r->left.at[0], 4))
+    while (!r->failed && r->left.len > 0 && memchr(" \t\r\n", r->left.at[0], 4))
         take(r, 1);
 }
 
@@ -43,8 +43,9 @@ static bool may_stand_outside_strings(uint8_t c, uint8_t before)
 static struct bytes take_object(struct reader *r)
 {
     struct bytes from;
-    size_t       depth = 0;
-    uint8_t      c     = 0;
+    uint64_t     arrays = 0; /* bit 0: the innermost bracket is [, bit 1: the one around it, ... */
+    size_t       depth  = 0;
+    uint8_t      c      = 0;
 
     skip_space(r);
     from = r->left;
@@ -61,11 +62,18 @@ static struct bytes take_object(struct reader *r)
         c = take_u8(r);
         if (!may_stand_outside_strings(c, before))
             r->failed = true;
-        if (c == '{' || c == '[')
+        if (c == '{' || c == '[') {
+            arrays = arrays << 1 | (c == '[');
             depth++;
+        }
         if (depth > SIGNED_JSON_DEPTH_MAX)
             r->failed = true;
-        if ((c == '}' || c == ']') && --depth == 0)
+        if (c != '}' && c != ']')
+            continue;
+        if ((arrays & 1) != (c == ']'))
+            r->failed = true;
+        arrays >>= 1;
+        if (--depth == 0)
             break;
     }
     return r->failed ? (struct bytes){ 0 } : (struct bytes){ from.at, from.len - r->left.len };

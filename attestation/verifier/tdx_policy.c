@@ -163,7 +163,7 @@ static bool value_is_listed(const struct tdx_values *list, struct bytes value)
 {
     struct reader r = reader_over(buffer_bytes(&list->values));
 
-    while (r.left.len > 0)
+    while (!r.failed && r.left.len > 0)
         if (bytes_equal(take(&r, value.len), value))
             return true;
     return false;

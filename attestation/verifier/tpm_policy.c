@@ -28,7 +28,7 @@ bool tpm_policy_allows_name(const struct tpm_policy *p, struct bytes name)
 {
     struct reader r = reader_over(buffer_bytes(&p->ak_names));
 
-    while (r.left.len > 0)
+    while (!r.failed && r.left.len > 0)
         if (bytes_equal(take(&r, take_u8(&r)), name))
             return true;
     return false;
