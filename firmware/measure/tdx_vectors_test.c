@@ -143,7 +143,7 @@ static void acpi_blobs_of_a_running_td_match(void **state)
 /* Our events against the log of a TD whose quote holds the same registers: all but those of the unknown ACPI blobs. */
 static void events_are_those_of_a_td_that_hardware_quoted(void **state)
 {
-    AUTO(buffer) struct buffer tsv = { 0 }, tables = { 0 }, kernel = { 0 }, vars = { 0 };
+    AUTO(buffer) struct buffer tsv = { 0 }, tables = { 0 }, vars = { 0 };
     struct tdvf                tdvf = ovmf_2024;
     struct rtmr_log            log  = { .n = 0 };
     struct rtmr_options        o    = { .tdvf = &tdvf, .memory = 64ULL << 30, .append = "" };

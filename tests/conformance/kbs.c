@@ -205,7 +205,6 @@ static FALLIBLE token_claims_check(struct suite *s, const char *token, struct er
 {
     static const char *const PATH[] = { "submods", "cpu0", "ear.veraison.annotated-evidence", "runtime_data_claims" };
     AUTO(json) struct json_object *payload = NULL;
-    AUTO(buffer) struct buffer     key     = { 0 };
     AUTO(jwk) struct jwk           bound   = { 0 };
     struct json_object            *at, *jwk;
     const char                    *nonce, *status;
