@@ -201,10 +201,51 @@ static void hardware_quotes_are_judged_as_their_manifest_says(void **state)
     }
 }
 
+/* A quote with its event log, with a tampered one, and with none at all where one was announced. */
+static void a_quote_is_judged_with_its_event_log(void **state)
+{
+    static const struct { const char *log; enum verdict_reason reason; } rows[] = {
+        { "tdx/eventlog/gce_cos113.ccel.bin", REASON_OK },
+        { "tdx/eventlog/gce_cos113_dupe_separator_NEGATIVE.ccel.bin", REASON_TDX_EVENT_LOG_REPLAY },
+        { "tdx/eventlog/td_shim.ccel.bin", REASON_TDX_EVENT_LOG_REPLAY },
+        { "tdx/eventlog/csv_sm3.ccel.bin", REASON_TDX_EVENT_LOG_FORMAT },
+        { "tdx/eventlog/expected.json", REASON_TDX_EVENT_LOG_FORMAT },
+    };
+    struct buffer f[7] = {
+        shared_vector("tdx/real/quotes/gce_00806f_v4_cos113.bin"),
+        shared_vector("tdx/real/collateral/00806f_2025-06/tcb_info.json"),
+        shared_vector("tdx/real/collateral/00806f_2025-06/qe_identity.json"),
+        shared_vector("tdx/real/collateral/00806f_2025-06/tcb_info_issuer_chain.pem"),
+        shared_vector("tdx/real/intel_sgx_root_ca.der"),
+        shared_vector("tdx/real/collateral/00806f_2025-06/root_ca_crl.der"),
+        shared_vector("tdx/real/collateral/00806f_2025-06/pck_crl.der"),
+    };
+    struct tdx_files files = { buffer_bytes(&f[1]), buffer_bytes(&f[2]), buffer_bytes(&f[3]), buffer_bytes(&f[4]),
+                               buffer_bytes(&f[5]), buffer_bytes(&f[6]) };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        AUTO(buffer) struct buffer log = shared_vector(rows[i].log);
+        struct tdx_policy          policy;
+        struct tdx_question        q = { .policy = &policy, .has_event_log = true, .event_log = buffer_bytes(&log) };
+        struct tdx_result          got;
+
+        tdx_policy_default(&policy);
+        assert_true(instant_of_text(bytes_of_text("2025-06-25T00:00:00Z"), &q.now));
+        (void) tdx_verify(buffer_bytes(&f[0]), &files, &q, &got); /* the verdict says it */
+        if (got.verdict.reason != rows[i].reason)
+            fail_msg("%s: %s: %s", rows[i].log, reason_code(got.verdict.reason), got.verdict.detail);
+        assert_int_equal(got.has_log, rows[i].reason == REASON_OK);
+    }
+    for (size_t i = 0; i < sizeof f / sizeof f[0]; i++)
+        buffer_free(&f[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(synthetic_cases_fail_at_their_layer_for_their_reason),
+        cmocka_unit_test(a_quote_is_judged_with_its_event_log),
         cmocka_unit_test(hardware_quotes_are_judged_as_their_manifest_says),
     };
 
