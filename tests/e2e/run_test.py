@@ -2,14 +2,15 @@
 """cloister run, end to end, under real QEMU: what a workload sees and gives back."""
 import signal, subprocess, time
 
-from world import CLOISTER, World, run_tests
+from oci_image import busybox, file, get_json, manifest_digest
+from world import CLOISTER, KEY_ID, World, run_tests
 
 SCRIPT = ["/bin/sh", "-c"]
 
 
 def output_and_exit_code_are_the_workloads_own(world):
     image = world.image("out", SCRIPT + ["echo to-out; echo to-err >&2; cat /etc/secret; exit 7"],
-                        [__import__("oci_image").file("etc/secret", "tea at five\n")])
+                        [file("etc/secret", "tea at five\n")])
     world.put_key()
     world.expect(image)
     done = world.run("--timeline", image, wanted=7)
@@ -68,6 +69,22 @@ def much_output_arrives_whole(world):
     assert len(done.stdout) == 4000001 and done.stderr.endswith("end\n")
 
 
+def an_image_that_skopeo_encrypted_runs(world):
+    """Debian's skopeo knows public keys as recipients; the owner adds the broker's key and leaves the ciphertext alone."""
+    private, public = world.path("owner.key"), world.path("owner.pem")
+    plain, theirs, adopted = world.path("skopeo-plain"), world.path("skopeo-theirs"), world.path("skopeo-adopted")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", private], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+    busybox(str(plain), [file("etc/secret", "by skopeo\n")], run={"Env": ["PATH=/bin"], "Cmd": ["/bin/cat", "/etc/secret"]})
+    subprocess.run(["skopeo", "copy", "-q", "--encryption-key", f"jwe:{public}", f"oci:{plain}:latest", f"oci:{theirs}:x"], check=True)
+    world.cloister("image", "encrypt", "--key-id", KEY_ID, "--key-file", world.path("image.key"), "--opener", private, f"oci:{theirs}:x", f"oci:{adopted}")
+    layers = [{l["digest"] for l in get_json(str(at), manifest_digest(str(at)))["layers"]} for at in (theirs, adopted)]
+    assert layers[0] == layers[1], layers
+    image = f"oci:{adopted}"
+    world.expect(image)
+    assert world.run(image).stdout == "by skopeo\n"
+
+
 def two_cpus_have_another_digest(world):
     image = f"oci:{world.path('args')}"
     words = ["/bin/sh", "-c", "echo cpus"]
@@ -81,4 +98,4 @@ with World() as world:
     world.start_broker()
     run_tests([output_and_exit_code_are_the_workloads_own, arguments_and_environment_are_allowed_exactly, the_payload_is_confined,
                a_signal_reaches_the_workload, a_signal_before_the_workload_ends_the_run, much_output_arrives_whole,
-               two_cpus_have_another_digest], world)
+               an_image_that_skopeo_encrypted_runs, two_cpus_have_another_digest], world)
