@@ -173,7 +173,6 @@ static void container_created(void *owner, const ProtobufCMessage *message, cons
         stop_failed(run, why);
         return;
     }
-    timeline_mark(&run->timeline, TIMELINE_CREATED, monotonic_ms());
     request.id = id;
     if (!sandbox_call(run->sandbox, "StartContainer", &request.base, container_started, run, &err))
         stop_failed(run, &err);

@@ -43,9 +43,6 @@ void timeline_print(const struct timeline *timeline, const struct sandbox_times 
     for (size_t i = 0; i < timeline->n_guest; i++)
         print_row(to, timeline->guest[i].phase, offset + (int64_t) timeline->guest[i].begin_ms,
                   offset + (int64_t) timeline->guest[i].end_ms);
-    if (timeline->marks[TIMELINE_CREATED] && timeline->marks[TIMELINE_STARTED])
-        print_row(to, "start", (int64_t) timeline->marks[TIMELINE_CREATED] - zero,
-                  (int64_t) timeline->marks[TIMELINE_STARTED] - zero);
     if (timeline->marks[TIMELINE_STARTED] && timeline->marks[TIMELINE_EXITED])
         print_row(to, "workload", (int64_t) timeline->marks[TIMELINE_STARTED] - zero,
                   (int64_t) timeline->marks[TIMELINE_EXITED] - zero);

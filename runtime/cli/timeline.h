@@ -8,7 +8,7 @@
 
 enum { TIMELINE_EVENTS_MAX = 32, TIMELINE_PHASE_MAX = 16 };
 
-enum timeline_mark { TIMELINE_CREATED, TIMELINE_STARTED, TIMELINE_EXITED, TIMELINE_MARKS };
+enum timeline_mark { TIMELINE_STARTED, TIMELINE_EXITED, TIMELINE_MARKS };
 
 struct timeline_event {
     char     phase[TIMELINE_PHASE_MAX];
