@@ -132,7 +132,7 @@ def no_qemu(world):
 
 
 def bad_options(world):
-    for words in (["--cpus", "0"], ["--memory", "1"], ["--tee", "sgx"], ["--accel", "x"], ["--env", "novalue"], ["--kernel", "/nonexistent"],
+    for words in (["--cpus", "0"], ["--memory", "1"], ["--tee", "sgx"], ["--tee", "snp"], ["--accel", "x"], ["--env", "novalue"], ["--kernel", "/nonexistent"],
                   ["--broker", "http://x"], ["--initdata", "/nonexistent"]):
         world.refused("(config|initdata): ", *words, world.good)
 
