@@ -272,6 +272,8 @@ static void timer_arm(struct server *s)
 
     if (!asked || ms > TURN_MS_MAX)
         ms = TURN_MS_MAX;
+    if (s->waiting)
+        ms = 0; /* for their commit */
     when.it_value.tv_sec  = (time_t) (ms / 1000);
     when.it_value.tv_nsec = ms == 0 ? 1 : (long) (ms % 1000) * 1000000; /* zero would disarm it */
     (void) timerfd_settime(s->timer.fd, 0, &when, NULL); /* a valid time on a valid timer */
@@ -280,8 +282,10 @@ static void timer_arm(struct server *s)
 static void turn(struct server *s)
 {
     (void) MHD_run(s->daemon); /* fails only for a daemon with its own threads */
-    if (s->waiting || store_is_dirty(s->options.broker->store))
+    if (s->waiting || store_is_dirty(s->options.broker->store)) {
         turn_commit(s);
+        (void) MHD_run(s->daemon); /* MHD_get_timeout is silent about resumed connections: let their answers go now */
+    }
     timer_arm(s);
     if (s->is_draining && s->n_exchanges == 0)
         loop_stop(s->options.loop);
