@@ -3,8 +3,6 @@
 #include "base/text.h"
 #include "keys/jose/jcs.h"
 
-#define POLICY_VERSION "builtin-1" /* release.c; a policy that is loaded will name itself */
-
 static void text_member(struct buffer *entry, const char *name, const char *value)
 {
     buffer_printf(entry, ",\"%s\":", name);
@@ -32,7 +30,7 @@ static void guest_members(struct buffer *entry, const struct audit_guest *guest)
     hex_member(entry, "measurement", guest->subject->measurement);
     hex_member(entry, "initdata", guest->subject->initdata);
     hex_member(entry, "evidence", guest->evidence);
-    text_member(entry, "policy", POLICY_VERSION);
+    text_member(entry, "policy", guest->policy);
 }
 
 static FALLIBLE entry_add(struct store *store, struct buffer *entry, struct err *err)
@@ -83,10 +81,12 @@ FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_g
     return entry_add(store, &entry, err);
 }
 
-FALLIBLE audit_administered(struct store *store, int64_t now, const char *action, const char *subject, struct err *err)
+FALLIBLE audit_administered(struct store *store, int64_t now, const char *who, const char *action, const char *subject,
+                            struct err *err)
 {
     AUTO(buffer) struct buffer entry = entry_begin(now, "admin", "done");
 
+    text_member(&entry, "who", who);
     text_member(&entry, "action", action);
     text_member(&entry, "subject", subject);
     return entry_add(store, &entry, err);

@@ -10,6 +10,7 @@
 struct audit_guest {
     const struct release_subject *subject;
     struct bytes                  evidence; /* SHA-256 of the attestation as it was sent */
+    const char                   *policy;   /* that decided, with its version: "default_cpu#3" */
 };
 
 FALLIBLE audit_attested(struct store *store, int64_t now, const struct audit_guest *guest, const char *reason_or_null,
@@ -21,5 +22,6 @@ FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit
 FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
                           const char *reason, struct err *err);
 
-/* What an administrator did: "put", "read", "remove", "expect", "forget"; to a path or a reference value's number. */
-FALLIBLE audit_administered(struct store *store, int64_t now, const char *action, const char *subject, struct err *err);
+/* What the administrator `who` did: "put", "read", "remove", "expect", "forget"...; to a path, a name or a number. */
+FALLIBLE audit_administered(struct store *store, int64_t now, const char *who, const char *action, const char *subject,
+                            struct err *err);

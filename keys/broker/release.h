@@ -6,6 +6,8 @@
 
 #include "keys/store/store.h"
 
+#define RELEASE_BUILTIN "builtin-1" /* as the audit log names it */
+
 /* What was proven about the guest that asks. */
 struct release_subject {
     const char  *tee;

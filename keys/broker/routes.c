@@ -96,7 +96,7 @@ static FALLIBLE token_make(struct call *call, const struct challenge *challenge,
     struct ear_content content = { .facts = &facts, .attestation = attestation, .now = now,
                                    .reason  = reason.kind == ERR_DENIED ? reason.text : NULL,
                                    .expires = now + broker->session_s };
-    struct audit_guest guest   = { &subject, BYTES_OF(content.evidence) };
+    struct audit_guest guest   = { &subject, BYTES_OF(content.evidence), RELEASE_BUILTIN };
 
     sha256_of(call->request->body, content.evidence);
     return ear_write(&broker->issuer, &content, token, err) &&
@@ -226,7 +226,7 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &ear, err))
         return false;
     call->variant = "PolicyDeny";
-    guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence) };
+    guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), RELEASE_BUILTIN };
     if (!release_decide(call->broker->store, &ear.subject, call->rest, call->request->now, err))
         return denial_audit(call, &guest, err);
     if (!store_resource_take(call->broker->store, call->rest, &value, err)) {
@@ -252,14 +252,14 @@ static FALLIBLE resource_put(struct call *call, struct err *err)
     call->answer->content_type = "text/xml"; /* as Trustee has it */
     return secret_copy(call->request->body, &value, err) &&
            store_resource_put(call->broker->store, call->rest, &value, uses, call->request->now, err) &&
-           audit_administered(call->broker->store, call->request->now, "put", call->rest, err);
+           audit_administered(call->broker->store, call->request->now, "admin", "put", call->rest, err);
 }
 
 static FALLIBLE resource_remove(struct call *call, struct err *err)
 {
     call->answer->content_type = "text/xml"; /* as Trustee has it */
     return path_check(call->rest, err) && store_resource_remove(call->broker->store, call->rest, err) &&
-           audit_administered(call->broker->store, call->request->now, "remove", call->rest, err);
+           audit_administered(call->broker->store, call->request->now, "admin", "remove", call->rest, err);
 }
 
 struct listing {
@@ -310,7 +310,7 @@ static FALLIBLE resource_read(struct call *call, struct err *err)
     return path_check(call->rest, err) && json_get(call->admin, "reply-key", json_type_object, &key, err) &&
            jwk_read(key, &reply, err) && store_resource_get(call->broker->store, call->rest, &value, err) &&
            jwe_seal(&reply, &value, &call->answer->body, err) &&
-           audit_administered(call->broker->store, call->request->now, "read", call->rest, err);
+           audit_administered(call->broker->store, call->request->now, "admin", "read", call->rest, err);
 }
 
 /* ---- reference values ---- */
@@ -414,7 +414,7 @@ static FALLIBLE reference_add(struct call *call, struct err *err)
     buffer_printf(&subject, "%lld %s %s ", (long long) id, r.reference.tee, reference_kind_name(r.reference.kind));
     hex_append(&subject, r.reference.value);
     buffer_printf(&subject, " for %s", r.reference.resource[0] ? r.reference.resource : "all");
-    return audit_administered(call->broker->store, call->request->now, "expect", buffer_text(&subject), err);
+    return audit_administered(call->broker->store, call->request->now, "admin", "expect", buffer_text(&subject), err);
 }
 
 static FALLIBLE reference_remove(struct call *call, struct err *err)
@@ -427,7 +427,7 @@ static FALLIBLE reference_remove(struct call *call, struct err *err)
     if (call->rest[0] < '1' || call->rest[0] > '9' || *end != 0 || errno != 0)
         return fail_with(err, ERR_MALFORMED, "a reference value is named by its number");
     return store_reference_remove(call->broker->store, id, err) &&
-           audit_administered(call->broker->store, call->request->now, "forget", call->rest, err);
+           audit_administered(call->broker->store, call->request->now, "admin", "forget", call->rest, err);
 }
 
 /* ---- the audit log ---- */

@@ -6,7 +6,7 @@
 
 #include "keys/store/seal.h"
 
-enum { SCHEMA_VERSION = 3, BUSY_MS = 5000, BLOB_MAX = SECRET_LEN_MAX + SEAL_EXTRA };
+enum { SCHEMA_VERSION = 4, BUSY_MS = 5000, BLOB_MAX = SECRET_LEN_MAX + SEAL_EXTRA };
 
 /* Step N takes a file from version N to N + 1; never changed once released. */
 static const char *const SCHEMA_STEPS[SCHEMA_VERSION] = {
@@ -23,6 +23,10 @@ static const char *const SCHEMA_STEPS[SCHEMA_VERSION] = {
     "PRAGMA user_version = 2;",
     "ALTER TABLE resource ADD COLUMN uses INTEGER;" /* that are left; NULL: not counted */
     "PRAGMA user_version = 3;",
+    "CREATE TABLE document (kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, text BLOB," /* NULL: removed */
+    "  changed INTEGER NOT NULL, expires INTEGER NOT NULL, author TEXT NOT NULL,"
+    "  PRIMARY KEY (kind, name, version)) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 4;",
 };
 
 #define STATEMENTS(X)                                                                                                \
@@ -39,6 +43,15 @@ static const char *const SCHEMA_STEPS[SCHEMA_VERSION] = {
     X(REFERENCE_LIST, "SELECT id, kind, tee, value, resource, created, expires FROM reference ORDER BY id")          \
     X(REFERENCE_HOLDS, "SELECT 1 FROM reference WHERE kind = ?1 AND tee = ?2 AND value = ?3 AND"                     \
                        " (?4 IS NULL OR resource = '' OR resource = ?4) AND (expires = 0 OR expires > ?5) LIMIT 1")  \
+    X(DOCUMENT_PUT, "INSERT INTO document SELECT ?1, ?2, 1 + COALESCE(MAX(version), 0), ?3, ?4, ?5, ?6 FROM document"  \
+                    " WHERE kind = ?1 AND name = ?2")                                                                \
+    X(DOCUMENT_GET, "SELECT text, version, expires FROM document WHERE kind = ?1 AND name = ?2"                      \
+                    " ORDER BY version DESC LIMIT 1")                                                                \
+    X(DOCUMENT_LIST, "SELECT name, version, text, changed, expires, author FROM document AS d WHERE kind = ?1 AND"   \
+                     " version = (SELECT MAX(version) FROM document WHERE kind = ?1 AND name = d.name) AND"          \
+                     " text IS NOT NULL AND (expires = 0 OR expires > ?2) ORDER BY name")                            \
+    X(DOCUMENT_HISTORY, "SELECT name, version, text, changed, expires, author FROM document WHERE kind = ?1 AND"     \
+                        " name = ?2 ORDER BY version")                                                               \
     X(SESSION_ADD, "INSERT INTO session VALUES (?1, ?2, ?3)")                                                        \
     X(SESSION_TOKEN, "SELECT token FROM session WHERE id = ?1 AND expires > ?2")                                     \
     X(SESSIONS_EXPIRE, "DELETE FROM session WHERE expires <= ?1")                                                    \
@@ -443,6 +456,95 @@ FALLIBLE store_reference_holds(struct store *store, enum reference_kind kind, co
         return err_sqlite(err, store, "look up a reference value");
     *out = code == SQLITE_ROW;
     return true;
+}
+
+/* ---- documents ---- */
+
+static const char *const DOCUMENT_NAMES[] = {
+#define DOCUMENT_NAME(id, text) [id] = (text),
+    DOCUMENT_KINDS(DOCUMENT_NAME)
+#undef DOCUMENT_NAME
+};
+
+FALLIBLE store_document_put(struct store *store, enum document_kind kind, const struct document *document,
+                            struct err *err)
+{
+    AUTO(use) struct use u = statement(store, DOCUMENT_PUT);
+
+    if (strlen(document->name) > DOCUMENT_NAME_MAX || document->text.len > DOCUMENT_TEXT_MAX)
+        return fail_with(err, ERR_LIMIT, "a %s has a name of %d and a text of %d bytes at most", DOCUMENT_NAMES[kind],
+                         DOCUMENT_NAME_MAX, DOCUMENT_TEXT_MAX);
+    if (!write_begins(store, err))
+        return false;
+    bind_text(u, 1, DOCUMENT_NAMES[kind]);
+    bind_text(u, 2, document->name);
+    if (!document->is_removed)
+        bind_bytes(u, 3, document->text.at ? document->text : BYTES_OF(""));
+    bind_number(u, 4, document->changed);
+    bind_number(u, 5, document->expires);
+    bind_text(u, 6, document->by);
+    return step_write(store, u, "put a document", err);
+}
+
+FALLIBLE store_document_get(struct store *store, enum document_kind kind, const char *name, int64_t now,
+                            struct buffer *text, int64_t *version, struct err *err)
+{
+    AUTO(use) struct use u = statement(store, DOCUMENT_GET);
+    int64_t              expires;
+    int                  code;
+
+    bind_text(u, 1, DOCUMENT_NAMES[kind]);
+    bind_text(u, 2, name);
+    code = sqlite3_step(u.stmt);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return err_sqlite(err, store, "get a document");
+    *version = 0;
+    if (code == SQLITE_DONE || sqlite3_column_type(u.stmt, 0) == SQLITE_NULL)
+        return true;
+    expires = sqlite3_column_int64(u.stmt, 2);
+    if (expires != 0 && expires <= now)
+        return true;
+    buffer_append(text, column_bytes(u, 0));
+    *version = sqlite3_column_int64(u.stmt, 1);
+    return true;
+}
+
+static FALLIBLE documents_walk(struct store *store, struct use u, document_fn *fn, void *owner, struct err *err)
+{
+    int code;
+
+    while ((code = sqlite3_step(u.stmt)) == SQLITE_ROW) {
+        struct document one = { .name       = column_text(u, 0),
+                                .version    = sqlite3_column_int64(u.stmt, 1),
+                                .text       = column_bytes(u, 2),
+                                .is_removed = sqlite3_column_type(u.stmt, 2) == SQLITE_NULL,
+                                .changed    = sqlite3_column_int64(u.stmt, 3),
+                                .expires    = sqlite3_column_int64(u.stmt, 4),
+                                .by         = column_text(u, 5) };
+
+        fn(owner, &one);
+    }
+    return code == SQLITE_DONE || err_sqlite(err, store, "list documents");
+}
+
+FALLIBLE store_documents_each(struct store *store, enum document_kind kind, int64_t now, document_fn *fn, void *owner,
+                              struct err *err)
+{
+    AUTO(use) struct use u = statement(store, DOCUMENT_LIST);
+
+    bind_text(u, 1, DOCUMENT_NAMES[kind]);
+    bind_number(u, 2, now);
+    return documents_walk(store, u, fn, owner, err);
+}
+
+FALLIBLE store_document_history(struct store *store, enum document_kind kind, const char *name, document_fn *fn,
+                                void *owner, struct err *err)
+{
+    AUTO(use) struct use u = statement(store, DOCUMENT_HISTORY);
+
+    bind_text(u, 1, DOCUMENT_NAMES[kind]);
+    bind_text(u, 2, name);
+    return documents_walk(store, u, fn, owner, err);
 }
 
 /* ---- sessions ---- */

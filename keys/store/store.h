@@ -80,6 +80,47 @@ FALLIBLE store_reference_holds(struct store *store, enum reference_kind kind, co
 const char *reference_kind_name(enum reference_kind kind);                       /* "measurement" */
 bool        reference_kind_by_name(const char *name, enum reference_kind *out);
 
+/* ---- documents: texts that administrators set, by kind and name; each version is kept ---- */
+
+#define DOCUMENT_KINDS(X)                                                                                          \
+    X(DOCUMENT_ATTESTATION_POLICY, "attestation-policy") /* Rego; by policy id and class: "default_cpu" */         \
+    X(DOCUMENT_RESOURCE_POLICY, "resource-policy")       /* Rego; by the start of paths: "*", "repo", "repo/type" */ \
+    X(DOCUMENT_REFERENCE_VALUE, "reference-value")       /* JSON; by the name that policies ask for */            \
+    X(DOCUMENT_BINDING, "binding")                       /* JSON; by path: who alone may have that resource */
+#define DOCUMENT_ENUM(name, text) name,
+enum document_kind { DOCUMENT_KINDS(DOCUMENT_ENUM) N_DOCUMENT_KINDS };
+#undef DOCUMENT_ENUM
+
+enum { DOCUMENT_NAME_MAX = 400, DOCUMENT_TEXT_MAX = 1 << 20 };
+
+struct document {
+    const char  *name;
+    int64_t      version; /* 1, 2, ...; 0: there is none */
+    struct bytes text;
+    bool         is_removed; /* this version says that there is no such document any more */
+    int64_t      changed, expires; /* seconds since 1970; expires 0: never */
+    const char  *by; /* the administrator */
+};
+
+typedef void document_fn(void *owner, const struct document *document);
+
+/* Adds a version; `document->version` and, when `is_removed`, `text` are not looked at. */
+FALLIBLE store_document_put(struct store *store, enum document_kind kind, const struct document *document,
+                            struct err *err);
+
+/*
+ * Appends the newest text to `text`; *version is 0 and nothing is appended when there is none, when it was removed,
+ * or when it has expired at `now`.
+ */
+FALLIBLE store_document_get(struct store *store, enum document_kind kind, const char *name, int64_t now,
+                            struct buffer *text, int64_t *version, struct err *err);
+/* The newest versions of all names, removed and expired ones left out. */
+FALLIBLE store_documents_each(struct store *store, enum document_kind kind, int64_t now, document_fn *fn, void *owner,
+                              struct err *err);
+/* Every version of one name, the first one first. */
+FALLIBLE store_document_history(struct store *store, enum document_kind kind, const char *name, document_fn *fn,
+                                void *owner, struct err *err);
+
 /* ---- sessions that attested: an id is spent once, also across a restart ---- */
 
 /* Fails DENIED when the id is spent already. */

@@ -279,6 +279,99 @@ static void spends_a_session_once_even_across_a_restart(void **state)
     store_close(store);
 }
 
+struct seen {
+    int           n;
+    struct buffer text;
+};
+
+static void see_document(void *owner, const struct document *d)
+{
+    struct seen *seen = owner;
+
+    seen->n++;
+    buffer_printf(&seen->text, "%s#%lld=%.*s%s by %s;", d->name, (long long) d->version, (int) d->text.len,
+                  (const char *) d->text.at, d->is_removed ? "removed" : "", d->by);
+}
+
+static void put_document(struct store *store, const char *name, const char *text, int64_t expires)
+{
+    struct document d = { .name = name, .text = bytes_of_text(text), .is_removed = !text, .changed = 100,
+                          .expires = expires, .by = "ann" };
+    struct err      err;
+
+    if (!store_document_put(store, DOCUMENT_RESOURCE_POLICY, &d, &err))
+        fail_msg("%s", err.text);
+}
+
+static int64_t document_version(struct store *store, const char *name, int64_t now, struct buffer *text)
+{
+    int64_t    version = -1;
+    struct err err;
+
+    if (!store_document_get(store, DOCUMENT_RESOURCE_POLICY, name, now, text, &version, &err))
+        fail_msg("%s", err.text);
+    return version;
+}
+
+static void keeps_each_version_of_a_document_and_gives_the_newest(void **state)
+{
+    AUTO(store) struct store  *store = opened();
+    AUTO(buffer) struct buffer text  = { 0 };
+    struct seen                seen  = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_int_equal(document_version(store, "doc", 100, &text), 0);
+    put_document(store, "doc", "one", 0);
+    put_document(store, "doc", "two", 0);
+    put_document(store, "other", "", 0);
+    assert_int_equal(document_version(store, "doc", 100, &text), 2);
+    assert_string_equal(buffer_text(&text), "two");
+    assert_int_equal(document_version(store, "other", 100, &text), 1);
+    put_document(store, "other", NULL, 0);
+    assert_int_equal(document_version(store, "other", 100, &text), 0);
+    assert_true(store_documents_each(store, DOCUMENT_RESOURCE_POLICY, 100, see_document, &seen, &err));
+    assert_string_equal(buffer_text(&seen.text), "doc#2=two by ann;");
+    assert_true(store_documents_each(store, DOCUMENT_ATTESTATION_POLICY, 100, see_document, &seen, &err));
+    assert_int_equal(seen.n, 1); /* one kind's names are not another's */
+    assert_true(store_document_history(store, DOCUMENT_RESOURCE_POLICY, "other", see_document, &seen, &err));
+    assert_string_equal(buffer_text(&seen.text), "doc#2=two by ann;other#1= by ann;other#2=removed by ann;");
+    buffer_free(&seen.text);
+}
+
+static void forgets_a_document_when_it_expires(void **state)
+{
+    AUTO(store) struct store  *store = opened();
+    AUTO(buffer) struct buffer text  = { 0 };
+    struct seen                seen  = { 0 };
+    struct err                 err;
+
+    (void) state;
+    put_document(store, "brief", "text", 200);
+    assert_true(document_version(store, "brief", 199, &text) > 0);
+    assert_int_equal(document_version(store, "brief", 200, &text), 0);
+    assert_string_equal(buffer_text(&text), "text"); /* nothing was appended the second time */
+    assert_true(store_documents_each(store, DOCUMENT_RESOURCE_POLICY, 200, see_document, &seen, &err));
+    assert_null(strstr(buffer_text(&seen.text), "brief"));
+    buffer_free(&seen.text);
+}
+
+static void refuses_a_document_over_the_limit(void **state)
+{
+    AUTO(store) struct store  *store = opened();
+    AUTO(buffer) struct buffer large = { 0 };
+    struct document            d     = { .name = "d", .by = "ann" };
+    struct err                 err;
+
+    (void) state;
+    (void) buffer_grow(&large, DOCUMENT_TEXT_MAX + 1);
+    d.text = buffer_bytes(&large);
+    assert_false(store_document_put(store, DOCUMENT_RESOURCE_POLICY, &d, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_string_equal(err.text, "a resource-policy has a name of 400 and a text of 1048576 bytes at most");
+    assert_false(store_is_dirty(store));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +384,9 @@ int main(void)
         cmocka_unit_test(replaces_lists_and_removes_resources),
         cmocka_unit_test(matches_references_by_value_path_and_time),
         cmocka_unit_test(spends_a_session_once_even_across_a_restart),
+        cmocka_unit_test(keeps_each_version_of_a_document_and_gives_the_newest),
+        cmocka_unit_test(forgets_a_document_when_it_expires),
+        cmocka_unit_test(refuses_a_document_over_the_limit),
     };
 
     return cmocka_run_group_tests(tests, make, clean);
