@@ -19,6 +19,11 @@ static const struct { const char *name; bool appraised; } TEE_ROWS[] = {
 
 const char *tee_name(enum tee tee) { return TEE_ROWS[tee].name; }
 
+static const char *const ENDORSERS[] = { [ENDORSED_BY_VENDOR] = "vendor", [ENDORSED_BY_DEVELOPMENT_ROOT] = "development",
+                                         [ENDORSED_BY_NOBODY] = "nobody" };
+
+const char *endorser_name(enum endorser endorser) { return ENDORSERS[endorser]; }
+
 FALLIBLE tee_by_name(const char *name, enum tee *out, struct err *err)
 {
     for (int i = 0; i < N_TEES; i++) {

@@ -43,6 +43,7 @@ enum { FACTS_MEASUREMENT_MAX = 48, FACTS_FIELD_MAX = 48 };
 
 /* Who vouches for the evidence. */
 enum endorser { ENDORSED_BY_VENDOR, ENDORSED_BY_DEVELOPMENT_ROOT, ENDORSED_BY_NOBODY };
+const char *endorser_name(enum endorser endorser); /* "vendor", "development", "nobody" */
 
 /* What holds of the guest, each from signed bytes; TEE "sample" signs nothing. */
 struct facts {

@@ -13,24 +13,29 @@ struct ear_issuer {
 enum { EVIDENCE_DIGEST_LEN = 32 }; /* SHA-256 of the attestation as it was sent: names it in the audit log */
 
 /*
- * Appends the signed token.
- *
- *   attestation    as `facts` came from it
+ * The evidence as attestation policies and the token have it: claims under the TEE's name, report_data, init_data,
+ * init_data_claims, runtime_data_claims. Yours, AUTO(json).
  */
+FALLIBLE ear_evidence(const struct facts *facts, const struct rcar_attestation *attestation, struct json_object **out,
+                      struct err *err);
+
 struct ear_content {
     const struct facts            *facts;
-    const struct rcar_attestation *attestation;
+    struct json_object            *annotated; /* of ear_evidence; borrowed */
+    const struct appraisal_result *result;
     const char                    *reason; /* why nothing would be released to this guest; NULL when something may be */
     uint8_t                        evidence[EVIDENCE_DIGEST_LEN];
     int64_t                        now, expires;
 };
 
+/* Appends the signed token. */
 FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *content, struct buffer *token,
                    struct err *err);
 
 /* The guest that a token of ours speaks of. */
 struct ear {
     struct release_subject subject; /* views into the members below */
+    struct json_object    *claims;  /* the whole payload; owned */
     char                   tee[REFERENCE_TEE_MAX];
     uint8_t                measurement[FACTS_MEASUREMENT_MAX], initdata[FACTS_FIELD_MAX];
     uint8_t                evidence[EVIDENCE_DIGEST_LEN];

@@ -37,6 +37,7 @@ static void resources_close(struct resources *r)
     loop_free(r->loop);
     store_close(r->broker.store);
     appraiser_free(r->broker.appraiser);
+    policy_engine_free(r->broker.engine);
     secret_free(&r->broker.challenge_key);
     credentials_free(&r->credentials);
     config_free(&r->config);
@@ -149,6 +150,7 @@ static FALLIBLE broker_open(struct resources *r, struct err *err)
                                              .store_key         = c->store_key };
 
     if (!credentials_load(&paths, &r->credentials, err) || !appraiser_open(c, &r->broker.appraiser, err) ||
+        !policy_engine_new(&r->broker.engine, err) ||
         !store_open(c->store, &r->credentials.store_key, &r->broker.store, err) ||
         !challenge_key(&r->credentials.store_key, &r->broker.challenge_key, err))
         return false;

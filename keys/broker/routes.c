@@ -68,35 +68,61 @@ static FALLIBLE auth(struct call *call, struct err *err)
     return true;
 }
 
-static struct release_subject subject_of(const struct facts *facts)
+static FALLIBLE policy_apply(struct call *call, const struct facts *facts, struct json_object *evidence,
+                             struct appraisal_result *out, struct err *err)
 {
-    return (struct release_subject){ .tee         = tee_name(facts->tee),
-                                     .measurement = { facts->measurement, facts->measurement_len },
-                                     .initdata    = { facts->initdata, facts->initdata_len } };
+    struct appraisal_request request = { .store       = call->broker->store,
+                                         .engine      = call->broker->engine,
+                                         .tee_class   = "cpu", /* of every TEE that we appraise [evidence-formats 0] */
+                                         .tee         = tee_name(facts->tee),
+                                         .measurement = { facts->measurement, facts->measurement_len },
+                                         .root        = endorser_name(facts->endorser),
+                                         .evidence    = evidence,
+                                         .now         = call->request->now };
+
+    return appraisal_policy_apply(&request, out, err);
+}
+
+/* Why the guest that `token` speaks of would get nothing at all under the built-in rule: for its user's eyes. */
+static FALLIBLE hopeless_check(struct call *call, const struct facts *facts, const struct appraisal_result *result,
+                               struct err *reason, struct err *err)
+{
+    const char            *affirmed = result->status;
+    struct release_subject subject  = { .tee         = tee_name(facts->tee),
+                                        .measurement = { facts->measurement, facts->measurement_len },
+                                        .initdata    = { facts->initdata, facts->initdata_len },
+                                        .is_affirmed = strcmp(affirmed, "affirming") == 0 || strcmp(affirmed, "warning") == 0 };
+
+    *reason = (struct err){ 0 };
+    if (release_builtin(call->broker->store, &subject, NULL, call->request->now, reason) || reason->kind == ERR_DENIED)
+        return true;
+    *err = *reason;
+    return false;
 }
 
 /* Judges evidence and makes its token; the session is spent with it. */
 static FALLIBLE token_make(struct call *call, const struct challenge *challenge, const struct rcar_attestation *attestation,
                            struct buffer *token, struct err *err)
 {
-    AUTO(facts) struct facts facts  = { 0 };
-    struct broker           *broker = call->broker;
-    int64_t                  now    = call->request->now;
-    struct release_subject   subject;
-    struct err               reason = { 0 };
+    AUTO(facts) struct facts                       facts    = { 0 };
+    AUTO(json) struct json_object                 *evidence = NULL;
+    AUTO(appraisal_result) struct appraisal_result result   = { 0 };
+    struct broker                                 *broker   = call->broker;
+    int64_t                                        now      = call->request->now;
+    struct err                                     reason;
 
-    if (!appraise(broker->appraiser, (enum tee) challenge->tee, attestation, now, &facts, err))
+    if (!appraise(broker->appraiser, (enum tee) challenge->tee, attestation, now, &facts, err) ||
+        !ear_evidence(&facts, attestation, &evidence, err) || !policy_apply(call, &facts, evidence, &result, err) ||
+        !hopeless_check(call, &facts, &result, &reason, err))
         return false;
-    subject = subject_of(&facts);
-    if (!release_decide(broker->store, &subject, NULL, now, &reason) && reason.kind != ERR_DENIED) {
-        *err = reason;
-        return false;
-    }
 
-    struct ear_content content = { .facts = &facts, .attestation = attestation, .now = now,
-                                   .reason  = reason.kind == ERR_DENIED ? reason.text : NULL,
-                                   .expires = now + broker->session_s };
-    struct audit_guest guest   = { &subject, BYTES_OF(content.evidence), RELEASE_BUILTIN };
+    struct release_subject subject = { .tee         = tee_name(facts.tee),
+                                       .measurement = { facts.measurement, facts.measurement_len },
+                                       .initdata    = { facts.initdata, facts.initdata_len } };
+    struct ear_content     content = { .facts = &facts, .annotated = evidence, .result = &result, .now = now,
+                                       .reason  = reason.kind == ERR_DENIED ? reason.text : NULL,
+                                       .expires = now + broker->session_s };
+    struct audit_guest     guest   = { &subject, BYTES_OF(content.evidence), result.policy };
 
     sha256_of(call->request->body, content.evidence);
     return ear_write(&broker->issuer, &content, token, err) &&
@@ -201,7 +227,7 @@ static FALLIBLE denial_audit(struct call *call, const struct audit_guest *guest,
 {
     struct err why = *err;
 
-    if (why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND) {
+    if (why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND || why.kind == ERR_CONFIG) {
         if (!audit_key_denied(call->broker->store, call->request->now, guest, call->rest, why.text, err))
             return false;
         *err = why;
@@ -211,7 +237,9 @@ static FALLIBLE denial_audit(struct call *call, const struct audit_guest *guest,
 
 static FALLIBLE resource_get(struct call *call, struct err *err)
 {
+    char                       policy[POLICY_VERSION_MAX] = "";
     struct audit_guest         guest;
+    struct release_request     asked;
     AUTO(buffer) struct buffer token = { 0 };
     AUTO(ear) struct ear       ear   = { 0 };
     AUTO(secret) struct secret value = { 0 };
@@ -226,9 +254,13 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &ear, err))
         return false;
     call->variant = "PolicyDeny";
-    guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), RELEASE_BUILTIN };
-    if (!release_decide(call->broker->store, &ear.subject, call->rest, call->request->now, err))
+    guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
+    asked = (struct release_request){ .store = call->broker->store, .engine = call->broker->engine, .subject = &ear.subject,
+                                      .path = call->rest, .claims = ear.claims, .now = call->request->now };
+    if (!release_decide(&asked, policy, err)) {
+        call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PolicyEngineError";
         return denial_audit(call, &guest, err);
+    }
     if (!store_resource_take(call->broker->store, call->rest, &value, err)) {
         call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PluginInternalError";
         return denial_audit(call, &guest, err);

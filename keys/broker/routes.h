@@ -12,6 +12,7 @@
 struct broker {
     struct store     *store;
     struct appraiser *appraiser;
+    struct policy_engine *engine;
     struct secret     challenge_key;
     struct ear_issuer issuer;
     EVP_PKEY         *admin_key;

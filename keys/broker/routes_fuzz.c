@@ -35,7 +35,7 @@ static void broker_open(void)
 
     must(secret_heap_open(&err) && secret_random(32, &key, &err));
     must(store_open(":memory:", &key, &broker.store, &err) && challenge_key(&key, &broker.challenge_key, &err));
-    must(appraiser_new(&roots, &broker.appraiser, &err));
+    must(appraiser_new(&roots, &broker.appraiser, &err) && policy_engine_new(&broker.engine, &err));
     broker.issuer    = (struct ear_issuer){ .key = EVP_EC_gen("P-256"), .certificate = bytes_of_text("cert"), .name = "n" };
     broker.admin_key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     broker.session_s = 300;

@@ -1,6 +1,6 @@
 # Appraises the evidence of one CPU: AR4SI claims for the trust vector, and who the workload says it is.
 #
-# hardware       2 genuine and known, 97 not recognised
+# hardware       2 genuine and known, 32 signed under a development root: nothing protects it, 97 not recognised
 # executables    3 approved set at boot, 4 approved but for some parts, 33 not recognised
 # configuration  2 known, 3 no known vulnerability, 36 not known, 0 no claim
 package policy
@@ -24,6 +24,11 @@ trust_claims := {
 
 known(name, value) if value in query_reference_value(name)
 
+# `endorsement` is the broker's word on who vouches for the evidence: vendor, development or nobody.
+hardware := 32 if {
+	input.endorsement.root == "development"
+} else := 2 if is_recognised
+
 # ---- sample: no hardware behind it
 
 executables := 3 if {
@@ -31,7 +36,7 @@ executables := 3 if {
 	known("launch_digest", input.sample.launch_digest)
 }
 
-hardware := 2 if {
+is_recognised if {
 	input.sample
 	known("svn", input.sample.svn)
 	input.sample.platform_version.major == query_reference_value("major_version")
@@ -50,12 +55,21 @@ executables := 3 if {
 	known("snp_launch_measurement", input.snp.measurement)
 }
 
-hardware := 2 if {
+is_recognised if {
 	input.snp
 	known("snp_bootloader", input.snp.reported_tcb_bootloader)
 	known("snp_microcode", input.snp.reported_tcb_microcode)
 	known("snp_snp_svn", input.snp.reported_tcb_snp)
 	known("snp_tee_svn", input.snp.reported_tcb_tee)
+}
+
+# No TCB is registered: the chain to AMD's root, its revocation list and the TCB in the certificate stand alone.
+is_recognised if {
+	input.snp
+	input.endorsement.root == "vendor"
+	every name in ["snp_bootloader", "snp_microcode", "snp_snp_svn", "snp_tee_svn"] {
+		query_reference_value(name) == null
+	}
 }
 
 configuration := 2 if {
@@ -106,7 +120,7 @@ has_text(value, text) if value == text
 
 has_text(value, text) if text in value
 
-hardware := 2 if {
+is_recognised if {
 	input.tdx
 	input.tdx.quote.header.tee_type == "81000000"
 	input.tdx.quote.header.vendor_id == "939a7233f79c4ca9940a0db3957f0607"
@@ -130,7 +144,7 @@ executables := 3 if {
 	known("snp_pcr11", az_snp.tpm.pcr11)
 }
 
-hardware := 2 if {
+is_recognised if {
 	known("tcb_bootloader", az_snp.reported_tcb_bootloader)
 	known("tcb_microcode", az_snp.reported_tcb_microcode)
 	known("tcb_snp", az_snp.reported_tcb_snp)
@@ -151,7 +165,7 @@ az_tdx := input["az-tdx-vtpm"]
 
 executables := 3 if known("tdx_pcr11", az_tdx.tpm.pcr11)
 
-hardware := 2 if {
+is_recognised if {
 	known("mr_td", az_tdx.quote.body.mr_td)
 	az_tdx.tcb_status == "UpToDate"
 }
@@ -169,7 +183,7 @@ executables := 3 if {
 	known("trusted_aks", input.tpm.ak_public)
 }
 
-hardware := 2 if input.tpm
+is_recognised if input.tpm
 
 configuration := 0 if input.tpm
 
@@ -177,7 +191,7 @@ configuration := 0 if input.tpm
 
 executables := 3 if input.se
 
-hardware := 2 if input.se
+is_recognised if input.se
 
 configuration := 2 if input.se
 
@@ -185,7 +199,13 @@ configuration := 2 if input.se
 
 containers := object.get(input, ["init_data_claims", "agent_policy_claims", "containers"], [])
 
-image_names := [name | some c in containers; name := c.OCI.Annotations["io.kubernetes.cri.image-name"]]
+# Cloister's own policy.json names images by the digest of their manifest.
+own_containers := object.get(json.unmarshal(input.init_data_claims["policy.json"]), "containers", [])
+
+image_names := array.concat(
+	[name | some c in containers; name := c.OCI.Annotations["io.kubernetes.cri.image-name"]],
+	[name | some c in own_containers; name := c.image],
+)
 
 user_ids := [id | some c in containers; id := c.OCI.Process.User.UID]
 

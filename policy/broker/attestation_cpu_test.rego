@@ -44,3 +44,31 @@ test_debugging_is_not if {
 test_nothing_registered_is_contraindicated if {
 	policy.trust_claims.hardware == 97 with input as {"snp": snp}
 }
+
+test_a_development_root_is_never_affirmed if {
+	evidence := {"snp": snp, "endorsement": {"root": "development"}}
+	claims := policy.trust_claims with input as evidence with query_reference_value as registered
+	claims.hardware == 32
+}
+
+only_measurement(name) := object.get({"snp_launch_measurement": ["m0"]}, name, null)
+
+test_the_vendors_root_stands_alone_when_no_tcb_is_registered if {
+	evidence := {"snp": snp, "endorsement": {"root": "vendor"}}
+	claims := policy.trust_claims with input as evidence with query_reference_value as only_measurement
+	claims.hardware == 2
+}
+
+other_tcb(name) := object.get(object.union(reference_values, {"snp_snp_svn": [24]}), name, null)
+
+test_a_registered_tcb_is_binding_under_the_vendors_root_too if {
+	evidence := {"snp": snp, "endorsement": {"root": "vendor"}}
+	claims := policy.trust_claims with input as evidence with query_reference_value as other_tcb
+	claims.hardware == 97
+}
+
+test_images_of_our_own_policy_are_identities if {
+	initdata := {"policy.json": `{"containers": [{"image": "sha256:aa"}]}`}
+	[extension] := policy.extensions with input as {"snp": snp, "init_data_claims": initdata}
+	extension.value.validated.container_images == ["sha256:aa"]
+}

@@ -120,7 +120,7 @@ struct plan_operand constant_of(struct planner *p, const struct term *t)
 
 /* ---- variables ---- */
 
-void bind(struct planner *p, struct name *n, struct plan_operand operand)
+void name_bind(struct planner *p, struct name *n, struct plan_operand operand)
 {
     struct bound *b = front_take(p->f, sizeof *b);
 
@@ -347,8 +347,8 @@ static void plan_every(struct planner *p, const struct every *every)
     scan->target           = new_local(p);
     scan->target2          = new_local(p);
     p->curr                = each;
-    bind(p, every->key->text, plan_local(scan->target));
-    bind(p, every->value->text, plan_local(scan->target2));
+    name_bind(p, every->key->text, plan_local(scan->target));
+    name_bind(p, every->value->text, plan_local(scan->target2));
     emit(p, PLAN_RESET)->target = held;
     p->curr                     = holds;
     plan_body(p, &every->body);

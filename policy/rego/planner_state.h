@@ -87,7 +87,7 @@ void                set_place(struct planner *p, struct location at);
 void                emit_break(struct planner *p, uint32_t depth);
 struct plan_stmt   *emit_blocks(struct planner *p, enum plan_op op, struct plan_block *first);
 
-void bind(struct planner *p, struct name *n, struct plan_operand operand);
+void name_bind(struct planner *p, struct name *n, struct plan_operand operand);
 bool bound_operand(const struct planner *p, const struct name *n, struct plan_operand *out);
 void unbind(struct planner *p, uint32_t down_to);
 bool has_unseen(struct planner *p, const struct term *t);

@@ -14,7 +14,7 @@ static struct plan_operand plan_var(struct planner *p, struct name *n)
         return operand;
     operand = plan_local(new_local(p)); /* only behind a Break: never has a value */
     emit(p, PLAN_RESET)->target = operand.index;
-    bind(p, n, operand);
+    name_bind(p, n, operand);
     return operand;
 }
 
@@ -105,7 +105,7 @@ static void unify_var(struct planner *p, struct name *n, const struct term *b)
     if (bound_operand(p, n, &known)) /* as in x = input.y[x] */
         emit_equal(p, known, value);
     else
-        bind(p, n, value);
+        name_bind(p, n, value);
 }
 
 static void check_length(struct planner *p, struct plan_operand a, uint32_t n)
@@ -151,7 +151,7 @@ void plan_unify_operand(struct planner *p, struct plan_operand a, const struct t
     struct plan_operand known;
 
     if (b->kind == TERM_VAR && !bound_operand(p, b->text, &known) && !name_is(b->text, "input") && !name_is(b->text, "data"))
-        bind(p, b->text, a);
+        name_bind(p, b->text, a);
     else if (b->kind == TERM_ARRAY && !term_is_constant(b))
         unify_operand_array(p, a, b);
     else if (b->kind == TERM_OBJECT && !term_is_constant(b))
