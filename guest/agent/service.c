@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "guest/agent/keeper.h"
+#include "guest/init/network.h"
 
 static const struct ttrpc_method unpack_method = { &keeper_service, "Unpack" };
 
@@ -78,6 +79,31 @@ static void shut_down(void *owner, struct ttrpc_pending pending, const ProtobufC
     ttrpc_answer(pending, &answer.base);
     s->is_ending = true;
     loop_stop(s->loop);
+}
+
+static FALLIBLE configure(struct service *s, const Agent__ConfigureNetworkRequest *asked, struct err *err)
+{
+    struct network network;
+
+    if (!policy_allow_network(&s->policy, err))
+        return false;
+    if (s->has_network || containers_count(s->containers) > 0)
+        return fail_with(err, ERR_DENIED, "the network is configured once, before the first container");
+    if (!network_read(asked, &network, err))
+        return false;
+    s->has_network = true;
+    return network_apply(&network, "/proc/sys", err);
+}
+
+static void configure_network(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    Agent__ConfigureNetworkResponse answer = AGENT__CONFIGURE_NETWORK_RESPONSE__INIT;
+    struct err                      err;
+
+    if (configure(owner, (const Agent__ConfigureNetworkRequest *) request, &err))
+        ttrpc_answer(pending, &answer.base);
+    else
+        refuse(pending, "boot", &err);
 }
 
 static void end_creation(struct creation *creation)
@@ -408,6 +434,7 @@ static void delete_container(void *owner, struct ttrpc_pending pending, const Pr
 
 const struct ttrpc_row service_rows[] = {
     { "GetStatus", get_status },
+    { "ConfigureNetwork", configure_network },
     { "CreateContainer", create_container },
     { "StartContainer", start_container },
     { "WaitContainer", wait_container },

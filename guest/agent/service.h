@@ -14,6 +14,7 @@ struct service {
     struct policy            policy; /* owned by who fills it in */
     struct timeline         *timeline;
     enum cmdline_tee         tee;
+    bool                     has_network; /* it was configured, or tried to be */
     bool                     is_ending; /* Shutdown was asked for */
 };
 

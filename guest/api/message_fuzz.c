@@ -9,7 +9,7 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &agent__write_input_request__descriptor,      &agent__signal_container_request__descriptor,
     &agent__get_timeline_response__descriptor,    &blobs__read_request__descriptor,
     &blobs__read_response__descriptor,            &tunnel__receive_response__descriptor,
-    &report__get_response__descriptor,
+    &report__get_response__descriptor,            &agent__configure_network_request__descriptor,
 };
 
 /* The first byte chooses the contract. What is accepted must be written back as it came. */

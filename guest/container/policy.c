@@ -70,12 +70,13 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 
 FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err)
 {
-    static const char *const        known[]  = { "containers" };
+    static const char *const        known[]  = { "containers", "network" };
     AUTO(json) struct json_object *document = NULL;
     struct json_object             *list     = NULL;
 
     if (!json_read(text, POLICY_LEN_MAX, &document, err) ||
-        !json_get(document, "containers", json_type_array, &list, err) || !check_members(document, known, 1, err))
+        !json_get(document, "containers", json_type_array, &list, err) || !check_members(document, known, 2, err) ||
+        !check_flag(document, "network", err))
         return context(err, "policy.json");
     size_t n = json_object_array_length(list);
     if (n > POLICY_CONTAINERS_MAX)
@@ -128,6 +129,13 @@ static const char *difference(struct json_object *entry, const struct policy_req
 static int nearness(const char *field)
 {
     return strcmp(field, "env") == 0 ? 2 : strcmp(field, "args") == 0;
+}
+
+FALLIBLE policy_allow_network(const struct policy *policy, struct err *err)
+{
+    if (policy->document && json_object_get_boolean(json_object_object_get(policy->document, "network")))
+        return true;
+    return fail_with(err, ERR_DENIED, "policy allows no network");
 }
 
 FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_request *request,

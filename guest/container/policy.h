@@ -2,9 +2,9 @@
  * The built-in policy: the entry "policy.json" of the initdata lists the containers that may be created, whole. A
  * request must equal one entry in every field; there are no patterns.
  *
- *   {"containers":[{"image":"sha256:...","args":["a"]|null,"env":["K=V"],"output":true,"input":false}]}
+ *   {"network":true,"containers":[{"image":"sha256:...","args":["a"]|null,"env":["K=V"],"output":true,"input":false}]}
  *
- * `args` null: the image's own command. `output` and `input` may be missing: false.
+ * `args` null: the image's own command. `output`, `input` and `network` may be missing: false.
  */
 #pragma once
 
@@ -39,6 +39,9 @@ struct policy_grant {
 FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err);
 void     policy_free(struct policy *policy);
 static inline void auto_policy(struct policy *policy) { policy_free(policy); }
+
+/* Whether the guest may have a network, which is the host's to choose. Fails DENIED. */
+FALLIBLE policy_allow_network(const struct policy *policy, struct err *err);
 
 /* Fails DENIED, with the field of the nearest entry that differs. `out` is written only on success. */
 FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_request *request,

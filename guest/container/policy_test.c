@@ -95,6 +95,27 @@ static void refuses(const char *policy_text, enum err_kind kind, const char *why
         assert_string_equal(err.text, why);
 }
 
+static void a_network_is_granted_by_name_only(void **state)
+{
+    static const struct { const char *text; bool granted; } cases[] = {
+        { "{\"containers\":[]}", false }, { "{\"containers\":[],\"network\":false}", false },
+        { "{\"containers\":[],\"network\":true}", true },
+    };
+    struct policy none = { 0 };
+    struct err    err;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO(policy) struct policy policy = { 0 };
+
+        assert_true(policy_read(bytes_of_text(cases[i].text), &policy, &err));
+        assert_int_equal(policy_allow_network(&policy, &err), cases[i].granted);
+    }
+    assert_false(policy_allow_network(&none, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, "policy allows no network");
+}
+
 #define ENTRY(rest) "{\"containers\":[{\"image\":\"" IMAGE "\"" rest "}]}"
 
 static void a_policy_that_is_not_understood_is_no_policy(void **state)
@@ -105,6 +126,7 @@ static void a_policy_that_is_not_understood_is_no_policy(void **state)
     refuses("{}", ERR_MALFORMED, NULL);
     refuses("{\"containers\":{}}", ERR_MALFORMED, NULL);
     refuses("{\"containers\":[],\"allow_all\":true}", ERR_MALFORMED, "policy.json: unknown member \"allow_all\"");
+    refuses("{\"containers\":[],\"network\":1}", ERR_MALFORMED, "policy.json: network: not a boolean");
     refuses("{\"containers\":[1]}", ERR_MALFORMED, "policy.json: container 0: not an object");
     refuses(ENTRY(",\"env\":[]"), ERR_MALFORMED,
             "policy.json: container 0: args: missing; null is the image's own command");
@@ -154,6 +176,7 @@ static void every_truncation_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_network_is_granted_by_name_only),
         cmocka_unit_test(allows_what_equals_an_entry_and_grants_what_it_says),
         cmocka_unit_test(denies_each_field_that_differs),
         cmocka_unit_test(without_a_policy_nothing_runs),

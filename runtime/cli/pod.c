@@ -40,6 +40,8 @@ static void write_policy(const struct pod *pod, struct buffer *out)
     if (json_object_array_add(containers, container) != 0)
         abort();
     json_add(policy, "containers", containers);
+    if (pod->network)
+        json_add(policy, "network", json_object_new_boolean(true));
     json_write(policy, out);
 }
 

@@ -17,6 +17,7 @@ struct pod {
     char                  **args;       /* borrowed; the image's own command when there are none */
     size_t                  n_args;
     struct option_list      env;        /* "K=V" */
+    bool                    network;    /* the guest may have one */
 };
 
 /* Fails as layout_reference_read and layout_find_manifest do; CONFIG for an environment entry that is not K=V. */

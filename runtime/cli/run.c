@@ -9,6 +9,7 @@
 #include "runtime/cli/guest_bundle.h"
 #include "runtime/cli/pod.h"
 #include "runtime/cli/timeline.h"
+#include "runtime/net/pod_link.h"
 #include "runtime/sandbox/sandbox.h"
 #include "keys/api/development_root.h"
 #include "runtime/vmm/host.h"
@@ -23,7 +24,7 @@ enum {
 #define CONTAINER_ID "main"
 
 struct run_options {
-    const char                 *tee, *accel, *broker, *ca, *initdata_file;
+    const char                 *tee, *accel, *broker, *ca, *initdata_file, *netns;
     uint64_t                    cpus, memory_mib, timeout_s;
     bool                        wants_timeline, wants_console;
     struct guest_bundle_options guest;
@@ -304,6 +305,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     AUTO(initdata_broker) struct initdata_broker broker   = { 0 };
     AUTO(guest_bundle) struct guest_bundle       guest    = { 0 };
     AUTO(text) char                             *keys     = NULL;
+    AUTO(pod_link) struct pod_link               network  = NO_POD_LINK;
     struct run                                   run      = { .options = options };
     struct sandbox_options                       sandbox  = { 0 };
 
@@ -314,6 +316,8 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
         return context(err, "config");
     if (!get_initdata(options, &initdata, &broker, err))
         return context(err, options->initdata_file ? "initdata" : "config");
+    if (options->netns && !pod_link_open(options->netns, &network, err))
+        return context(err, "config");
     development_root_folder(&keys);
     sandbox.cpus            = (unsigned) options->cpus;
     sandbox.memory_mib      = (unsigned) options->memory_mib;
@@ -323,6 +327,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     sandbox.broker_url      = broker.url;
     sandbox.layout          = options->pod.image.directory;
     sandbox.platform_keys   = keys;
+    sandbox.network         = options->netns ? &network : NULL;
     sandbox.boot_timeout_ms = (uint32_t) options->timeout_s * 1000;
     sandbox.console_fd      = options->wants_console ? STDERR_FILENO : NO_FD;
 
@@ -350,6 +355,7 @@ int cmd_run(int argc, char **argv)
         { "broker", OPTION_TEXT, &options.broker, "URL", "key broker (default https://127.0.0.1:8443)", 0, 0 },
         { "broker-ca", OPTION_TEXT, &options.ca, "FILE", "the certificate, PEM, that the guest trusts for it", 0, 0 },
         { "initdata", OPTION_TEXT, &options.initdata_file, "FILE", "initdata to use instead of one for exactly this run", 0, 0 },
+        { "netns", OPTION_TEXT, &options.netns, "PATH", "give the guest the network of this namespace: addresses, routes, neighbours", 0, 0 },
         { "timeline", OPTION_FLAG, &options.wants_timeline, NULL, "print when each phase began and how long it took", 0, 0 },
         { "timeout", OPTION_NUMBER, &options.timeout_s, "S", "seconds until the guest must have attested (default 180)", 1, 86400 },
         { "console", OPTION_FLAG, &options.wants_console, NULL, "copy the guest's console to standard error", 0, 0 },
@@ -382,6 +388,7 @@ int cmd_run(int argc, char **argv)
         return 0;
     options.pod.args   = operands + 1;
     options.pod.n_args = n - 1;
+    options.pod.network = options.netns != NULL;
     if (!pod_resolve(operands[0], &options.pod, &err))
         (void) context(&err, "config"); /* printed below */
     else if (run_pod(&options, &exit_code, &err))

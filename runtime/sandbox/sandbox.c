@@ -12,6 +12,7 @@
 #include "keys/api/initdata.h"
 #include "runtime/sandbox/blob_service.h"
 #include "runtime/sandbox/console.h"
+#include "runtime/net/pod_link.h"
 #include "runtime/sandbox/tunnel_service.h"
 #include "runtime/vmm/qemu.h"
 #include "runtime/vmm/simulated_platform.h"
@@ -32,6 +33,7 @@ struct sandbox {
     struct ttrpc_connection *agent;
     struct blob_service     *blobs;
     struct tunnel_service   *tunnel;
+    struct network          *network; /* NULL: none, or told to the guest */
 };
 
 /* What start-up holds until QEMU and the platform have their copies. */
@@ -142,6 +144,32 @@ static void agent_closed(void *owner, const struct err *why)
 
 /* ---- the start ---- */
 
+static void network_is_there(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct sandbox *s = owner;
+
+    if (s->state != SANDBOX_STARTING)
+        return;
+    if (!response) {
+        end(s, why); /* the agent names the phase */
+        return;
+    }
+    loop_remove(&s->boot_timer);
+    s->state          = SANDBOX_READY;
+    s->times.ready_ms = monotonic_ms();
+    s->options.ready(s->options.owner);
+}
+
+static void tell_network(struct sandbox *s)
+{
+    struct network_message message;
+    struct err             err;
+
+    network_write(s->network, &message);
+    if (!sandbox_call(s, "ConfigureNetwork", &message.request.base, network_is_there, s, &err))
+        end(s, &err);
+}
+
 static void agent_is_ready(void *owner, const ProtobufCMessage *response, const struct err *why)
 {
     struct sandbox *s = owner;
@@ -152,10 +180,10 @@ static void agent_is_ready(void *owner, const ProtobufCMessage *response, const 
         end_with_cause(s, why->kind, "the agent does not answer");
         return;
     }
-    loop_remove(&s->boot_timer);
-    s->state          = SANDBOX_READY;
-    s->times.ready_ms = monotonic_ms();
-    s->options.ready(s->options.owner);
+    if (s->network)
+        tell_network(s);
+    else
+        network_is_there(owner, response, why);
 }
 
 static FALLIBLE load(const char *what, const char *path, struct buffer *content, int *fd, struct err *err)
@@ -235,15 +263,21 @@ static FALLIBLE start_platform(struct sandbox *s, struct launch *l, struct err *
 static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, struct err *err)
 {
     struct vm_port   ports[N_PORTS];
+    struct vm_nic    nics[NETWORK_INTERFACES_MAX];
     struct vm_config config = {
         .tee = s->options.tee, .accel = s->options.accel, .cpus = s->options.cpus,
         .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
         .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
         .console_fd = l->console_theirs, .ports = ports, .n_ports = n_ports,
+        .nics = nics, .n_nics = s->network ? s->network->n_interfaces : 0,
     };
 
     for (size_t i = 0; i < n_ports; i++)
         ports[i] = (struct vm_port){ port_names[i], l->theirs[i] };
+    for (size_t i = 0; i < config.n_nics; i++) {
+        nics[i].tap_fd = s->options.network->taps[i];
+        memcpy(nics[i].hardware, s->network->interfaces[i].hardware, HARDWARE_LEN);
+    }
     if (!qemu_start(&config, l->words_theirs, &s->vmm, err))
         return context(err, err->kind == ERR_CONFIG || err->kind == ERR_UNSUPPORTED ? "config" : "boot");
     s->times.launch_ms = monotonic_ms();
@@ -294,6 +328,12 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
     *s = (struct sandbox){ .options = *options, .vmm = NO_PROCESS, .platform = NO_PROCESS, .vmm_exit.fd = NO_FD,
                            .boot_timer.fd = NO_FD, .console.source.fd = NO_FD, .words.source.fd = NO_FD };
     s->times.begin_ms = monotonic_ms();
+    if (options->network) {
+        s->network = malloc(sizeof *s->network);
+        if (!s->network)
+            abort();
+        *s->network = options->network->pod.network;
+    }
     if (!load_all(options, &l, err) || !open_ports(&l, n_ports, err) || !start_services(s, &l, err))
         return false;
     if (options->tee == TEE_SIM && !start_platform(s, &l, err))
@@ -334,5 +374,6 @@ void sandbox_free(struct sandbox *sandbox)
     close_services(sandbox);
     console_close(&sandbox->console);
     console_close(&sandbox->words);
+    free(sandbox->network);
     free(sandbox);
 }

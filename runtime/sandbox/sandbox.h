@@ -7,6 +7,7 @@
 #include "guest/api/connection.h"
 #include "runtime/vmm/vm.h"
 
+struct pod_link;
 struct sandbox;
 
 struct sandbox_files {
@@ -24,6 +25,7 @@ struct sandbox_options {
     const char          *broker_url;     /* where the tunnel leads */
     const char          *layout;         /* directory of an OCI layout whose blobs are served */
     const char          *platform_keys;  /* simulated platform: its key directory */
+    const struct pod_link *network;      /* of the pod; used by sandbox_start only. NULL: the guest has none */
     uint32_t             boot_timeout_ms; /* until the agent has attested */
     int                  console_fd;     /* where console lines are copied to, or NO_FD */
 

@@ -197,6 +197,22 @@ static void add_devices(struct qemu_command *c, const struct vm_config *config)
     }
 }
 
+/* Without an option ROM: nothing boots from the network. */
+static void add_nics(struct qemu_command *c, const struct vm_config *config)
+{
+    const char *bounce = is_confidential(config) ? ",iommu_platform=on" : "";
+
+    for (size_t i = 0; i < config->n_nics; i++) {
+        const uint8_t *hw = config->nics[i].hardware;
+
+        add(c, "-netdev");
+        add(c, "tap,id=net%zu,fd=%d", i, pass(c, config->nics[i].tap_fd));
+        add(c, "-device");
+        add(c, "virtio-net-pci,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,romfile=,disable-legacy=on%s", i, hw[0],
+            hw[1], hw[2], hw[3], hw[4], hw[5], bounce);
+    }
+}
+
 FALLIBLE qemu_command_build(const struct vm_config *config, struct qemu_command *out, struct err *err)
 {
     struct qemu_command c = { 0 };
@@ -210,6 +226,7 @@ FALLIBLE qemu_command_build(const struct vm_config *config, struct qemu_command 
     add_machine(&c, config);
     add_boot(&c, config);
     add_devices(&c, config);
+    add_nics(&c, config);
     *out = c;
     return true;
 }

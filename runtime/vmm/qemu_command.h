@@ -4,7 +4,7 @@
 #include "base/process.h"
 #include "runtime/vmm/vm.h"
 
-enum { QEMU_ARGS_MAX = 96, QEMU_FDS_MAX = 20 };
+enum { QEMU_ARGS_MAX = 128, QEMU_FDS_MAX = 32 };
 
 /* The zero state is empty; release with AUTO(qemu_command). */
 struct qemu_command {

@@ -67,6 +67,27 @@ static void stage0_gets_the_blobs_unedited(void **state)
     assert_int_equal(command.fds[3].ours, 19);
 }
 
+static void a_nic_is_a_descriptor_and_a_hardware_address(void **state)
+{
+    static const struct vm_nic             nics[2] = { { 30, { 2, 0, 0, 0, 0, 1 } }, { 31, { 2, 0xab, 0, 0, 0, 2 } } };
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+
+    (void) state;
+    c.nics   = nics;
+    c.n_nics = 2;
+    assert_true(qemu_command_build(&c, &command, &err));
+    assert_string_equal(command.argv[command.n_args - 3], "tap,id=net1,fd=11");
+    assert_string_equal(command.argv[command.n_args - 1],
+                        "virtio-net-pci,netdev=net1,mac=02:ab:00:00:00:02,romfile=,disable-legacy=on");
+    assert_int_equal(command.fds[command.n_fds - 1].ours, 31);
+    assert_int_equal(command.fds[command.n_fds - 1].theirs, 11);
+    c.n_nics = VM_NICS_MAX + 1;
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_string_equal(err.text, "9 network interfaces; at most 8 fit");
+}
+
 static void kvm_changes_accelerator_and_cpu_only(void **state)
 {
     AUTO(qemu_command) struct qemu_command tcg = { 0 }, kvm = { 0 };
@@ -196,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_golden_command_line),
         cmocka_unit_test(stage0_gets_the_blobs_unedited),
+        cmocka_unit_test(a_nic_is_a_descriptor_and_a_hardware_address),
         cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),
         cmocka_unit_test(an_snp_launch_binds_initdata_policy_and_id_block),
         cmocka_unit_test(a_tdx_launch_binds_initdata_and_finds_the_quoting_service),

@@ -60,6 +60,8 @@ FALLIBLE vm_config_check(const struct vm_config *config, struct err *err)
                          VM_APPEND_MAX);
     if (config->n_ports > VM_PORTS_MAX)
         return fail_with(err, ERR_BUG, "%zu ports; at most %d fit", config->n_ports, VM_PORTS_MAX);
+    if (config->n_nics > VM_NICS_MAX)
+        return fail_with(err, ERR_CONFIG, "%zu network interfaces; at most %d fit", config->n_nics, VM_NICS_MAX);
     for (size_t i = 0; i < config->n_ports; i++)
         if (!is_port_name(config->ports[i].name))
             return fail_with(err, ERR_BUG, "port name \"%s\"", config->ports[i].name);

@@ -26,13 +26,20 @@ enum {
     VM_MEMORY_MIN_MIB = 64,
     VM_MEMORY_MAX_MIB = 1 << 20,
     VM_APPEND_MAX     = 2000, /* the kernel's own limit is 2048 with the closing zero */
-    VM_PORTS_MAX      = 8
+    VM_PORTS_MAX      = 8,
+    VM_NICS_MAX       = 8
 };
 
 /* One virtio-serial port; the guest finds it by name. */
 struct vm_port {
     const char *name; /* letters, digits and dots */
     int         fd;   /* one end of a socket pair; borrowed */
+};
+
+/* One virtio-net device. */
+struct vm_nic {
+    int     tap_fd; /* borrowed; opened with IFF_VNET_HDR */
+    uint8_t hardware[6];
 };
 
 /* Who gets kernel, initrd and command line, and so who must refuse those that were not measured. */
@@ -71,6 +78,8 @@ struct vm_config {
     int                   console_fd;  /* one end of a socket pair: the guest's serial console */
     const struct vm_port *ports;
     size_t                n_ports;
+    const struct vm_nic  *nics;
+    size_t                n_nics;
     struct vm_binding     binding;     /* for TEE_SNP and TEE_TDX */
 };
 
