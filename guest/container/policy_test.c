@@ -101,7 +101,7 @@ static void a_network_is_granted_by_name_only(void **state)
         { "{\"containers\":[]}", false }, { "{\"containers\":[],\"network\":false}", false },
         { "{\"containers\":[],\"network\":true}", true },
     };
-    struct policy none = { 0 };
+    struct policy empty = { 0 };
     struct err    err;
 
     (void) state;
@@ -111,7 +111,7 @@ static void a_network_is_granted_by_name_only(void **state)
         assert_true(policy_read(bytes_of_text(cases[i].text), &policy, &err));
         assert_int_equal(policy_allow_network(&policy, &err), cases[i].granted);
     }
-    assert_false(policy_allow_network(&none, &err));
+    assert_false(policy_allow_network(&empty, &err));
     assert_int_equal(err.kind, ERR_DENIED);
     assert_string_equal(err.text, "policy allows no network");
 }
