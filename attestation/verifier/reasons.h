@@ -21,7 +21,9 @@
 #define REASONS_OF_EVERY_TEE(X)                                                                    \
     X(OK,               "ok",               NONE,     "accepted")                                  \
     X(NOT_EXAMINED,     "not-examined",     NONE,     "no check has been made")                    \
-    X(INTERNAL,         "internal",         NONE,     "the verifier could not do its work")
+    X(INTERNAL,         "internal",         NONE,     "the verifier could not do its work")         \
+    X(NOT_CONFIGURED,   "not-configured",   CHAIN,    "nothing to judge this TEE by is configured")  \
+    X(INIT_DATA,        "init-data",        BINDING,  "evidence does not hold the initdata's digest")
 
 #define REASONS_OF_SNP(X)                                                                                       \
     X(SNP_CERTIFICATE_TABLE,     "snp-certificate-table",     PARSE,      "certificate table breaks its format") \

@@ -8,6 +8,7 @@
     X(TPM_AK_FORMAT,            "tpm-ak-format",            PARSE,     "not an attestation key that we verify with") \
     X(TPM_AK_ATTRIBUTES,        "tpm-ak-attributes",        BINDING,   "key is not a restricted signing key of one TPM") \
     X(TPM_AK_UNKNOWN_ATTRIBUTES, "tpm-ak-unknown-attributes", BINDING, "only the caller vouches that the key is restricted") \
+    X(TPM_AK_UNTRUSTED,         "tpm-ak-untrusted",         BINDING,   "nothing vouches for the attestation key")    \
     X(TPM_AK_NAME,              "tpm-ak-name",              BINDING,   "attestation key is not in the allow-list")   \
     X(TPM_SIGNATURE_FORMAT,     "tpm-signature-format",     PARSE,     "not a TPM signature")                        \
     X(TPM_SIGNATURE_SCHEME,     "tpm-signature-scheme",     SIGNATURE, "scheme is not the key's")                    \

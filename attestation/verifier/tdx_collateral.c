@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attestation/evidence/tdx_quote.h"
 #include "attestation/verifier/instant.h"
 #include "attestation/verifier/signed_json.h"
 
@@ -271,6 +272,26 @@ struct tdx_platform *tdx_platform_new(struct bytes chain, const struct tdx_colla
                "tcbInfo: pceId is the PCK certificate's"))
         return NULL;
     return TAKE(p);
+}
+
+FALLIBLE tdx_platform_hint(struct bytes quote, uint8_t fmspc[static PCK_FMSPC_LEN], bool *is_platform_ca, struct err *err)
+{
+    AUTO(pem_certificates) struct pem_certificates der = { 0 };
+    struct tdx_quote                               parsed;
+    struct intel_certificate                       leaf = { 0 }, ca = { 0 };
+    struct pck_extension                           pck;
+
+    if (!tdx_quote_parse(quote, &parsed, err) || !pem_certificates_read(parsed.pck_chain, &der, err))
+        return false;
+    if (der.n != PCK_CHAIN)
+        return fail_with(err, ERR_MALFORMED, "PCK chain: %zu of %d certificates", der.n, PCK_CHAIN);
+    if (!intel_certificate_read(buffer_bytes(&der.der[0]), &leaf, err) ||
+        !intel_certificate_read(buffer_bytes(&der.der[1]), &ca, err) ||
+        !pck_extension_read(leaf.sgx_extension, &pck, err))
+        return context(err, "PCK chain");
+    memcpy(fmspc, pck.fmspc, PCK_FMSPC_LEN);
+    *is_platform_ca = is_named(&ca, platform_name);
+    return true;
 }
 
 bool tdx_validity_check(const struct tdx_collateral *c, const struct tdx_platform *p, int64_t now, struct appraisal *a)

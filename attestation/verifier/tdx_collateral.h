@@ -5,6 +5,7 @@
 #pragma once
 
 #include "attestation/verifier/intel_certificate.h"
+#include "attestation/verifier/pck.h"
 #include "attestation/verifier/pem.h"
 #include "attestation/verifier/qe_identity.h"
 #include "attestation/verifier/verdict.h"
@@ -47,6 +48,12 @@ void                   tdx_platform_free(struct tdx_platform *p);
 
 DEFINE_AUTO(tdx_collateral, struct tdx_collateral *, tdx_collateral_free)
 DEFINE_AUTO(tdx_platform, struct tdx_platform *, tdx_platform_free)
+
+/*
+ * For which platform collateral is to be asked for: FMSPC, and which authority's PCK list. Read from the quote's own
+ * certificate, which nobody has checked yet: a hint for fetching, never a fact.
+ */
+FALLIBLE tdx_platform_hint(struct bytes quote, uint8_t fmspc[static PCK_FMSPC_LEN], bool *is_platform_ca, struct err *err);
 
 /* Whether documents, lists and certificates are all valid at `now`. */
 bool tdx_validity_check(const struct tdx_collateral *c, const struct tdx_platform *p, int64_t now, struct appraisal *a);

@@ -185,6 +185,27 @@ static void the_platform_is_kept_between_quotes(void **state)
     assert_int_equal(got.verdict.reason, REASON_TDX_COLLATERAL_EXPIRED);
 }
 
+/* The hint is what the quote's own certificate says, and nothing for a quote that has none. */
+static void tells_whose_collateral_to_fetch(void **state)
+{
+    static const uint8_t       wanted[PCK_FMSPC_LEN] = { 0x00, 0xa0, 0xff };
+    AUTO(buffer) struct buffer quote                 = own_vector("tdx/synthetic/quote.bin");
+    uint8_t                    fmspc[PCK_FMSPC_LEN];
+    bool                       is_platform_ca = false;
+    struct tdx_quote           parsed;
+    struct err                 err;
+
+    (void) state;
+    if (!tdx_platform_hint(buffer_bytes(&quote), fmspc, &is_platform_ca, &err))
+        fail_msg("%s", err.text);
+    assert_memory_equal(fmspc, wanted, sizeof wanted);
+    assert_true(is_platform_ca);
+    assert_true(tdx_quote_parse(buffer_bytes(&quote), &parsed, &err));
+    memset(quote.at + (parsed.pck_chain.at - quote.at), 'x', 40);
+    assert_false(tdx_platform_hint(buffer_bytes(&quote), fmspc, &is_platform_ca, &err));
+    assert_false(tdx_platform_hint(BYTES_OF("short"), fmspc, &is_platform_ca, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +214,7 @@ int main(void)
         cmocka_unit_test(claims_are_told_only_of_genuine_quotes),
         cmocka_unit_test(a_listener_hears_every_check),
         cmocka_unit_test(the_platform_is_kept_between_quotes),
+        cmocka_unit_test(tells_whose_collateral_to_fetch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

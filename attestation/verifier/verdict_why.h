@@ -2,6 +2,9 @@
 #pragma once
 
 #define REASONS_WHY(X)                                                                                               \
+    X(NOT_CONFIGURED,            "nothing is trusted unless somebody said so")                                        \
+    X(INIT_DATA,                 "the workload's configuration is what you wrote only if its digest is here")         \
+    X(TPM_AK_UNTRUSTED,          "whoever holds an unknown key can sign any PCR values")                              \
     X(SNP_LENGTH,                "a report has one length and one layout; anything else was not made by the firmware") \
     X(SNP_NOT_SIGNED,            "the host can have reports left unsigned")                                          \
     X(SNP_PRODUCT_UNKNOWN,       "the root key is chosen by the CPU, never by what the certificate says of itself")  \

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/ossl.h"
 #include "base/text.h"
-#include "keys/api/snp_evidence.h"
+#include "attestation/evidence/snp_evidence.h"
 
 /* The measured command line says which TEE this is; a kernel that offers another one is not believed. */
 FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struct err *err)

@@ -3,7 +3,7 @@
 #include "attestation/evidence/snp_report.h"
 #include "base/file.h"
 #include "guest/agent/evidence.h"
-#include "keys/api/snp_evidence.h"
+#include "attestation/evidence/snp_evidence.h"
 
 /* A source whose reports this test writes itself: unsigned, which is not for the guest to judge. */
 struct source {

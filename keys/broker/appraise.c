@@ -7,7 +7,7 @@
 #include "base/toml.h"
 #include "keys/api/development_root.h"
 #include "keys/api/initdata.h"
-#include "keys/api/snp_evidence.h"
+#include "attestation/evidence/snp_evidence.h"
 
 enum { CRLS_MAX = 16, CHAINS_MAX = 256 };
 

@@ -31,7 +31,7 @@ void     kbs_client_free(struct kbs_client *client); /* wipes the TEE key */
 DEFINE_AUTO(kbs_client, struct kbs_client *, kbs_client_free)
 
 /*
- * Gives evidence for the report data: a JSON value in the form of its TEE (keys/api/snp_evidence.h for SNP),
+ * Gives evidence for the report data: a JSON value in the form of its TEE (attestation/evidence/snp_evidence.h for SNP),
  * appended to `json`. The hardware's 64-byte field holds the 48 bytes and then zeros.
  */
 typedef bool kbs_evidence_fn(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json,

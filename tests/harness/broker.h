@@ -12,7 +12,7 @@
 #include "base/ossl.h"
 #include "base/process.h"
 #include "keys/api/development_root.h"
-#include "keys/api/snp_evidence.h"
+#include "attestation/evidence/snp_evidence.h"
 #include "keys/client/admin.h"
 #include "keys/client/kbs.h"
 #include "tests/harness/test.h"

@@ -1,7 +1,7 @@
 #include "tests/harness/json_vectors.h"
 
 #include "base/ossl.h"
-#include "keys/api/snp_evidence.h"
+#include "attestation/evidence/snp_evidence.h"
 
 static struct json_object *genuine(void) { return vector_json("kbs/snp-evidence-genoa.json"); }
 
@@ -108,7 +108,7 @@ static void refuses_each_defect_by_name(void **state)
     assert_refused(evidence, ERR_MALFORMED, "SNP evidence: host_data: element 3 is not a byte");
     json_object_array_put_idx(member_of(report, "host_data"), 3, json_object_new_int(0));
     json_object_array_add(member_of(report, "measurement"), json_object_new_int(0));
-    assert_refused(evidence, ERR_MALFORMED, "SNP evidence: measurement: 49 bytes; wanted 48 to 48");
+    assert_refused(evidence, ERR_MALFORMED, "SNP evidence: measurement: 49 bytes; wanted 48");
     json_object_array_del_idx(member_of(report, "measurement"), 48, 1);
     json_object_object_add(report, "launch_mit_vector", json_object_new_int(1));
     assert_refused(evidence, ERR_MALFORMED, "SNP evidence: launch_mit_vector in a report of version 3");

@@ -1,8 +1,9 @@
-#include "keys/api/snp_evidence.h"
+#include "attestation/evidence/snp_evidence.h"
 
 #include <openssl/pem.h>
 #include <string.h>
 
+#include "attestation/evidence/json_bytes.h"
 #include "base/ossl.h"
 
 enum { EVIDENCE_LEN_MAX = 128 << 10, FAMILY_AT = 0x188, FAMILY_TURIN = 0x1a, MIT_FROM_VERSION = 5 };
@@ -72,6 +73,7 @@ void snp_evidence_free(struct snp_evidence *evidence)
     buffer_free(&evidence->vek);
     buffer_free(&evidence->ask);
     buffer_free(&evidence->ark);
+    buffer_free(&evidence->crl);
     *evidence = (struct snp_evidence){ 0 };
 }
 
@@ -232,26 +234,6 @@ FALLIBLE snp_evidence_write(struct bytes report, bool is_vlek, struct bytes vek,
 
 /* ---- reading ---- */
 
-static FALLIBLE bytes_read(struct json_object *array, size_t least, size_t most, struct buffer *out, struct err *err)
-{
-    size_t n;
-
-    if (!json_object_is_type(array, json_type_array))
-        return fail_with(err, ERR_MALFORMED, "not an array");
-    n = json_object_array_length(array);
-    if (n < least || n > most)
-        return fail_with(err, ERR_MALFORMED, "%zu bytes; wanted %zu to %zu", n, least, most);
-    for (size_t i = 0; i < n; i++) {
-        struct json_object *one = json_object_array_get_idx(array, i);
-        int64_t             v   = json_object_get_int64(one);
-
-        if (!json_object_is_type(one, json_type_int) || v < 0 || v > 255)
-            return fail_with(err, ERR_MALFORMED, "element %zu is not a byte", i);
-        *buffer_grow(out, 1) = (uint8_t) v;
-    }
-    return true;
-}
-
 static FALLIBLE number_read(struct json_object *from, const char *name, size_t len, uint8_t *at, struct err *err)
 {
     uint64_t v;
@@ -299,7 +281,8 @@ static FALLIBLE field_read(struct json_object *from, const struct field *f, bool
     case NUMBER_FROM_V5:
         return number_read(from, f->name, f->len, report + f->at, err);
     case BYTES:
-        if (!json_get(from, f->name, json_type_array, &member, err) || !bytes_read(member, f->len, f->len, &raw, err))
+        if (!json_get(from, f->name, json_type_array, &member, err) ||
+            !json_bytes_of(member, JSON_BYTES_NUMBERS, f->len, f->len, &raw, err))
             return false;
         memcpy(report + f->at, raw.at, f->len);
         return true;
@@ -350,6 +333,7 @@ static FALLIBLE certificate_read(struct json_object *one, struct snp_evidence *o
     into = strcmp(name, "VCEK") == 0 || strcmp(name, "VLEK") == 0 ? &out->vek
            : strcmp(name, "ASK") == 0                             ? &out->ask
            : strcmp(name, "ARK") == 0                             ? &out->ark
+           : strcmp(name, "CRL") == 0                             ? &out->crl
                                                                   : NULL;
     if (!into)
         return true;
@@ -358,7 +342,7 @@ static FALLIBLE certificate_read(struct json_object *one, struct snp_evidence *o
     if (into == &out->vek)
         out->is_vlek = strcmp(name, "VLEK") == 0;
     return json_get(one, "data", json_type_array, &held, err) &&
-           bytes_read(held, 1, SNP_EVIDENCE_CERTIFICATE_MAX, into, err);
+           json_bytes_of(held, JSON_BYTES_NUMBERS, 1, SNP_EVIDENCE_CERTIFICATE_MAX, into, err);
 }
 
 static FALLIBLE chain_read(struct json_object *from, struct snp_evidence *out, struct err *err)

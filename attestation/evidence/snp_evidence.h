@@ -9,11 +9,11 @@
 
 enum { SNP_EVIDENCE_REPORT_LEN = 1184, SNP_EVIDENCE_CERTIFICATE_MAX = 8192, SNP_EVIDENCE_CERTIFICATES_MAX = 8 };
 
-/* Certificates, DER; empty when the evidence has none of that kind. */
+/* Certificates and the host's revocation list, DER; empty when the evidence has none of that kind. */
 struct snp_evidence {
     uint8_t       report[SNP_EVIDENCE_REPORT_LEN];
     bool          is_vlek; /* `vek` is a VLEK, and `ask` the ASVK */
-    struct buffer vek, ask, ark;
+    struct buffer vek, ask, ark, crl;
 };
 
 void snp_evidence_free(struct snp_evidence *evidence);

@@ -1,4 +1,4 @@
-#include "keys/api/snp_evidence.h"
+#include "attestation/evidence/snp_evidence.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
