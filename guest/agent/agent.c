@@ -132,7 +132,8 @@ static FALLIBLE serve_host(struct agent *a, struct err *err)
                                                 .owner = &a->service };
     struct containers_options       all     = { .loop = a->loop, .reaper = a->reaper, .directory = "/run/containers",
                                                 .crun = "/bin/crun", .more = service_more_output,
-                                                .ended = service_container_ended, .owner = &a->service };
+                                                .ended = service_container_ended, .owner = &a->service,
+                                                .cgroups = "/sys/fs/cgroup/containers" };
     int                             port;
 
     a->service.loop     = a->loop;

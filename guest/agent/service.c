@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "guest/agent/keeper.h"
+#include "guest/container/exec.h"
 #include "guest/init/network.h"
 
 static const struct ttrpc_method unpack_method = { &keeper_service, "Unpack" };
@@ -30,6 +31,20 @@ static struct container *find(struct service *s, const char *id, struct ttrpc_pe
     if (c)
         return c;
     (void) fail_with(&why, ERR_NOT_FOUND, "no such container"); /* false is what it returns */
+    refuse(pending, "start", &why);
+    return NULL;
+}
+
+static struct container_process *find_process(struct service *s, const char *id, const char *process,
+                                              struct ttrpc_pending pending)
+{
+    struct container         *c = find(s, id, pending);
+    struct container_process *p = c ? container_process_find(c, process) : NULL;
+    struct err                why;
+
+    if (p || !c)
+        return p;
+    (void) fail_with(&why, ERR_NOT_FOUND, "no such process in the container"); /* false is what it returns */
     refuse(pending, "start", &why);
     return NULL;
 }
@@ -138,20 +153,31 @@ static const char *known_phase(const char *name)
     return "boot";
 }
 
+static struct policy_request policy_request_of(const Agent__CreateContainerRequest *asked)
+{
+    return (struct policy_request){ .image_digest = asked->image_digest, .args = asked->args, .n_args = asked->n_args,
+                                    .env = asked->env, .n_env = asked->n_env, .terminal = asked->terminal,
+                                    .is_whole = asked->is_whole };
+}
+
 static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackResponse *unpacked, struct err *err)
 {
-    const Agent__CreateContainerRequest   *asked = (const Agent__CreateContainerRequest *) creation->request;
-    AUTO(image_config) struct image_config image = { 0 };
+    const Agent__CreateContainerRequest   *asked   = (const Agent__CreateContainerRequest *) creation->request;
+    struct policy_request                  request = policy_request_of(asked);
+    struct container                      *c       = creation->container;
+    AUTO(image_config) struct image_config image   = { 0 };
 
     for (size_t i = 0; i < unpacked->n_spans; i++)
         timeline_add(creation->service->timeline, known_phase(unpacked->spans[i]->phase), unpacked->spans[i]->begin_ms,
-                     unpacked->spans[i]->end_ms, creation->container->id);
-    if (!image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err))
+                     unpacked->spans[i]->end_ms, c->id);
+    if (!image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err) ||
+        !policy_allow_create(&creation->service->policy, &request, &image, &c->grant, err))
         return false;
-    creation->container->unpacked_ms = timeline_now_ms();
+    c->unpacked_ms = timeline_now_ms();
     struct container_command command = { .image = &image, .args = asked->args, .n_args = asked->n_args,
-                                         .env = asked->env, .n_env = asked->n_env };
-    return container_create(creation->container, &command, on_created, creation->pending, err);
+                                         .env = asked->env, .n_env = asked->n_env, .is_whole = asked->is_whole,
+                                         .terminal = asked->terminal, .hostname = asked->hostname };
+    return container_create(c, &command, on_created, creation->pending, err);
 }
 
 static void on_unpacked(void *owner, const ProtobufCMessage *response, const struct err *why)
@@ -193,14 +219,30 @@ static ProtobufCMessage *copy_of(const ProtobufCMessage *request)
     return copy;
 }
 
+static FALLIBLE check_hostname(const char *name, struct err *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+    size_t            len       = strnlen(name, HOSTNAME_LEN_MAX + 1);
+
+    if (len <= HOSTNAME_LEN_MAX && *name != '-' && *name != '.' && strspn(name, letters) == len)
+        return true;
+    return fail_with(err, ERR_MALFORMED, "hostname: wanted at most %d of a-z, 0-9, - and .", HOSTNAME_LEN_MAX);
+}
+
+static struct cgroup_limits limits_of(const Agent__Limits *asked)
+{
+    return asked ? (struct cgroup_limits){ asked->memory_bytes, asked->cpu_quota_us, asked->cpu_period_us }
+                 : (struct cgroup_limits){ 0 };
+}
+
 static FALLIBLE allow(struct service *s, const Agent__CreateContainerRequest *asked, struct policy_grant *grant,
                       struct err *err)
 {
-    struct policy_request request = { .image_digest = asked->image_digest, .args = asked->args,
-                                      .n_args = asked->n_args, .env = asked->env, .n_env = asked->n_env,
-                                      .terminal = asked->terminal };
+    struct policy_request request = policy_request_of(asked);
+    struct cgroup_limits  limits  = limits_of(asked->limits);
 
-    return policy_allow_create(&s->policy, &request, grant, err);
+    return policy_allow_create(&s->policy, &request, NULL, grant, err) && check_hostname(asked->hostname, err) &&
+           cgroup_limits_check(&limits, err);
 }
 
 static void create_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
@@ -215,6 +257,7 @@ static void create_container(void *owner, struct ttrpc_pending pending, const Pr
         refuse(pending, "config", &err);
         return;
     }
+    c->limits = limits_of(asked->limits);
     struct creation *creation = calloc(1, sizeof *creation);
     if (!creation)
         abort();
@@ -251,62 +294,64 @@ static void start_container(void *owner, struct ttrpc_pending pending, const Pro
         refuse(pending, "start", &err);
 }
 
-static void tell_waiter(const struct container *c, struct ttrpc_pending pending)
+static void tell_waiter(const struct container_process *p, struct ttrpc_pending pending)
 {
     Agent__WaitContainerResponse answer = AGENT__WAIT_CONTAINER_RESPONSE__INIT;
+    struct cgroup_stats          stats  = { 0 };
+    struct err                   ignored; /* the exit code is what counts */
 
-    answer.exit_code = (uint32_t) c->exit_code;
+    answer.exit_code         = (uint32_t) p->exit_code;
+    answer.ran_out_of_memory = container_stats(p->container, &stats, &ignored) && stats.out_of_memory_kills > 0;
     ttrpc_answer(pending, &answer.base);
 }
 
-static void forget_the_gone(struct container *c)
+static void forget_the_gone(struct container_process *p)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < c->n_waiters; i++)
-        if (ttrpc_is_pending(c->waiters[i]))
-            c->waiters[n++] = c->waiters[i];
-    c->n_waiters = n;
+    for (size_t i = 0; i < p->n_waiters; i++)
+        if (ttrpc_is_pending(p->waiters[i]))
+            p->waiters[n++] = p->waiters[i];
+    p->n_waiters = n;
 }
 
 static void wait_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
-    struct service   *s = owner;
-    struct container *c = find(s, ((const Agent__WaitContainerRequest *) request)->id, pending);
-    struct err        err;
+    const Agent__WaitContainerRequest *asked = (const Agent__WaitContainerRequest *) request;
+    struct container_process          *p     = find_process(owner, asked->id, asked->process, pending);
+    struct err                         err;
 
-    if (!c)
+    if (!p)
         return;
-    forget_the_gone(c);
-    if (c->has_ended) {
-        tell_waiter(c, pending);
-    } else if (c->n_waiters == CONTAINER_WAITERS_MAX) {
+    forget_the_gone(p);
+    if (p->has_ended) {
+        tell_waiter(p, pending);
+    } else if (p->n_waiters == CONTAINER_WAITERS_MAX) {
         (void) fail_with(&err, ERR_LIMIT, "over %d wait for it", CONTAINER_WAITERS_MAX); /* false by contract */
         refuse(pending, "start", &err);
     } else {
-        c->waiters[c->n_waiters++] = pending;
+        p->waiters[p->n_waiters++] = pending;
     }
 }
 
-void service_container_ended(void *owner, struct container *container)
+void service_container_ended(void *owner, struct container_process *process)
 {
     (void) owner;
-    for (size_t i = 0; i < container->n_waiters; i++)
-        tell_waiter(container, container->waiters[i]);
-    container->n_waiters = 0;
+    for (size_t i = 0; i < process->n_waiters; i++)
+        tell_waiter(process, process->waiters[i]);
+    process->n_waiters = 0;
 }
 
 static void signal_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
-    struct service                       *s      = owner;
-    const Agent__SignalContainerRequest  *asked  = (const Agent__SignalContainerRequest *) request;
-    Agent__SignalContainerResponse        answer = AGENT__SIGNAL_CONTAINER_RESPONSE__INIT;
-    struct container                     *c      = find(s, asked->id, pending);
-    struct err                            err;
+    const Agent__SignalContainerRequest *asked  = (const Agent__SignalContainerRequest *) request;
+    Agent__SignalContainerResponse       answer = AGENT__SIGNAL_CONTAINER_RESPONSE__INIT;
+    struct container_process            *p      = find_process(owner, asked->id, asked->process, pending);
+    struct err                           err;
 
-    if (!c)
+    if (!p)
         return;
-    if (container_signal(c, asked->signal, &err))
+    if (container_signal(p, asked->signal, asked->all, &err))
         ttrpc_answer(pending, &answer.base);
     else
         refuse(pending, "start", &err);
@@ -325,91 +370,100 @@ static void answer_output(struct output *output, struct ttrpc_pending pending, s
 
 void service_more_output(void *owner, struct output *output)
 {
-    struct container *c = owner;
-    size_t            i = (size_t) (output - c->outputs);
+    struct container_process *p = owner;
+    size_t                    i = (size_t) (output - p->streams.outputs);
 
-    if (ttrpc_is_pending(c->readers[i])) /* bytes are not taken for one who has gone */
-        answer_output(output, TAKE(c->readers[i]), c->reader_most[i]);
+    if (ttrpc_is_pending(p->readers[i])) /* bytes are not taken for one who has gone */
+        answer_output(output, TAKE(p->readers[i]), p->reader_most[i]);
+}
+
+/* Its streams are there: crun has done its part. */
+static bool is_running_or_done(const struct container_process *p)
+{
+    const struct container *c = p->container;
+
+    if (p != &c->first)
+        return !p->done;
+    return c->state != CONTAINER_NEW && c->state != CONTAINER_CREATING;
 }
 
 static void read_output(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
-    struct service                 *s      = owner;
     const Agent__ReadOutputRequest *asked  = (const Agent__ReadOutputRequest *) request;
-    struct container               *c      = find(s, asked->id, pending);
+    struct container_process       *p      = find_process(owner, asked->id, asked->process, pending);
     size_t                          stream = asked->stream == AGENT__OUTPUT_STREAM__OUTPUT_STREAM_STDERR;
     struct err                      err;
 
-    if (!c)
+    if (!p)
         return;
     if ((stream == 0 && asked->stream != AGENT__OUTPUT_STREAM__OUTPUT_STREAM_STDOUT) || asked->most == 0 ||
         asked->most > TRANSFER_LEN_MAX) {
         (void) fail_with(&err, ERR_MALFORMED, "wanted stdout or stderr, 1 to %d bytes",
                          TRANSFER_LEN_MAX); /* false is what it returns */
         refuse(pending, "start", &err);
-    } else if (c->state == CONTAINER_NEW || c->state == CONTAINER_CREATING) {
-        (void) fail_with(&err, ERR_CONFIG, "container %s is %s", c->id, container_state_name(c->state)); /* as above */
+    } else if (!is_running_or_done(p)) {
+        (void) fail_with(&err, ERR_CONFIG, "container %s is %s", p->container->id,
+                         container_state_name(p->container->state)); /* as above */
         refuse(pending, "start", &err);
-    } else if (ttrpc_is_pending(c->readers[stream])) {
+    } else if (ttrpc_is_pending(p->readers[stream])) {
         (void) fail_with(&err, ERR_LIMIT, "another request reads this stream"); /* as above */
         refuse(pending, "start", &err);
-    } else if (output_is_ready(&c->outputs[stream])) {
-        answer_output(&c->outputs[stream], pending, asked->most);
+    } else if (output_is_ready(&p->streams.outputs[stream])) {
+        answer_output(&p->streams.outputs[stream], pending, asked->most);
     } else {
-        c->readers[stream]     = pending;
-        c->reader_most[stream] = asked->most;
+        p->readers[stream]     = pending;
+        p->reader_most[stream] = asked->most;
     }
 }
 
 static void on_input_written(void *owner, const struct err *why)
 {
-    struct container         *c      = owner;
+    struct container_process *p      = owner;
     Agent__WriteInputResponse answer = AGENT__WRITE_INPUT_RESPONSE__INIT;
     struct err                shown;
 
     if (!why) {
-        ttrpc_answer(TAKE(c->writer), &answer.base);
+        ttrpc_answer(TAKE(p->writer), &answer.base);
         return;
     }
     shown = *why;
-    refuse(TAKE(c->writer), "start", &shown);
+    refuse(TAKE(p->writer), "start", &shown);
 }
 
 static void write_input(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
-    struct service                 *s     = owner;
     const Agent__WriteInputRequest *asked = (const Agent__WriteInputRequest *) request;
-    struct container               *c     = find(s, asked->id, pending);
+    struct container_process       *p     = find_process(owner, asked->id, asked->process, pending);
     struct err                      err;
 
-    if (!c)
+    if (!p)
         return;
-    if (!c->grant.input) {
+    if (!p->container->grant.input) {
         (void) fail_with(&err, ERR_DENIED, "policy allows no input to this container"); /* false by contract */
     } else if (asked->data.len > TRANSFER_LEN_MAX) {
         (void) fail_with(&err, ERR_LIMIT, "over %d bytes of input at once", TRANSFER_LEN_MAX); /* as above */
-    } else if (c->input.done) {
+    } else if (p->streams.input.done) {
         (void) fail_with(&err, ERR_LIMIT, "another write to standard input goes on"); /* as above */
     } else {
-        c->writer = pending;
+        p->writer = pending;
         struct bytes more = { asked->data.data, asked->data.len };
-        if (input_write(&c->input, more, asked->eof, on_input_written, c, &err))
+        if (input_write(&p->streams.input, more, asked->eof, on_input_written, p, &err))
             return;
     }
     refuse(pending, "start", &err);
 }
 
 /* Whoever still waits for something of this container hears that it is gone. */
-static void dismiss(struct container *c)
+static void dismiss(struct container_process *p)
 {
     struct err gone;
 
-    (void) fail_with(&gone, ERR_NOT_FOUND, "start: the container was deleted"); /* false is what it returns */
-    for (size_t i = 0; i < c->n_waiters; i++)
-        ttrpc_refuse(c->waiters[i], &gone);
-    for (size_t i = 0; i < CONTAINER_STREAMS; i++)
-        ttrpc_refuse(TAKE(c->readers[i]), &gone);
-    c->n_waiters = 0;
+    (void) fail_with(&gone, ERR_NOT_FOUND, "start: it was deleted"); /* false is what it returns */
+    for (size_t i = 0; i < p->n_waiters; i++)
+        ttrpc_refuse(p->waiters[i], &gone);
+    for (size_t i = 0; i < STREAMS; i++)
+        ttrpc_refuse(TAKE(p->readers[i]), &gone);
+    p->n_waiters = 0;
 }
 
 static void on_deleted(void *owner, struct container *c, struct ttrpc_pending pending, const struct err *why)
@@ -418,18 +472,121 @@ static void on_deleted(void *owner, struct container *c, struct ttrpc_pending pe
 
     (void) owner;
     (void) why; /* always NULL */
-    dismiss(c);
+    dismiss(&c->first);
+    for (size_t i = 0; i < CONTAINER_EXECS_MAX; i++)
+        if (c->execs[i])
+            dismiss(c->execs[i]);
     ttrpc_answer(pending, &answer.base);
 }
 
 static void delete_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
-    struct service   *s = owner;
-    struct container *c = find(s, ((const Agent__DeleteContainerRequest *) request)->id, pending);
-    struct err        err;
+    const Agent__DeleteContainerRequest *asked  = (const Agent__DeleteContainerRequest *) request;
+    Agent__DeleteContainerResponse       answer = AGENT__DELETE_CONTAINER_RESPONSE__INIT;
+    struct container_process            *p      = find_process(owner, asked->id, asked->process, pending);
+    struct err                           err;
 
-    if (c && !container_delete(c, on_deleted, pending, &err))
+    if (!p)
+        return;
+    if (p == &p->container->first) {
+        if (!container_delete(p->container, on_deleted, pending, &err))
+            refuse(pending, "start", &err);
+        return;
+    }
+    if (p->has_ended)
+        dismiss(p);
+    if (exec_delete(p, &err))
+        ttrpc_answer(pending, &answer.base);
+    else
         refuse(pending, "start", &err);
+}
+
+static void on_executed(void *owner, struct container *c, struct ttrpc_pending pending, const struct err *why)
+{
+    Agent__ExecProcessResponse answer = AGENT__EXEC_PROCESS_RESPONSE__INIT;
+    struct err                 shown;
+
+    (void) owner;
+    (void) c;
+    if (!why) {
+        ttrpc_answer(pending, &answer.base);
+        return;
+    }
+    shown = *why;
+    refuse(pending, "start", &shown);
+}
+
+/* What policy denies is denied in every state: the answer tells nothing about the container. */
+static void exec_process(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    const Agent__ExecProcessRequest *asked = (const Agent__ExecProcessRequest *) request;
+    struct exec_request              exec  = { asked->process, asked->args, asked->n_args, asked->terminal };
+    struct container                *c     = find(owner, asked->id, pending);
+    struct err                       err;
+
+    if (!c)
+        return;
+    if (!policy_allow_exec(&c->grant, asked->args, asked->n_args, asked->terminal, &err) ||
+        !exec_start(c, &exec, on_executed, pending, &err))
+        refuse(pending, "start", &err);
+}
+
+static void resize_terminal(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    const Agent__ResizeTerminalRequest *asked  = (const Agent__ResizeTerminalRequest *) request;
+    Agent__ResizeTerminalResponse       answer = AGENT__RESIZE_TERMINAL_RESPONSE__INIT;
+    struct container_process           *p      = find_process(owner, asked->id, asked->process, pending);
+    struct err                          err;
+
+    if (!p)
+        return;
+    if (streams_resize(&p->streams, asked->columns, asked->rows, &err))
+        ttrpc_answer(pending, &answer.base);
+    else
+        refuse(pending, "start", &err);
+}
+
+static void stats_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    Agent__StatsContainerResponse answer = AGENT__STATS_CONTAINER_RESPONSE__INIT;
+    struct container             *c      = find(owner, ((const Agent__StatsContainerRequest *) request)->id, pending);
+    struct cgroup_stats           stats;
+    struct err                    err;
+
+    if (!c)
+        return;
+    if (!container_stats(c, &stats, &err)) {
+        refuse(pending, "start", &err);
+        return;
+    }
+    answer.memory_bytes               = stats.memory_bytes;
+    answer.memory_inactive_file_bytes = stats.memory_inactive_file_bytes;
+    answer.memory_limit_bytes         = stats.memory_limit_bytes;
+    answer.cpu_usage_us               = stats.cpu_usage_us;
+    answer.cpu_user_us                = stats.cpu_user_us;
+    answer.cpu_system_us              = stats.cpu_system_us;
+    answer.processes                  = stats.processes;
+    answer.processes_limit            = stats.processes_limit;
+    ttrpc_answer(pending, &answer.base);
+}
+
+static void update_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    const Agent__UpdateContainerRequest *asked  = (const Agent__UpdateContainerRequest *) request;
+    Agent__UpdateContainerResponse       answer = AGENT__UPDATE_CONTAINER_RESPONSE__INIT;
+    struct container                    *c      = find(owner, asked->id, pending);
+    struct cgroup_limits                 limits = limits_of(asked->limits);
+    struct err                           err;
+
+    if (!c)
+        return;
+    if (!c->grant.update)
+        (void) fail_with(&err, ERR_DENIED, "policy allows no change of this container's limits"); /* false by contract */
+    else if (container_update(c, &limits, &err)) {
+        ttrpc_answer(pending, &answer.base);
+        return;
+    }
+    refuse(pending, "start", &err);
 }
 
 const struct ttrpc_row service_rows[] = {
@@ -444,5 +601,9 @@ const struct ttrpc_row service_rows[] = {
     { "DeleteContainer", delete_container },
     { "GetTimeline", get_timeline },
     { "Shutdown", shut_down },
+    { "ExecProcess", exec_process },
+    { "ResizeTerminal", resize_terminal },
+    { "StatsContainer", stats_container },
+    { "UpdateContainer", update_container },
 };
 const size_t n_service_rows = sizeof service_rows / sizeof *service_rows;

@@ -21,6 +21,6 @@ struct service {
 extern const struct ttrpc_row service_rows[];
 extern const size_t           n_service_rows;
 
-/* For containers_options: `owner` of the first is a container, of the second the service. */
+/* For containers_options: `owner` of the first is a process of a container, of the second the service. */
 void service_more_output(void *owner, struct output *output);
-void service_container_ended(void *owner, struct container *container);
+void service_container_ended(void *owner, struct container_process *process);

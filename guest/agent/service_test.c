@@ -88,7 +88,7 @@ static int open_rig(void **state)
     assert_true(asprintf(&rig->crun, "%s/crun", rig->folder) > 0 && asprintf(&rig->all, "%s/all", rig->folder) > 0);
     assert_true(file_write(rig->crun, bytes_of_text(player), 0755, &err));
     struct containers_options options = { rig->loop, rig->reaper, rig->all, rig->crun, service_more_output,
-                                          service_container_ended, &rig->service };
+                                          service_container_ended, &rig->service, NULL };
     rig->service = (struct service){ .loop = rig->loop, .timeline = &rig->timeline, .tee = CMDLINE_TEE_SIM };
     assert_true(containers_new(&options, &rig->service.containers, &err));
     assert_true(policy_read(bytes_of_text(policy_text), &rig->service.policy, &err));

@@ -9,17 +9,16 @@
 
 #include "base/file.h"
 #include "base/process.h"
-#include "base/text.h"
+#include "guest/container/crun.h"
+#include "guest/container/exec.h"
 #include "guest/container/oci.h"
-
-enum { PATH_LEN_MAX = 256 };
 
 struct containers {
     struct containers_options options;
     struct container         *live[CONTAINERS_MAX];
     char                      used[CONTAINER_IDS_MAX][CONTAINER_ID_MAX + 1]; /* every id there ever was */
     size_t                    n_used;
-    char                      path[PATH_LEN_MAX]; /* the one that container_root returned last */
+    char                      path[CONTAINER_PATH_MAX]; /* the one that container_root returned last */
 };
 
 const char *container_state_name(enum container_state state)
@@ -65,14 +64,20 @@ size_t containers_count(const struct containers *all)
     return n;
 }
 
-static FALLIBLE check_id(const struct containers *all, const char *id, struct err *err)
+FALLIBLE container_id_check(const char *id, struct err *err)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
     size_t            len       = strnlen(id, CONTAINER_ID_MAX + 1);
 
-    if (len == 0 || len > CONTAINER_ID_MAX || id[0] == '-' || strspn(id, letters) != len)
-        return fail_with(err, ERR_MALFORMED, "container id: wanted 1 to %d of a-z, 0-9 and, not first, -",
-                         CONTAINER_ID_MAX);
+    if (len > 0 && len <= CONTAINER_ID_MAX && id[0] != '-' && strspn(id, letters) == len)
+        return true;
+    return fail_with(err, ERR_MALFORMED, "id: wanted 1 to %d of a-z, 0-9 and, not first, -", CONTAINER_ID_MAX);
+}
+
+static FALLIBLE check_id(const struct containers *all, const char *id, struct err *err)
+{
+    if (!container_id_check(id, err))
+        return context(err, "container");
     for (size_t i = 0; i < all->n_used; i++)
         if (strcmp(all->used[i], id) == 0)
             return fail_with(err, ERR_DENIED, "container id %s was used before", id);
@@ -81,15 +86,14 @@ static FALLIBLE check_id(const struct containers *all, const char *id, struct er
     return true;
 }
 
-/* "directory/id/name"; sized for the longest id. */
-static void path_of(const struct container *c, const char *name, char out[static PATH_LEN_MAX])
+const struct containers_options *containers_options(const struct containers *all)
 {
-    (void) snprintf(out, PATH_LEN_MAX, "%s/%s/%s", c->all->options.directory, c->id, name); /* cut, it is not found */
+    return &all->options;
 }
 
 const char *container_root(const struct container *container)
 {
-    path_of(container, "rootfs", container->all->path);
+    container_path(container, "rootfs", container->all->path);
     return container->all->path;
 }
 
@@ -112,9 +116,7 @@ FALLIBLE containers_add(struct containers *all, const char *id, struct policy_gr
     (void) snprintf(all->used[all->n_used++], sizeof all->used[0], "%s", id);     /* likewise */
     c->all   = all;
     c->grant = grant;
-    c->input = NO_INPUT;
-    for (int i = 0; i < CONTAINER_STREAMS; i++)
-        c->outputs[i] = NO_OUTPUT;
+    c->first = (struct container_process){ .container = c, .streams = NO_STREAMS };
     if (!directory_make(container_root(c), err)) {
         free(c);
         return false;
@@ -124,40 +126,36 @@ FALLIBLE containers_add(struct containers *all, const char *id, struct policy_gr
     return true;
 }
 
+struct container_process *container_process_find(struct container *container, const char *id)
+{
+    if (*id == 0)
+        return &container->first;
+    for (size_t i = 0; i < CONTAINER_EXECS_MAX; i++)
+        if (container->execs[i] && strcmp(container->execs[i]->id, id) == 0)
+            return container->execs[i];
+    return NULL;
+}
+
 void container_discard(struct container *container)
 {
     struct containers *all = container->all;
-    char               path[PATH_LEN_MAX];
+    char               path[CONTAINER_PATH_MAX];
     struct err         ignored;
 
-    path_of(container, "", path);
+    container_path(container, "", path);
     (void) !directory_remove(path, &ignored); /* what stays behind is memory of a guest that will end */
-    for (int i = 0; i < CONTAINER_STREAMS; i++)
-        output_close(&container->outputs[i]);
-    input_close(&container->input);
+    exec_discard_all(container);
+    streams_close(&container->first.streams);
+    json_object_put(container->template);
     for (size_t i = 0; i < CONTAINERS_MAX; i++)
         if (all->live[i] == container)
             all->live[i] = NULL;
     free(container);
 }
 
-/* The last line of what crun logged, escaped: of the form "TIME: what". */
-static void crun_reason(const struct container *c, struct buffer *out)
+static FALLIBLE wrong_state(const struct container *c, struct err *err)
 {
-    AUTO(buffer) struct buffer log = { 0 };
-    char                       path[PATH_LEN_MAX];
-    struct err                 ignored;
-
-    path_of(c, "crun.log", path);
-    if (!file_read(path, CRUN_LOG_MAX, &log, &ignored) || log.len == 0) {
-        buffer_append_text(out, "no reason given");
-        return;
-    }
-    while (log.len > 0 && log.at[log.len - 1] == '\n')
-        log.len--;
-    const uint8_t *line  = log.len ? memrchr(log.at, '\n', log.len) : NULL;
-    size_t         begin = line ? (size_t) (line - log.at) + 1 : 0;
-    printable_append(out, (struct bytes){ log.at + begin, log.len - begin }, 160);
+    return fail_with(err, ERR_CONFIG, "container %s is %s", c->id, container_state_name(c->state));
 }
 
 static void tell(struct container *c, const struct err *why)
@@ -168,44 +166,18 @@ static void tell(struct container *c, const struct err *why)
     done(c->all->options.owner, c, pending, why);
 }
 
-/* `crun_verb` and its options end with NULL; `fds` become 0, 1 and 2 of crun and so of the container. */
-static FALLIBLE run_crun(struct container *c, const char *const *verb, const int *fds, reaper_ended_fn *ended,
-                         struct err *err)
-{
-    static const char *const environment[] = { "PATH=/bin", NULL };
-    char                     log_option[PATH_LEN_MAX + 16], log_path[PATH_LEN_MAX];
-    const char              *argv[16] = { c->all->options.crun, "--root", "/run/crun", "--cgroup-manager=cgroupfs",
-                                          log_option };
-    struct process_fd        places[] = { { fds[0], 0 }, { fds[1], 1 }, { fds[2], 2 } };
-    struct process_options   options  = { .argv = argv, .environment = environment, .fds = places, .n_fds = 3,
-                                          .directory = "/" };
-    struct process           process  = NO_PROCESS;
-    size_t                   n        = 5;
 
-    path_of(c, "crun.log", log_path);
-    (void) snprintf(log_option, sizeof log_option, "--log=file:%s", log_path); /* sized for it */
-    while (*verb && n < sizeof argv / sizeof *argv - 2)
-        argv[n++] = *verb++;
-    argv[n++] = c->id;
-    if (!process_start(&options, &process, err))
-        return false;
-    (void) close(process.pidfd); /* the reaper watches by number, which is ours until it is reaped */
-    if (reaper_watch(c->all->options.reaper, process.pid, ended, c, err))
-        return true;
-    (void) kill(process.pid, SIGKILL); /* not reaped yet: the number is still its own */
-    return false;
-}
-
-static FALLIBLE wrong_state(const struct container *c, struct err *err)
+/* All is over: crun's work, and every process, which may be reaped after it. */
+void container_settle(struct container *container)
 {
-    return fail_with(err, ERR_CONFIG, "container %s is %s", c->id, container_state_name(c->state));
-}
+    bool has_ended = container->is_deleted && container->first.pid == 0;
 
-/* Both are over: crun's work, and the first process, which may be reaped after it. */
-static void finish_delete(struct container *c)
-{
-    tell(c, NULL);
-    container_discard(c);
+    for (size_t i = 0; i < CONTAINER_EXECS_MAX; i++)
+        has_ended = has_ended && (!container->execs[i] || container->execs[i]->has_ended);
+    if (!has_ended)
+        return;
+    tell(container, NULL);
+    container_discard(container);
 }
 
 static void on_init_ended(void *owner, pid_t pid, int status)
@@ -213,118 +185,132 @@ static void on_init_ended(void *owner, pid_t pid, int status)
     struct container *c = owner;
 
     (void) pid;
-    c->exit_code = process_exit_code(status);
-    c->has_ended = true;
-    c->pid       = 0;
+    c->first.exit_code = process_exit_code(status);
+    c->first.has_ended = true;
+    c->first.pid       = 0;
     if (c->state == CONTAINER_RUNNING || c->state == CONTAINER_CREATED)
         c->state = CONTAINER_STOPPED;
-    c->all->options.ended(c->all->options.owner, c);
-    if (c->is_deleted)
-        finish_delete(c);
+    c->all->options.ended(c->all->options.owner, &c->first);
+    container_settle(c);
 }
 
-static FALLIBLE read_pid(const struct container *c, pid_t *out, struct err *err)
+static void group_of(const struct container *c, char out[static CONTAINER_PATH_MAX])
 {
-    AUTO(buffer) struct buffer text = { 0 };
-    char                       path[PATH_LEN_MAX];
-    char                      *end = NULL;
+    (void) snprintf(out, CONTAINER_PATH_MAX, "%s/%s", c->all->options.cgroups, c->id); /* cut, it is not found */
+}
 
-    path_of(c, "pid", path);
-    if (!file_read(path, 32, &text, err))
+FALLIBLE container_stats(const struct container *container, struct cgroup_stats *out, struct err *err)
+{
+    char path[CONTAINER_PATH_MAX];
+
+    if (!container->all->options.cgroups)
+        return fail_with(err, ERR_UNSUPPORTED, "nothing is counted here");
+    group_of(container, path);
+    return cgroup_stats_read(path, out, err);
+}
+
+FALLIBLE container_update(struct container *container, const struct cgroup_limits *limits, struct err *err)
+{
+    char path[CONTAINER_PATH_MAX];
+
+    if (container->state != CONTAINER_CREATED && container->state != CONTAINER_RUNNING)
+        return wrong_state(container, err);
+    if (!container->all->options.cgroups)
+        return fail_with(err, ERR_UNSUPPORTED, "nothing is limited here");
+    group_of(container, path);
+    if (!cgroup_limits_write(path, limits, err))
         return false;
-    long pid = strtol(buffer_text(&text), &end, 10);
-    if (pid <= 1 || pid > INT32_MAX || (*end && *end != '\n'))
-        return fail_with(err, ERR_BUG, "crun wrote no process number");
-    *out = (pid_t) pid;
+    container->limits = *limits;
     return true;
+}
+
+static struct streams_options streams_of(struct container *c)
+{
+    return (struct streams_options){ .loop = c->all->options.loop, .output = c->grant.output, .input = c->grant.input,
+                                     .uid = c->uid, .gid = c->gid, .more = c->all->options.more, .owner = &c->first };
+}
+
+static FALLIBLE take_over(struct container *c, struct err *err)
+{
+    struct streams_options options = streams_of(c);
+    bool                   limited = c->limits.memory_bytes > 0 || c->limits.cpu_quota_us > 0;
+
+    if (c->first.streams.console >= 0 && !streams_take_terminal(&c->first.streams, &options, err))
+        return false;
+    return crun_read_pid(c, "pid", &c->first.pid, err) &&
+           reaper_watch(c->all->options.reaper, c->first.pid, on_init_ended, c, err) &&
+           (!limited || container_update(c, &c->limits, err));
 }
 
 static void on_created(void *owner, pid_t pid, int status)
 {
-    struct container          *c      = owner;
-    AUTO(buffer) struct buffer reason = { 0 };
-    struct err                 err;
+    struct container *c = owner;
+    struct err        err;
 
     (void) pid;
     if (status != 0) {
-        crun_reason(c, &reason);
-        (void) fail_with(&err, ERR_OS, "%s", buffer_text(&reason)); /* false is what it returns */
+        (void) crun_failed(c, &err); /* false is what it returns */
         tell(c, &err);
         return;
     }
     c->state = CONTAINER_CREATED;
-    bool is_good = read_pid(c, &c->pid, &err) &&
-                   reaper_watch(c->all->options.reaper, c->pid, on_init_ended, c, &err);
-    tell(c, is_good ? NULL : &err);
+    tell(c, take_over(c, &err) ? NULL : &err);
 }
 
-static FALLIBLE write_config(struct container *c, const struct container_command *command, struct user *user,
-                             struct err *err)
+static FALLIBLE write_config(struct container *c, const struct container_command *command, struct err *err)
 {
     AUTO(buffer) struct buffer json = { 0 };
     AUTO(fd) int               root = open(container_root(c), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    char                       root_path[PATH_LEN_MAX], path[PATH_LEN_MAX];
+    char                       root_path[CONTAINER_PATH_MAX], path[CONTAINER_PATH_MAX], hostname[HOSTNAME_LEN_MAX + 1];
+    bool                       is_named = command->hostname && *command->hostname;
+    struct user                user;
 
     if (root < 0)
         return err_os(err, "root directory");
-    if (!user_find_in(root, command->image->user, user, err))
+    if (!user_find_in(root, c->grant.user ? c->grant.user : command->image->user, &user, err))
         return false;
-    path_of(c, "rootfs", root_path);
-    path_of(c, "config.json", path);
-    struct oci_request request = { .id = c->id, .image = command->image, .user = user, .root = root_path,
+    c->uid = user.uid;
+    c->gid = user.gid;
+    container_path(c, "rootfs", root_path);
+    container_path(c, "config.json", path);
+    (void) snprintf(hostname, sizeof hostname, "%.*s", HOSTNAME_LEN_MAX, c->id); /* cut on purpose */
+    struct oci_request request = { .id = c->id, .image = command->image, .user = &user, .root = root_path,
                                    .args = command->args, .n_args = command->n_args, .env = command->env,
-                                   .n_env = command->n_env };
-    return oci_compose(&request, &json, err) && file_write(path, buffer_bytes(&json), 0600, err);
-}
-
-/*
- * Both ends of each stream; the container's go to crun and are closed here afterwards. Its user owns them, because
- * programs open /dev/stdout anew.
- */
-static FALLIBLE open_streams(struct container *c, const struct user *user, int theirs[static 3], struct err *err)
-{
-    int fds[2];
-
-    for (int i = 0; i < CONTAINER_STREAMS; i++) {
-        struct output_options options = { .loop = c->all->options.loop, .is_denied = !c->grant.output,
-                                          .more = c->all->options.more, .owner = c };
-
-        if (pipe2(fds, O_CLOEXEC) < 0)
-            return err_os(err, "output");
-        theirs[1 + i] = fds[1];
-        if (!output_open(&c->outputs[i], &options, fds[0], err))
-            return false;
-        if (fchown(fds[1], user->uid, user->gid) < 0)
-            return err_os(err, "output");
-    }
-    if (!c->grant.input) {
-        theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        return theirs[0] >= 0 || err_os(err, "/dev/null");
-    }
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return err_os(err, "input");
-    theirs[0] = fds[0];
-    return input_open(&c->input, c->all->options.loop, fds[1], err) &&
-           (fchown(fds[0], user->uid, user->gid) == 0 || err_os(err, "input"));
+                                   .n_env = command->n_env, .is_whole = command->is_whole,
+                                   .terminal = command->terminal, .cwd = c->grant.cwd,
+                                   .read_only_root = c->grant.read_only_root,
+                                   .hostname = is_named ? command->hostname : hostname };
+    return oci_compose(&request, &json, &c->template, err) && file_write(path, buffer_bytes(&json), 0600, err);
 }
 
 FALLIBLE container_create(struct container *container, const struct container_command *command,
                           container_done_fn *done, struct ttrpc_pending pending, struct err *err)
 {
-    char              bundle[PATH_LEN_MAX], pid_file[PATH_LEN_MAX];
-    const char *const verb[]    = { "create", "--bundle", bundle, "--pid-file", pid_file, NULL };
-    int               theirs[3] = { NO_FD, NO_FD, NO_FD };
-    struct user       user;
+    char              bundle[CONTAINER_PATH_MAX], pid_file[CONTAINER_PATH_MAX], console[CONTAINER_PATH_MAX];
+    const char *const piped[]    = { "create", "--bundle", bundle, "--pid-file", pid_file, NULL };
+    const char *const terminal[] = { "create",    "--bundle", bundle, "--pid-file", pid_file, "--console-socket",
+                                     console, NULL };
+    AUTO(fd) int      null       = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int               theirs[3]  = { NO_FD, NO_FD, NO_FD };
+    const int         none[3]    = { null, null, null };
 
     if (container->state != CONTAINER_NEW)
         return wrong_state(container, err);
-    path_of(container, "", bundle);
-    path_of(container, "pid", pid_file);
-    container->state = CONTAINER_CREATING;
-    bool is_good     = write_config(container, command, &user, err) && open_streams(container, &user, theirs, err);
+    if (null < 0)
+        return err_os(err, "/dev/null");
+    container_path(container, "", bundle);
+    container_path(container, "pid", pid_file);
+    container_path(container, "tty", console);
+    container->state        = CONTAINER_CREATING;
+    container->has_terminal = command->terminal;
+    bool is_good            = write_config(container, command, err);
+    struct streams_options options = streams_of(container);
+    is_good = is_good && (command->terminal ? streams_listen(&container->first.streams, console, err)
+                                            : streams_open(&container->first.streams, &options, theirs, err));
     container->done    = done;
     container->pending = pending;
-    is_good            = is_good && run_crun(container, verb, theirs, on_created, err);
+    is_good = is_good && crun_run(container, command->terminal ? terminal : piped, command->terminal ? none : theirs,
+                                  on_created, container, err);
     for (int i = 0; i < 3; i++)
         auto_fd(&theirs[i]);
     if (!is_good)
@@ -334,18 +320,16 @@ FALLIBLE container_create(struct container *container, const struct container_co
 
 static void on_started(void *owner, pid_t pid, int status)
 {
-    struct container          *c      = owner;
-    AUTO(buffer) struct buffer reason = { 0 };
-    struct err                 err;
+    struct container *c = owner;
+    struct err        err;
 
     (void) pid;
-    c->state = c->has_ended ? CONTAINER_STOPPED : CONTAINER_RUNNING;
+    c->state = c->first.has_ended ? CONTAINER_STOPPED : CONTAINER_RUNNING;
     if (status == 0) {
         tell(c, NULL);
         return;
     }
-    crun_reason(c, &reason);
-    (void) fail_with(&err, ERR_OS, "%s", buffer_text(&reason)); /* false is what it returns */
+    (void) crun_failed(c, &err); /* false is what it returns */
     tell(c, &err);
 }
 
@@ -359,7 +343,7 @@ static FALLIBLE run_quietly(struct container *c, const char *const *verb, reaper
         return err_os(err, "/dev/null");
     c->done    = done;
     c->pending = pending;
-    if (run_crun(c, verb, fds, ended, err))
+    if (crun_run(c, verb, fds, ended, c, err))
         return true;
     c->done = NULL;
     return false;
@@ -383,10 +367,9 @@ static void on_deleted(void *owner, pid_t pid, int status)
     (void) pid;
     (void) status; /* what crun could not remove was not there: the directory goes in any case */
     c->is_deleted = true;
-    if (c->pid == 0)
-        finish_delete(c);
-    else
-        (void) kill(c->pid, SIGKILL); /* most often dead already; not reaped, so the number is still its own */
+    if (c->first.pid > 0)
+        (void) kill(c->first.pid, SIGKILL); /* most often dead already; not reaped, so the number is still its own */
+    container_settle(c);
 }
 
 FALLIBLE container_delete(struct container *container, container_done_fn *done, struct ttrpc_pending pending,
@@ -401,13 +384,20 @@ FALLIBLE container_delete(struct container *container, container_done_fn *done, 
     return run_quietly(container, verb, on_deleted, done, pending, err);
 }
 
-FALLIBLE container_signal(struct container *container, uint32_t signal_number, struct err *err)
+FALLIBLE container_signal(struct container_process *process, uint32_t signal_number, bool all, struct err *err)
 {
+    struct container *c = process->container;
+
     if (signal_number < 1 || signal_number > 64)
         return fail_with(err, ERR_MALFORMED, "signal %u: there is no such signal", signal_number);
-    if (container->state != CONTAINER_RUNNING || container->pid <= 1)
-        return wrong_state(container, err);
-    if (kill(container->pid, (int) signal_number) < 0) /* not reaped: the number is still its own */
+    if (process != &c->first && process->has_ended)
+        return fail_with(err, ERR_CONFIG, "process %s has ended", process->id);
+    if (c->state != CONTAINER_RUNNING || process->pid <= 1)
+        return wrong_state(c, err);
+    if (kill(process->pid, (int) signal_number) < 0) /* not reaped: the number is still its own */
         return err_os(err, "signal");
+    for (size_t i = 0; all && i < CONTAINER_EXECS_MAX; i++)
+        if (c->execs[i] && c->execs[i]->pid > 1)
+            (void) kill(c->execs[i]->pid, (int) signal_number); /* as above; one that ended needs none */
     return true;
 }

@@ -5,9 +5,9 @@
 #pragma once
 
 #include "guest/api/connection.h"
-#include "guest/container/input.h"
-#include "guest/container/output.h"
+#include "guest/container/cgroup.h"
 #include "guest/container/policy.h"
+#include "guest/container/streams.h"
 #include "guest/init/reaper.h"
 #include "keys/ocicrypt/image_config.h"
 
@@ -30,27 +30,40 @@ struct containers;
 typedef void container_done_fn(void *owner, struct container *container, struct ttrpc_pending pending,
                                const struct err *why);
 
-enum container_stream { CONTAINER_STDOUT, CONTAINER_STDERR, CONTAINER_STREAMS };
+/* The first process of a container, or one that was run in it later. */
+struct container_process {
+    struct container     *container;
+    char                  id[CONTAINER_ID_MAX + 1]; /* "" for the first */
+    unsigned              slot;      /* names its files */
+    pid_t                 pid;       /* 0 before it runs and after it was reaped */
+    int                   exit_code; /* valid when has_ended */
+    bool                  has_ended;
+    struct streams        streams;
+    struct ttrpc_pending  readers[STREAMS]; /* none waits when it is not pending */
+    size_t                reader_most[STREAMS];
+    struct ttrpc_pending  writer;
+    struct ttrpc_pending  waiters[CONTAINER_WAITERS_MAX];
+    size_t                n_waiters;
+    container_done_fn    *done;    /* of the exec that goes on */
+    struct ttrpc_pending  pending; /* likewise */
+};
 
 struct container {
-    struct containers     *all;
-    char                   id[CONTAINER_ID_MAX + 1];
-    enum container_state   state;
-    uint64_t               unpacked_ms; /* for the timeline of its owner */
-    struct policy_grant    grant;
-    pid_t                  pid;
-    int                    exit_code; /* valid in STOPPED */
-    bool                   has_ended; /* its first process did; the state may lag while crun works */
-    bool                   is_deleted; /* by crun */
-    struct output          outputs[CONTAINER_STREAMS];
-    struct ttrpc_pending   readers[CONTAINER_STREAMS]; /* none waits when it is not pending */
-    size_t                 reader_most[CONTAINER_STREAMS];
-    struct input           input;
-    struct ttrpc_pending   writer;
-    struct ttrpc_pending   waiters[CONTAINER_WAITERS_MAX];
-    size_t                 n_waiters;
-    container_done_fn     *done;    /* of the work that goes on */
-    struct ttrpc_pending   pending; /* likewise */
+    struct containers        *all;
+    char                      id[CONTAINER_ID_MAX + 1];
+    enum container_state      state;
+    uint64_t                  unpacked_ms; /* for the timeline of its owner */
+    struct policy_grant       grant;
+    struct cgroup_limits      limits;
+    bool                      is_deleted; /* by crun */
+    bool                      has_terminal;
+    uid_t                     uid;
+    gid_t                     gid;
+    struct json_object       *template;  /* the `process` of its configuration; what is run later follows it */
+    struct container_process  first;
+    struct container_process *execs[CONTAINER_EXECS_MAX];
+    container_done_fn        *done;    /* of the work that goes on */
+    struct ttrpc_pending      pending; /* likewise */
 };
 
 struct containers_options {
@@ -58,12 +71,14 @@ struct containers_options {
     struct reaper  *reaper;
     const char     *directory; /* "/run/containers": one directory for each container below it */
     const char     *crun;      /* path of the program */
-    output_more_fn *more;      /* owner: the container */
-    void          (*ended)(void *owner, struct container *container); /* its first process ended */
+    output_more_fn *more;      /* owner: the process */
+    void          (*ended)(void *owner, struct container_process *process);
     void           *owner;     /* of `ended` and of every done function */
+    const char     *cgroups;   /* "/sys/fs/cgroup/containers"; NULL: none are looked at */
 };
 
 FALLIBLE containers_new(const struct containers_options *options, struct containers **out, struct err *err);
+const struct containers_options *containers_options(const struct containers *all);
 
 struct container *containers_find(struct containers *all, const char *id); /* NULL when there is none */
 size_t            containers_count(const struct containers *all);
@@ -71,13 +86,19 @@ size_t            containers_count(const struct containers *all);
 /*
  * Adds a container with an empty root directory.
  *
- * Fails MALFORMED for an id that is no DNS label, DENIED for one used before, LIMIT, OS.
+ * Fails MALFORMED for an id that is no plain name, DENIED for one used before, LIMIT, OS.
  */
 FALLIBLE containers_add(struct containers *all, const char *id, struct policy_grant grant, struct container **out,
                         struct err *err);
 
+/* What every id has to be: 1 to CONTAINER_ID_MAX of a-z, 0-9 and, not first, -. Fails MALFORMED. */
+FALLIBLE container_id_check(const char *id, struct err *err);
+
 /* Path of the root directory, valid until the next call. */
 const char *container_root(const struct container *container);
+
+/* The process of that id, "" for the first; NULL when there is none. */
+struct container_process *container_process_find(struct container *container, const char *id);
 
 /* Each of these fails CONFIG in a state that does not allow it, or OS; else `done` is told later. */
 struct container_command {
@@ -86,6 +107,9 @@ struct container_command {
     size_t                     n_args;
     char *const               *env;
     size_t                     n_env;
+    bool                       is_whole; /* args are not the image's entry point's, but all */
+    bool                       terminal;
+    const char                *hostname; /* NULL or "": from the id */
 };
 FALLIBLE container_create(struct container *container, const struct container_command *command,
                           container_done_fn *done, struct ttrpc_pending pending, struct err *err);
@@ -99,4 +123,9 @@ FALLIBLE container_delete(struct container *container, container_done_fn *done, 
 void container_discard(struct container *container);
 
 /* Fails CONFIG when it does not run, MALFORMED for a number that is no signal. */
-FALLIBLE container_signal(struct container *container, uint32_t signal_number, struct err *err);
+FALLIBLE container_signal(struct container_process *process, uint32_t signal_number, bool all, struct err *err);
+
+/* What the kernel counts of it. Fails UNSUPPORTED where no control groups are, OS. */
+FALLIBLE container_stats(const struct container *container, struct cgroup_stats *out, struct err *err);
+/* Fails CONFIG in a state without processes, LIMIT, UNSUPPORTED, OS. */
+FALLIBLE container_update(struct container *container, const struct cgroup_limits *limits, struct err *err);

@@ -48,11 +48,11 @@ static void on_more(void *owner, struct output *output)
         loop_stop(current->loop);
 }
 
-static void on_ended(void *owner, struct container *container)
+static void on_ended(void *owner, struct container_process *process)
 {
     struct rig *rig = owner;
 
-    (void) container;
+    (void) process;
     rig->n_ended++;
     if (rig->waits_for_end)
         loop_stop(rig->loop);
@@ -85,7 +85,7 @@ static int open_rig(void **state)
     assert_true(asprintf(&rig->crun, "%s/crun", rig->folder) > 0);
     assert_true(asprintf(&rig->containers_folder, "%s/all", rig->folder) > 0);
     assert_true(file_write(rig->crun, bytes_of_text(player), 0755, &err));
-    struct containers_options options = { rig->loop, rig->reaper, rig->containers_folder, rig->crun, on_more, on_ended, rig };
+    struct containers_options options = { rig->loop, rig->reaper, rig->containers_folder, rig->crun, on_more, on_ended, rig, NULL };
     assert_true(containers_new(&options, &rig->all, &err));
     *state = current = rig;
     return 0;
@@ -166,7 +166,7 @@ static void delete(struct rig *rig, struct container *c)
 static void wait_for_end(struct rig *rig, const struct container *c)
 {
     rig->waits_for_end = true;
-    while (!c->has_ended)
+    while (!c->first.has_ended)
         run(rig);
     rig->waits_for_end = false;
 }
@@ -184,11 +184,11 @@ static void runs_to_its_exit_code_and_leaves_nothing(void **state)
     start(rig, c);
     wait_for_end(rig, c);
     assert_int_equal(c->state, CONTAINER_STOPPED);
-    assert_int_equal(c->exit_code, 7);
+    assert_int_equal(c->first.exit_code, 7);
     rig->waits_for_output = true;
-    if (c->outputs[CONTAINER_STDOUT].held.len == 0)
+    if (c->first.streams.outputs[STREAM_STDOUT].held.len == 0)
         run(rig);
-    output_take(&c->outputs[CONTAINER_STDOUT], 100, &text);
+    output_take(&c->first.streams.outputs[STREAM_STDOUT], 100, &text);
     assert_string_equal(buffer_text(&text), "out\n");
     assert_true(asprintf(&folder, "%s/web", rig->containers_folder) > 0);
     assert_int_equal(access(folder, F_OK), 0);
@@ -213,10 +213,10 @@ static void what_a_state_does_not_allow_changes_nothing(void **state)
 
     expect_refusal(container_start(c, on_done, token, &err), &err, ERR_CONFIG, "container web is being created");
     expect_refusal(container_delete(c, on_done, token, &err), &err, ERR_CONFIG, "container web is being created");
-    expect_refusal(container_signal(c, SIGTERM, &err), &err, ERR_CONFIG, "container web is being created");
+    expect_refusal(container_signal(&c->first, SIGTERM, false, &err), &err, ERR_CONFIG, "container web is being created");
     create(rig, c, "exec sleep 60");
     expect_refusal(container_create(c, &none, on_done, token, &err), &err, ERR_CONFIG, "container web is created");
-    expect_refusal(container_signal(c, SIGTERM, &err), &err, ERR_CONFIG, "container web is created");
+    expect_refusal(container_signal(&c->first, SIGTERM, false, &err), &err, ERR_CONFIG, "container web is created");
     start(rig, c);
     expect_refusal(container_start(c, on_done, token, &err), &err, ERR_CONFIG, "container web is running");
     expect_refusal(container_create(c, &none, on_done, token, &err), &err, ERR_CONFIG, "container web is running");
@@ -233,12 +233,12 @@ static void a_signal_reaches_the_first_process(void **state)
 
     create(rig, c, "exec sleep 60");
     start(rig, c);
-    expect_refusal(container_signal(c, 0, &err), &err, ERR_MALFORMED, "signal 0: there is no such signal");
-    expect_refusal(container_signal(c, 65, &err), &err, ERR_MALFORMED, "signal 65: there is no such signal");
-    assert_true(container_signal(c, SIGTERM, &err));
+    expect_refusal(container_signal(&c->first, 0, false, &err), &err, ERR_MALFORMED, "signal 0: there is no such signal");
+    expect_refusal(container_signal(&c->first, 65, false, &err), &err, ERR_MALFORMED, "signal 65: there is no such signal");
+    assert_true(container_signal(&c->first, SIGTERM, false, &err));
     wait_for_end(rig, c);
-    assert_int_equal(c->exit_code, 128 + SIGTERM);
-    expect_refusal(container_signal(c, SIGTERM, &err), &err, ERR_CONFIG, "container web is stopped");
+    assert_int_equal(c->first.exit_code, 128 + SIGTERM);
+    expect_refusal(container_signal(&c->first, SIGTERM, false, &err), &err, ERR_CONFIG, "container web is stopped");
     delete(rig, c);
 }
 
@@ -279,14 +279,14 @@ static void an_id_is_good_once(void **state)
 static void an_id_is_a_plain_name(void **state)
 {
     static const char *const bad[] = { "", ".", "..", "a/b", "-a", "A", "a_b", "a.b", "a b", "a\n", "/", "ä",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
     struct rig       *rig = *state;
     struct container *c   = NULL;
     struct err        err;
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         expect_refusal(containers_add(rig->all, bad[i], (struct policy_grant){ 0 }, &c, &err), &err, ERR_MALFORMED,
-                       "container id: wanted 1 to 63 of a-z, 0-9 and, not first, -");
+                       "container: id: wanted 1 to 64 of a-z, 0-9 and, not first, -");
 }
 
 static void there_are_bounds_at_once_and_in_a_life(void **state)

@@ -70,9 +70,9 @@ static FALLIBLE add_args(struct json_object *process, const struct oci_request *
     struct json_object *args = json_object_new_array();
 
     json_add(process, "args", args);
-    if (!add_texts(args, r->image->entrypoint.at, r->image->entrypoint.n, err))
+    if (!r->is_whole && !add_texts(args, r->image->entrypoint.at, r->image->entrypoint.n, err))
         return false;
-    bool is_good = r->n_args > 0 ? add_texts(args, (const char *const *) r->args, r->n_args, err)
+    bool is_good = r->n_args > 0 || r->is_whole ? add_texts(args, (const char *const *) r->args, r->n_args, err)
                                  : add_texts(args, r->image->cmd.at, r->image->cmd.n, err);
     if (!is_good)
         return false;
@@ -111,7 +111,8 @@ static FALLIBLE add_env(struct json_object *process, const struct oci_request *r
     const char *const       *ours  = (const char *const *) r->env;
     struct json_object      *env   = json_object_new_array();
     char                     home[USER_HOME_MAX + 8];
-    const char *const        defaults[] = { DEFAULT_PATH, home };
+    const char *const        defaults[] = { DEFAULT_PATH, home, "TERM=xterm" };
+    size_t                   n_defaults = r->terminal ? 3 : 2;
 
     json_add(process, "env", env);
     (void) snprintf(home, sizeof home, "HOME=%s", r->user->home); /* sized for it */
@@ -122,7 +123,7 @@ static FALLIBLE add_env(struct json_object *process, const struct oci_request *r
             return false;
     if (!add_texts(env, ours, r->n_env, err))
         return false;
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+    for (size_t i = 0; i < n_defaults; i++)
         if (!has_name(image->at, image->n, defaults[i]) && !has_name(ours, r->n_env, defaults[i]) &&
             !add_texts(env, &defaults[i], 1, err))
             return false;
@@ -173,12 +174,12 @@ static struct json_object *compose_rlimits(void)
 static FALLIBLE add_process(struct json_object *config, const struct oci_request *r, struct err *err)
 {
     struct json_object *process = json_object_new_object();
-    const char         *cwd     = *r->image->working_dir ? r->image->working_dir : "/";
+    const char         *cwd     = r->cwd ? r->cwd : *r->image->working_dir ? r->image->working_dir : "/";
 
     json_add(config, "process", process);
     if (*cwd != '/')
-        return fail_with(err, ERR_MALFORMED, "the image's working directory is not absolute");
-    json_add(process, "terminal", json_object_new_boolean(false));
+        return fail_with(err, ERR_MALFORMED, "the working directory is not absolute");
+    json_add(process, "terminal", json_object_new_boolean(r->terminal));
     json_add(process, "user", compose_user(r->user));
     json_add_text(process, "cwd", cwd);
     json_add(process, "capabilities", compose_capabilities(r->user->uid == 0));
@@ -245,20 +246,42 @@ static struct json_object *compose_linux(const char *id)
     return out;
 }
 
-FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, struct err *err)
+FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, struct json_object **process,
+                     struct err *err)
 {
     AUTO(json) struct json_object *config = json_object_new_object();
     struct json_object            *root   = json_object_new_object();
 
     json_add_text(config, "ociVersion", "1.0.2");
     json_add_text(root, "path", request->root);
-    json_add(root, "readonly", json_object_new_boolean(false));
+    json_add(root, "readonly", json_object_new_boolean(request->read_only_root));
     json_add(config, "root", root);
-    json_add_text(config, "hostname", request->id);
+    json_add_text(config, "hostname", request->hostname);
     json_add(config, "mounts", compose_mounts());
     json_add(config, "linux", compose_linux(request->id));
     if (!add_process(config, request, err))
         return false;
     json_write(config, json);
+    *process = json_object_get(json_object_object_get(config, "process"));
+    return true;
+}
+
+FALLIBLE oci_compose_exec(struct json_object *process, char *const *args, size_t n_args, bool terminal,
+                          struct buffer *json, struct err *err)
+{
+    AUTO(json) struct json_object *out  = json_object_new_object();
+    struct json_object            *argv = json_object_new_array();
+
+    json_object_object_foreach(process, name, value) {
+        if (strcmp(name, "args") != 0 && strcmp(name, "terminal") != 0)
+            json_add(out, name, json_object_get(value));
+    }
+    json_add(out, "terminal", json_object_new_boolean(terminal));
+    json_add(out, "args", argv);
+    if (!add_texts(argv, (const char *const *) args, n_args, err))
+        return false;
+    if (n_args == 0 || *args[0] == 0)
+        return fail_with(err, ERR_CONFIG, "the request names no command");
+    json_write(out, json);
     return true;
 }

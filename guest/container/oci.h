@@ -16,12 +16,24 @@ struct oci_request {
     size_t                     n_args;
     char *const               *env;  /* added to the image's, and stronger */
     size_t                     n_env;
+    bool                       is_whole; /* args are the whole argv: the image's entry point is not put in front */
+    bool                       terminal;
+    bool                       read_only_root;
+    const char                *cwd;      /* NULL: the image's */
+    const char                *hostname;
 };
 
 /*
  * Appends the JSON text of config.json.
  *
+ *   process    yours: the part that describes the process, for those that are run in the container later
+ *
  * Fails CONFIG when there is no command, MALFORMED for an environment entry without a name and for a working
  * directory that is not absolute, LIMIT.
  */
-FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, struct err *err);
+FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, struct json_object **process,
+                     struct err *err);
+
+/* Appends the JSON text of a process that differs from `process` in argv and terminal only. Fails LIMIT, CONFIG. */
+FALLIBLE oci_compose_exec(struct json_object *process, char *const *args, size_t n_args, bool terminal,
+                          struct buffer *json, struct err *err);

@@ -22,7 +22,9 @@ static bool compose(const char *image_text, const struct oci_request *like, stru
     request.root  = "/run/containers/web/rootfs";
     request.image = &image;
     request.user  = like->user ? like->user : &root;
-    return oci_compose(&request, json, err);
+    request.hostname = "web";
+    AUTO(json) struct json_object *process = NULL;
+    return oci_compose(&request, json, &process, err);
 }
 
 /* A member by its path, "process.args.0"; the document is parsed anew, as crun will. */

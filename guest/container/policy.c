@@ -49,9 +49,51 @@ static FALLIBLE check_image(const char *image, struct err *err)
     return fail_with(err, ERR_MALFORMED, "image: not \"sha256:\" and 64 hex digits");
 }
 
+static FALLIBLE check_optional_texts(struct json_object *entry, const char *name, struct err *err)
+{
+    struct json_object *list;
+
+    if (!json_object_object_get_ex(entry, name, &list))
+        return true;
+    return json_get(entry, name, json_type_array, &list, err) && check_texts(list, name, err);
+}
+
+static FALLIBLE check_optional_text(struct json_object *entry, const char *name, struct err *err)
+{
+    struct json_object *value;
+    const char         *text;
+
+    if (!json_object_object_get_ex(entry, name, &value))
+        return true;
+    return json_get_text(entry, name, &text, err) &&
+           (*text || fail_with(err, ERR_MALFORMED, "%s: empty", name));
+}
+
+static FALLIBLE check_exec(struct json_object *entry, struct err *err)
+{
+    struct json_object *list;
+
+    if (!json_object_object_get_ex(entry, "exec", &list))
+        return true;
+    if (!json_get(entry, "exec", json_type_array, &list, err))
+        return false;
+    if (json_object_array_length(list) > POLICY_EXECS_MAX)
+        return fail_with(err, ERR_LIMIT, "exec: over %d argvs", POLICY_EXECS_MAX);
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *argv = json_object_array_get_idx(list, i);
+
+        if (!json_object_is_type(argv, json_type_array) || json_object_array_length(argv) == 0)
+            return fail_with(err, ERR_MALFORMED, "exec: entry %zu is no argv", i);
+        if (!check_texts(argv, "exec", err))
+            return false;
+    }
+    return true;
+}
+
 static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
-    static const char *const known[] = { "image", "args", "env", "output", "input" };
+    static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
+                                         "command", "env_names", "user", "cwd",    "read_only_root", "update" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -65,7 +107,11 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
     if (args && (!json_get(entry, "args", json_type_array, &args, err) || !check_texts(args, "args", err)))
         return false;
     return json_get(entry, "env", json_type_array, &env, err) && check_texts(env, "env", err) &&
-           check_flag(entry, "output", err) && check_flag(entry, "input", err);
+           check_flag(entry, "output", err) && check_flag(entry, "input", err) &&
+           check_flag(entry, "terminal", err) && check_flag(entry, "update", err) &&
+           check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
+           check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
+           check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err);
 }
 
 FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err)
@@ -96,39 +142,166 @@ void policy_free(struct policy *policy)
 }
 
 /* Texts of json-c may hold zeros; a request's cannot. Lengths are compared too. */
+static bool text_is(struct json_object *text, const char *asked)
+{
+    struct bytes want = { (const uint8_t *) json_object_get_string(text), (size_t) json_object_get_string_len(text) };
+
+    return bytes_equal(want, bytes_of_text(asked));
+}
+
 static bool equal_texts(struct json_object *list, char *const *asked, size_t n_asked)
 {
     if (json_object_array_length(list) != n_asked)
         return false;
-    for (size_t i = 0; i < n_asked; i++) {
-        struct json_object *text = json_object_array_get_idx(list, i);
-        struct bytes        want = { (const uint8_t *) json_object_get_string(text),
-                                     (size_t) json_object_get_string_len(text) };
+    for (size_t i = 0; i < n_asked; i++)
+        if (!text_is(json_object_array_get_idx(list, i), asked[i]))
+            return false;
+    return true;
+}
 
-        if (!bytes_equal(want, bytes_of_text(asked[i])))
+static bool takes_json(struct json_object *list, char *const **asked, size_t *n)
+{
+    size_t wanted = json_object_array_length(list);
+
+    if (wanted > *n || !equal_texts(list, *asked, wanted))
+        return false;
+    *asked += wanted;
+    *n -= wanted;
+    return true;
+}
+
+static bool takes_texts(const struct text_list *list, char *const **asked, size_t *n)
+{
+    if (list->n > *n)
+        return false;
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->at[i], (*asked)[i]) != 0)
+            return false;
+    *asked += list->n;
+    *n -= list->n;
+    return true;
+}
+
+/* Kubernetes' rule: `command` replaces the entry point, and with it the image's own arguments. */
+static bool argv_follows(struct json_object *entry, const struct policy_request *request,
+                         const struct image_config *image)
+{
+    struct json_object *command = json_object_object_get(entry, "command");
+    struct json_object *args    = json_object_object_get(entry, "args");
+    char *const        *left    = request->args;
+    size_t              n       = request->n_args;
+    bool                is_good = command ? takes_json(command, &left, &n) : takes_texts(&image->entrypoint, &left, &n);
+
+    if (args)
+        is_good = is_good && takes_json(args, &left, &n);
+    else if (!command)
+        is_good = is_good && takes_texts(&image->cmd, &left, &n);
+    return is_good && n == 0;
+}
+
+static bool holds(struct json_object *list, const char *text)
+{
+    for (size_t i = 0; list && i < json_object_array_length(list); i++)
+        if (text_is(json_object_array_get_idx(list, i), text))
+            return true;
+    return false;
+}
+
+static bool holds_name(struct json_object *names, const char *entry)
+{
+    size_t len = strcspn(entry, "=");
+
+    for (size_t i = 0; names && i < json_object_array_length(names); i++) {
+        struct json_object *name = json_object_array_get_idx(names, i);
+
+        if ((size_t) json_object_get_string_len(name) == len && strncmp(json_object_get_string(name), entry, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool image_holds(const struct text_list *env, const char *text)
+{
+    for (size_t i = 0; i < env->n; i++)
+        if (strcmp(env->at[i], text) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * Each variable comes from the policy, or from the image and is not set by the policy, or has a name that the policy
+ * leaves to the host; and all of the policy's are there. What the host leaves out of the image's is put back later.
+ */
+static bool env_follows(struct json_object *entry, const struct policy_request *request,
+                        const struct image_config *image)
+{
+    struct json_object *env   = json_object_object_get(entry, "env");
+    struct json_object *names = json_object_object_get(entry, "env_names");
+
+    for (size_t i = 0; i < request->n_env; i++)
+        if (!holds(env, request->env[i]) && !image_holds(&image->env, request->env[i]) &&
+            !holds_name(names, request->env[i]))
+            return false;
+    for (size_t i = 0; i < json_object_array_length(env); i++) {
+        size_t at = 0;
+
+        while (at < request->n_env && !text_is(json_object_array_get_idx(env, i), request->env[at]))
+            at++;
+        if (at == request->n_env)
             return false;
     }
     return true;
 }
 
+/* One value for each name: of two, which counts would be the program's choice. */
+static bool names_once(char *const *env, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++) {
+            size_t len = strcspn(env[i], "=");
+
+            if (len == strcspn(env[j], "=") && strncmp(env[i], env[j], len) == 0)
+                return false;
+        }
+    return true;
+}
+
+static bool flag(struct json_object *entry, const char *name)
+{
+    return json_object_get_boolean(json_object_object_get(entry, name));
+}
+
 /* NULL when the request equals the entry; else the first field that differs. */
-static const char *difference(struct json_object *entry, const struct policy_request *request)
+static const char *difference(struct json_object *entry, const struct policy_request *request,
+                              const struct image_config *image)
 {
     struct json_object *args = json_object_object_get(entry, "args");
 
     if (strcmp(json_object_get_string(json_object_object_get(entry, "image")), request->image_digest) != 0)
         return "image";
-    if (args ? !equal_texts(args, request->args, request->n_args) : request->n_args > 0)
+    if (request->is_whole && !image)
+        return NULL;
+    if (request->is_whole)
+        return !argv_follows(entry, request, image)                                                   ? "args"
+               : !names_once(request->env, request->n_env) || !env_follows(entry, request, image) ? "env"
+               : request->terminal && !flag(entry, "terminal")                                       ? "terminal"
+                                                                                                     : NULL;
+    if (json_object_object_get(entry, "command") || (args ? !equal_texts(args, request->args, request->n_args) : request->n_args > 0))
         return "args";
     if (!equal_texts(json_object_object_get(entry, "env"), request->env, request->n_env))
         return "env";
-    return NULL;
+    return request->terminal && !flag(entry, "terminal") ? "terminal" : NULL;
 }
 
 /* A later field that differs means a nearer entry. */
-static int nearness(const char *field)
+static size_t nearness(const char *field)
 {
-    return strcmp(field, "env") == 0 ? 2 : strcmp(field, "args") == 0;
+    static const char *const fields[] = { "image", "args", "env", "terminal" };
+    size_t                   i        = 0;
+
+    while (i < sizeof fields / sizeof *fields - 1 && strcmp(fields[i], field) != 0)
+        i++;
+    return i;
 }
 
 FALLIBLE policy_allow_network(const struct policy *policy, struct err *err)
@@ -139,23 +312,27 @@ FALLIBLE policy_allow_network(const struct policy *policy, struct err *err)
 }
 
 FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_request *request,
-                             struct policy_grant *out, struct err *err)
+                             const struct image_config *image, struct policy_grant *out, struct err *err)
 {
     struct json_object *list    = policy->document ? json_object_object_get(policy->document, "containers") : NULL;
     const char         *nearest = "image";
 
     if (!list)
         return fail_with(err, ERR_DENIED, "the initdata has no policy.json: no container may run");
-    if (request->terminal)
-        return fail_with(err, ERR_DENIED, "policy allows no terminal");
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
-        const char         *field = difference(entry, request);
+        const char         *field = difference(entry, request, image);
 
         if (!field) {
             *out = (struct policy_grant){
-                .output = json_object_get_boolean(json_object_object_get(entry, "output")),
-                .input  = json_object_get_boolean(json_object_object_get(entry, "input")),
+                .output         = flag(entry, "output"),
+                .input          = flag(entry, "input"),
+                .terminal       = flag(entry, "terminal"),
+                .update         = flag(entry, "update"),
+                .read_only_root = flag(entry, "read_only_root"),
+                .user           = json_object_get_string(json_object_object_get(entry, "user")),
+                .cwd            = json_object_get_string(json_object_object_get(entry, "cwd")),
+                .exec           = json_object_object_get(entry, "exec"),
             };
             return true;
         }
@@ -163,4 +340,16 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
             nearest = field;
     }
     return fail_with(err, ERR_DENIED, "policy allows no container with this %s", nearest);
+}
+
+FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, size_t n_args, bool terminal,
+                           struct err *err)
+{
+    if (terminal && !grant->terminal)
+        return fail_with(err, ERR_DENIED, "policy allows no terminal in this container");
+    for (size_t i = 0; grant->exec && i < json_object_array_length(grant->exec); i++)
+        if (equal_texts(json_object_array_get_idx(grant->exec, i), args, n_args))
+            return true;
+    return fail_with(err, ERR_DENIED, grant->exec ? "policy does not allow this argv in this container"
+                                                  : "policy allows nothing to be run in this container");
 }

@@ -4,11 +4,22 @@
  *
  *   {"network":true,"containers":[{"image":"sha256:...","args":["a"]|null,"env":["K=V"],"output":true,"input":false}]}
  *
- * `args` null: the image's own command. `output`, `input` and `network` may be missing: false.
+ * `args` null: the image's own command. What may be missing, and then is denied or the image's own:
+ *
+ *   output, input     the host may read what processes write, and write what they read
+ *   terminal          processes may have a terminal
+ *   exec              list of argvs: what may be run in the container later
+ *   network           (of the policy) the guest may have the network that the host gives it
+ *   update            the host may change limits of memory and CPU while it runs
+ *   command           takes the place of the image's entry point
+ *   env_names         variables that the host may set to any value: HOSTNAME, KUBERNETES_SERVICE_HOST, ...
+ *   user, cwd         instead of the image's
+ *   read_only_root    the root file system cannot be written
  */
 #pragma once
 
 #include "base/json.h"
+#include "keys/ocicrypt/image_config.h"
 
 struct policy {
     struct json_object *document; /* owned */
@@ -22,11 +33,18 @@ struct policy_request {
     char *const *env;
     size_t       n_env;
     bool         terminal;
+    bool         is_whole; /* args and env are those of the image and the pod together */
 };
 
 struct policy_grant {
-    bool output; /* the host may read what the container writes */
-    bool input;  /* the host may write to its standard input */
+    bool                output;   /* the host may read what the container writes */
+    bool                input;    /* the host may write to its standard input */
+    bool                terminal;
+    bool                update;
+    bool                read_only_root;
+    const char         *user;     /* NULL: the image's; this and the rest borrow from the policy */
+    const char         *cwd;      /* NULL: the image's */
+    struct json_object *exec;     /* NULL: nothing */
 };
 
 /*
@@ -43,6 +61,15 @@ static inline void auto_policy(struct policy *policy) { policy_free(policy); }
 /* Whether the guest may have a network, which is the host's to choose. Fails DENIED. */
 FALLIBLE policy_allow_network(const struct policy *policy, struct err *err);
 
-/* Fails DENIED, with the field of the nearest entry that differs. `out` is written only on success. */
+/*
+ * Judges a request. A whole one is judged twice: first with `image` NULL, so that nothing is fetched for an image that
+ * no entry names; then with the verified configuration, from which argv and environment follow.
+ *
+ * Fails DENIED, with the field of the nearest entry that differs. `out` is written only on success.
+ */
 FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_request *request,
-                             struct policy_grant *out, struct err *err);
+                             const struct image_config *image, struct policy_grant *out, struct err *err);
+
+/* Fails DENIED unless the argv equals one that the container's entry lists. */
+FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, size_t n_args, bool terminal,
+                           struct err *err);

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct policy_grant        grant;
     struct err                 err;
 
-    if (policy_read((struct bytes){ data, size }, &policy, &err) && policy_allow_create(&policy, &request, &grant, &err))
+    if (policy_read((struct bytes){ data, size }, &policy, &err) && policy_allow_create(&policy, &request, NULL, &grant, &err))
         __builtin_trap();
     return 0;
 }

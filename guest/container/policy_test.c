@@ -18,7 +18,7 @@ static bool allows(const char *policy_text, const struct policy_request *request
 
     if (policy_text && !policy_read(bytes_of_text(policy_text), &policy, err))
         fail_msg("%s", err->text);
-    return policy_allow_create(&policy, request, grant, err);
+    return policy_allow_create(&policy, request, NULL, grant, err);
 }
 
 static void denies(const struct policy_request *request, const char *why)
@@ -38,7 +38,7 @@ static char *const env[]  = { a1, b2 };
 static void allows_what_equals_an_entry_and_grants_what_it_says(void **state)
 {
     struct policy_request plain = { .image_digest = IMAGE };
-    struct policy_request full  = { IMAGE, args, 3, env, 2, false };
+    struct policy_request full  = { IMAGE, args, 3, env, 2, false, false };
     struct policy_grant   grant = { 0 };
     struct err            err;
 
@@ -59,14 +59,14 @@ static void denies_each_field_that_differs(void **state)
     (void) state;
     denies(&(struct policy_request){ .image_digest = OTHER }, "policy allows no container with this image");
     denies(&(struct policy_request){ .image_digest = "" }, "policy allows no container with this image");
-    denies(&(struct policy_request){ IMAGE, args, 2, env, 2, false }, "policy allows no container with this args");
-    denies(&(struct policy_request){ IMAGE, args + 1, 2, NULL, 0, false }, "policy allows no container with this args");
-    denies(&(struct policy_request){ IMAGE, args, 3, env, 1, false }, "policy allows no container with this env");
-    denies(&(struct policy_request){ IMAGE, args, 3, swapped, 2, false }, "policy allows no container with this env");
-    denies(&(struct policy_request){ IMAGE, args, 3, NULL, 0, false }, "policy allows no container with this env");
-    denies(&(struct policy_request){ IMAGE, NULL, 0, env, 2, false }, "policy allows no container with this env");
-    denies(&(struct policy_request){ IMAGE, pattern, 1, NULL, 0, false }, "policy allows no container with this args");
-    denies(&(struct policy_request){ IMAGE, NULL, 0, NULL, 0, true }, "policy allows no terminal");
+    denies(&(struct policy_request){ IMAGE, args, 2, env, 2, false, false }, "policy allows no container with this args");
+    denies(&(struct policy_request){ IMAGE, args + 1, 2, NULL, 0, false, false }, "policy allows no container with this args");
+    denies(&(struct policy_request){ IMAGE, args, 3, env, 1, false, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, args, 3, swapped, 2, false, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, args, 3, NULL, 0, false, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, NULL, 0, env, 2, false, false }, "policy allows no container with this env");
+    denies(&(struct policy_request){ IMAGE, pattern, 1, NULL, 0, false, false }, "policy allows no container with this args");
+    denies(&(struct policy_request){ IMAGE, NULL, 0, NULL, 0, true, false }, "policy allows no container with this terminal");
 }
 
 static void without_a_policy_nothing_runs(void **state)
