@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "guest/container/container.h"
+#include "guest/container/exec.h"
 
 /* Plays crun: keeps the two-step start and the pid file, runs the command without any confinement. */
 static const char player[] =
@@ -13,7 +14,7 @@ static const char player[] =
     "words = sys.argv[1:]\n"
     "log = next(w for w in words if w.startswith('--log=file:'))[11:]\n"
     "folder = os.path.dirname(log)\n"
-    "verb = next(w for w in words if w in ('create', 'start', 'delete'))\n"
+    "verb = next(w for w in words if w in ('create', 'start', 'delete', 'exec'))\n"
     "if verb == 'create':\n"
     "    args = json.load(open(folder + '/config.json'))['process']['args']\n"
     "    if args[0] == 'refuse':\n"
@@ -24,6 +25,24 @@ static const char player[] =
     "    if pid == 0:\n"
     "        open(folder + '/go').read()\n"
     "        os.execvp(args[0], args)\n"
+    "    open(words[words.index('--pid-file') + 1], 'w').write(str(pid))\n"
+    "elif verb == 'exec':\n"
+    "    process = json.load(open(words[words.index('--process') + 1]))\n"
+    "    if process['args'][0] == 'refuse':\n"
+    "        open(log, 'w').write('2026: executable file not found\\n')\n"
+    "        sys.exit(1)\n"
+    "    if process['terminal']:\n"
+    "        import array, pty, socket\n"
+    "        master, slave = pty.openpty()\n"
+    "        s = socket.socket(socket.AF_UNIX)\n"
+    "        s.connect(words[words.index('--console-socket') + 1])\n"
+    "        s.sendmsg([b'tty'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [master]))])\n"
+    "    pid = os.fork()\n"
+    "    if pid == 0:\n"
+    "        if process['terminal']:\n"
+    "            os.login_tty(slave) if hasattr(os, 'login_tty') else (os.setsid(), [os.dup2(slave, n) for n in range(3)])\n"
+    "        os.closerange(3, 64)\n"
+    "        os.execvp(process['args'][0], process['args'])\n"
     "    open(words[words.index('--pid-file') + 1], 'w').write(str(pid))\n"
     "elif verb == 'start':\n"
     "    open(folder + '/go', 'w').close()\n";
@@ -188,6 +207,7 @@ static void runs_to_its_exit_code_and_leaves_nothing(void **state)
     rig->waits_for_output = true;
     if (c->first.streams.outputs[STREAM_STDOUT].held.len == 0)
         run(rig);
+    rig->waits_for_output = false;
     output_take(&c->first.streams.outputs[STREAM_STDOUT], 100, &text);
     assert_string_equal(buffer_text(&text), "out\n");
     assert_true(asprintf(&folder, "%s/web", rig->containers_folder) > 0);
@@ -262,6 +282,97 @@ static void what_crun_says_last_is_the_reason(void **state)
     container_discard(c);
 }
 
+static struct container_process *execute(struct rig *rig, struct container *c, const char *script, bool terminal)
+{
+    char                sh[] = "/bin/sh", dash_c[] = "-c", refuse[] = "refuse";
+    AUTO(text) char    *text    = strdup(script);
+    char *const         args[]  = { strcmp(script, "refuse") == 0 ? refuse : sh, dash_c, text };
+    struct exec_request request = { "e1", args, 3, terminal };
+    struct err          err;
+
+    if (!exec_start(c, &request, on_done, token, &err))
+        fail_msg("%s", err.text);
+    run(rig);
+    return container_process_find(c, "e1");
+}
+
+static void read_until_over(struct rig *rig, struct output *output, struct buffer *text)
+{
+    rig->waits_for_output = true;
+    while (!output_is_over(output)) {
+        if (!output_is_ready(output))
+            run(rig);
+        output_take(output, 100, text);
+    }
+    rig->waits_for_output = false;
+}
+
+static void a_process_that_is_run_later_has_its_own_streams_and_end(void **state)
+{
+    struct rig                *rig = *state;
+    struct container          *c   = add(rig, "web");
+    AUTO(buffer) struct buffer text = { 0 };
+    struct exec_request        bad  = { .id = "../e" };
+    struct err                 err;
+
+    create(rig, c, "exec sleep 60");
+    expect_refusal(exec_start(c, &(struct exec_request){ .id = "e1" }, on_done, token, &err), &err, ERR_CONFIG, "container web is created");
+    start(rig, c);
+    expect_refusal(exec_start(c, &bad, on_done, token, &err), &err, ERR_MALFORMED, "id: wanted 1 to 64 of a-z, 0-9 and, not first, -");
+    struct container_process *p = execute(rig, c, "echo out; echo err >&2; exit 5", false);
+    assert_true(rig->was_good);
+    assert_non_null(p);
+    read_until_over(rig, &p->streams.outputs[STREAM_STDOUT], &text);
+    read_until_over(rig, &p->streams.outputs[STREAM_STDERR], &text);
+    assert_string_equal(buffer_text(&text), "out\nerr\n");
+    rig->waits_for_end = true;
+    while (!p->has_ended)
+        run(rig);
+    rig->waits_for_end = false;
+    assert_int_equal(p->exit_code, 5);
+    expect_refusal(container_signal(p, SIGTERM, false, &err), &err, ERR_CONFIG, "process e1 has ended");
+    assert_true(exec_delete(p, &err));
+    assert_null(container_process_find(c, "e1"));
+    assert_null(execute(rig, c, "refuse", false));
+    expect_refusal(rig->was_good, &rig->why, ERR_OS, "2026: executable file not found");
+    delete(rig, c);
+}
+
+static void a_terminal_is_one_stream_that_has_a_size(void **state)
+{
+    struct rig                *rig = *state;
+    struct container          *c   = add(rig, "web");
+    AUTO(buffer) struct buffer text = { 0 };
+    struct err                 err;
+
+    create(rig, c, "exec sleep 60");
+    start(rig, c);
+    struct container_process *p = execute(rig, c, "[ -t 0 ] && [ -t 2 ] && echo tty; read line; stty size", true);
+    assert_true(rig->was_good);
+    expect_refusal(streams_resize(&p->streams, 0, 24, &err), &err, ERR_MALFORMED, "terminal: no size: 0 by 24");
+    expect_refusal(streams_resize(&c->first.streams, 80, 24, &err), &err, ERR_CONFIG, "the process has no terminal");
+    assert_true(streams_resize(&p->streams, 91, 37, &err));
+    assert_int_equal(write(p->streams.terminal, "\n", 1), 1);
+    read_until_over(rig, &p->streams.outputs[STREAM_STDOUT], &text);
+    assert_non_null(strstr(buffer_text(&text), "tty"));
+    assert_non_null(strstr(buffer_text(&text), "37 91"));
+    delete(rig, c);
+}
+
+static void a_deletion_waits_for_what_was_run_later(void **state)
+{
+    struct rig       *rig = *state;
+    struct container *c   = add(rig, "web");
+
+    create(rig, c, "exec sleep 60");
+    start(rig, c);
+    struct container_process *p = execute(rig, c, "sleep 0.2; exit 1", false); /* no kernel kills it with the first here */
+    assert_non_null(p);
+    assert_false(p->has_ended);
+    delete(rig, c);
+    assert_int_equal(rig->n_ended, 2);
+}
+
 static void an_id_is_good_once(void **state)
 {
     struct rig       *rig = *state;
@@ -320,6 +431,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_signal_reaches_the_first_process, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_container_that_never_started_can_be_deleted, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_crun_says_last_is_the_reason, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_process_that_is_run_later_has_its_own_streams_and_end, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_terminal_is_one_stream_that_has_a_size, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_deletion_waits_for_what_was_run_later, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_id_is_good_once, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_id_is_a_plain_name, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(there_are_bounds_at_once_and_in_a_life, open_rig, close_rig),

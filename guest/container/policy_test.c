@@ -69,6 +69,79 @@ static void denies_each_field_that_differs(void **state)
     denies(&(struct policy_request){ IMAGE, NULL, 0, NULL, 0, true, false }, "policy allows no container with this terminal");
 }
 
+static const char whole_text[] =
+    "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[\"A=1\"],\"env_names\":[\"HOSTNAME\"],"
+    "\"terminal\":true,\"exec\":[[\"sh\",\"-c\"],[\".*\"]],\"user\":\"5:6\",\"cwd\":\"/srv\",\"read_only_root\":true,\"update\":true},"
+    "{\"image\":\"" OTHER "\",\"command\":[\"sh\"],\"args\":[\"-c\"],\"env\":[]}]}";
+
+static bool allows_whole(const struct policy_request *request, bool knows_image, struct policy_grant *grant, struct err *err)
+{
+    static const char image_text[] =
+        "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"c\"],"
+        "\"Env\":[\"PATH=/bin\",\"A=0\"]},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
+    AUTO(policy) struct policy             policy = { 0 };
+    AUTO(image_config) struct image_config image  = { 0 };
+
+    assert_true(policy_read(bytes_of_text(whole_text), &policy, err));
+    assert_true(image_config_read(bytes_of_text(image_text), &image, err));
+    bool is_good = policy_allow_create(&policy, request, knows_image ? &image : NULL, grant, err);
+    if (is_good && knows_image && grant->user) { /* the texts belong to the policy, which ends here */
+        assert_string_equal(grant->user, "5:6");
+        assert_string_equal(grant->cwd, "/srv");
+        assert_true(grant->read_only_root && grant->update && grant->terminal);
+        char *const run[] = { sh, dash_c }, *const other[] = { sh, a1 };
+        assert_true(policy_allow_exec(grant, run, 2, true, err));
+        assert_false(policy_allow_exec(grant, run, 1, false, err));
+        assert_false(policy_allow_exec(grant, other, 2, false, err)); /* ".*" is no pattern */
+        assert_int_equal(err->kind, ERR_DENIED);
+        assert_string_equal(err->text, "policy does not allow this argv in this container");
+    }
+    return is_good;
+}
+
+static void a_whole_request_follows_from_image_and_policy(void **state)
+{
+    static char           e[] = "/e", c[] = "c", path[] = "PATH=/bin", host[] = "HOSTNAME=evil\"", a0[] = "A=0", preload[] = "LD_PRELOAD=x";
+    char *const           argv[] = { e, c }, *const longer[] = { e, c, c }, *const shell[] = { sh, dash_c };
+    char *const           envs[][3] = { { path, a1, host }, { path, a0, host }, { path, a1, preload }, { path, host, host }, { a0, a1, path } };
+    struct policy_grant   grant = { 0 };
+    struct policy_request good  = { IMAGE, argv, 2, envs[0], 3, true, true };
+    struct err            err;
+
+    (void) state;
+    assert_true(allows_whole(&good, false, &grant, &err));
+    assert_true(allows_whole(&good, true, &grant, &err));
+    for (size_t i = 1; i < sizeof envs / sizeof *envs; i++) {
+        struct policy_request bad = good;
+
+        bad.env = envs[i];
+        assert_false(allows_whole(&bad, true, &grant, &err));
+        assert_string_equal(err.text, "policy allows no container with this env");
+    }
+    struct policy_request more = good, fewer = good;
+    more.args   = longer;
+    more.n_args = 3;
+    fewer.n_args = 1;
+    assert_false(allows_whole(&more, true, &grant, &err));
+    assert_string_equal(err.text, "policy allows no container with this args");
+    assert_false(allows_whole(&fewer, true, &grant, &err));
+
+    struct policy_request own = { OTHER, shell, 2, envs[0], 1, false, true };
+    grant = (struct policy_grant){ 0 };
+    assert_true(allows_whole(&own, true, &grant, &err));
+    assert_null(grant.exec);
+    assert_false(policy_allow_exec(&grant, shell, 2, false, &err));
+    assert_string_equal(err.text, "policy allows nothing to be run in this container");
+    assert_false(policy_allow_exec(&grant, shell, 2, true, &err));
+    assert_string_equal(err.text, "policy allows no terminal in this container");
+    own.terminal = true;
+    assert_false(allows_whole(&own, true, &grant, &err));
+    assert_string_equal(err.text, "policy allows no container with this terminal");
+    own.args = argv; /* the image's own entry point, which `command` replaced */
+    assert_false(allows_whole(&own, true, &grant, &err));
+    assert_string_equal(err.text, "policy allows no container with this args");
+}
+
 static void without_a_policy_nothing_runs(void **state)
 {
     struct policy_request request = { .image_digest = IMAGE };
@@ -140,6 +213,11 @@ static void a_policy_that_is_not_understood_is_no_policy(void **state)
             "policy.json: container 0: output: not a boolean");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"privileged\":true"), ERR_MALFORMED,
             "policy.json: container 0: unknown member \"privileged\"");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[[]]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is no argv");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[\"sh\"]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is no argv");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[[1]]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is not a string");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"user\":\"\""), ERR_MALFORMED, "policy.json: container 0: user: empty");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"terminal\":1"), ERR_MALFORMED, "policy.json: container 0: terminal: not a boolean");
     refuses("{\"containers\":[{\"image\":\"sha256:AB\",\"args\":null,\"env\":[]}]}", ERR_MALFORMED,
             "policy.json: container 0: image: not \"sha256:\" and 64 hex digits");
     refuses("{\"containers\":[{\"image\":\"sha512:" "00" "\",\"args\":null,\"env\":[]}]}", ERR_MALFORMED,
@@ -179,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_network_is_granted_by_name_only),
         cmocka_unit_test(allows_what_equals_an_entry_and_grants_what_it_says),
         cmocka_unit_test(denies_each_field_that_differs),
+        cmocka_unit_test(a_whole_request_follows_from_image_and_policy),
         cmocka_unit_test(without_a_policy_nothing_runs),
         cmocka_unit_test(a_policy_that_is_not_understood_is_no_policy),
         cmocka_unit_test(bounds_its_size),
