@@ -15,7 +15,7 @@ struct merkle_hash merkle_leaf(struct bytes entry)
     return out;
 }
 
-static struct merkle_hash node(const struct merkle_hash *left, const struct merkle_hash *right)
+struct merkle_hash merkle_node(const struct merkle_hash *left, const struct merkle_hash *right)
 {
     uint8_t            input[1 + 2 * MERKLE_HASH_LEN] = { 1 };
     struct merkle_hash out;
@@ -33,13 +33,21 @@ static bool hash_equal(const struct merkle_hash *a, const struct merkle_hash *b)
 
 void merkle_add(struct merkle *tree, const struct merkle_hash *leaf)
 {
-    struct merkle_hash grown = *leaf;
-    unsigned           level = 0;
+    struct merkle_hash nodes[MERKLE_LEVELS + 1];
 
+    (void) merkle_add_nodes(tree, leaf, nodes); /* which ones: nobody asks */
+}
+
+unsigned merkle_add_nodes(struct merkle *tree, const struct merkle_hash *leaf, struct merkle_hash nodes[static MERKLE_LEVELS + 1])
+{
+    unsigned level = 0;
+
+    nodes[0] = *leaf;
     for (; tree->size >> level & 1; level++)
-        grown = node(&tree->frontier[level], &grown);
-    tree->frontier[level] = grown;
+        nodes[level + 1] = merkle_node(&tree->frontier[level], &nodes[level]);
+    tree->frontier[level] = nodes[level];
     tree->size++;
+    return level;
 }
 
 struct merkle_hash merkle_root(const struct merkle *tree)
@@ -51,23 +59,13 @@ struct merkle_hash merkle_root(const struct merkle *tree)
     for (unsigned level = 0; level < MERKLE_LEVELS; level++) {
         if (!(tree->size >> level & 1))
             continue;
-        root    = has_one ? node(&tree->frontier[level], &root) : tree->frontier[level];
+        root    = has_one ? merkle_node(&tree->frontier[level], &root) : tree->frontier[level];
         has_one = true;
     }
     return root;
 }
 
-static struct merkle_hash root_of(const struct merkle_hash *leaves, uint64_t n)
-{
-    struct merkle tree = { 0 };
-
-    for (uint64_t i = 0; i < n; i++)
-        merkle_add(&tree, &leaves[i]);
-    return merkle_root(&tree);
-}
-
-/* The largest power of two below n; n > 1. */
-static uint64_t split_of(uint64_t n)
+uint64_t merkle_split(uint64_t n)
 {
     uint64_t k = 1;
 
@@ -76,23 +74,27 @@ static uint64_t split_of(uint64_t n)
     return k;
 }
 
-void merkle_prove_inclusion(const struct merkle_hash *leaves, uint64_t size, uint64_t index, struct merkle_proof *out)
+FALLIBLE merkle_prove_inclusion(const struct merkle_source *from, uint64_t size, uint64_t index,
+                                struct merkle_proof *out, struct err *err)
 {
     struct merkle_hash beside[MERKLE_LEVELS]; /* from the root down */
-    size_t             n = 0;
+    uint64_t           at = 0;
+    size_t             n  = 0;
 
     while (size > 1) {
-        uint64_t k        = split_of(size);
-        bool     is_right = index >= k;
+        uint64_t k        = merkle_split(size);
+        bool     is_right = index >= at + k;
 
-        beside[n++] = is_right ? root_of(leaves, k) : root_of(leaves + k, size - k);
-        leaves += is_right ? k : 0;
-        index -= is_right ? k : 0;
+        if (!(is_right ? from->root(from->owner, at, k, &beside[n++], err)
+                       : from->root(from->owner, at + k, size - k, &beside[n++], err)))
+            return false;
+        at += is_right ? k : 0;
         size = is_right ? size - k : k;
     }
     out->n = n;
     for (size_t i = 0; i < n; i++)
         out->at[i] = beside[n - 1 - i];
+    return true;
 }
 
 bool merkle_check_inclusion(const struct merkle_hash *leaf, uint64_t index, uint64_t size,
@@ -107,43 +109,43 @@ bool merkle_check_inclusion(const struct merkle_hash *leaf, uint64_t index, uint
         if (s == 0)
             return false;
         if ((f & 1) || f == s) {
-            r = node(&proof->at[i], &r);
+            r = merkle_node(&proof->at[i], &r);
             while (!(f & 1) && f != 0)
                 f >>= 1, s >>= 1;
         } else {
-            r = node(&r, &proof->at[i]);
+            r = merkle_node(&r, &proof->at[i]);
         }
         f >>= 1, s >>= 1;
     }
     return s == 0 && hash_equal(&r, root);
 }
 
-void merkle_prove_consistency(const struct merkle_hash *leaves, uint64_t first, uint64_t size,
-                              struct merkle_proof *out)
+FALLIBLE merkle_prove_consistency(const struct merkle_source *from, uint64_t first, uint64_t size,
+                                  struct merkle_proof *out, struct err *err)
 {
     struct merkle_hash beside[MERKLE_LEVELS]; /* from the root down */
+    uint64_t           at       = 0;
     size_t             n        = 0;
     bool               is_whole = true; /* the subtree at hand is all of the first tree: its root is known */
 
     while (first != size) {
-        uint64_t k        = split_of(size);
+        uint64_t k        = merkle_split(size);
         bool     is_right = first > k;
 
-        beside[n++] = is_right ? root_of(leaves, k) : root_of(leaves + k, size - k);
-        if (is_right) {
-            leaves += k;
-            first -= k;
-            size -= k;
-            is_whole = false;
-        } else {
-            size = k;
-        }
+        if (!(is_right ? from->root(from->owner, at, k, &beside[n++], err)
+                       : from->root(from->owner, at + k, size - k, &beside[n++], err)))
+            return false;
+        at += is_right ? k : 0;
+        first -= is_right ? k : 0;
+        size     = is_right ? size - k : k;
+        is_whole = is_whole && !is_right;
     }
     out->n = 0;
-    if (!is_whole)
-        out->at[out->n++] = root_of(leaves, size);
+    if (!is_whole && !from->root(from->owner, at, size, &out->at[out->n++], err))
+        return false;
     while (n > 0)
         out->at[out->n++] = beside[--n];
+    return true;
 }
 
 bool merkle_check_consistency(uint64_t first, uint64_t size, const struct merkle_hash *first_root,
@@ -171,12 +173,12 @@ bool merkle_check_consistency(uint64_t first, uint64_t size, const struct merkle
         if (s == 0)
             return false;
         if ((f & 1) || f == s) {
-            a = node(&proof->at[i], &a);
-            b = node(&proof->at[i], &b);
+            a = merkle_node(&proof->at[i], &a);
+            b = merkle_node(&proof->at[i], &b);
             while (!(f & 1) && f != 0)
                 f >>= 1, s >>= 1;
         } else {
-            b = node(&b, &proof->at[i]);
+            b = merkle_node(&b, &proof->at[i]);
         }
         f >>= 1, s >>= 1;
     }

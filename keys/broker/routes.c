@@ -13,7 +13,7 @@
 
 enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_ABSENT = 404, STATUS_METHOD = 405, STATUS_LARGE = 413,
        STATUS_INTERNAL = 500, STATUS_BUSY = 503 };
-enum { MINUTE = 60, REFUSALS_PER_MINUTE = 600, AUDIT_ENTRIES_AT_ONCE = 1000, AUDIT_PROOF_SIZE_MAX = 1 << 22 };
+enum { MINUTE = 60, REFUSALS_PER_MINUTE = 600, AUDIT_ENTRIES_AT_ONCE = 1000 };
 static const char JSON_TYPE[] = "application/json";
 
 /* One call under way. `variant` names the kind of error document if it fails. */
@@ -253,6 +253,8 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     call->variant = "TokenVerifierError";
     if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &ear, err))
         return false;
+    if (!store_begin(call->broker->store, err)) /* decided and released in one transaction */
+        return false;
     call->variant = "PolicyDeny";
     guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
     asked = (struct release_request){ .store = call->broker->store, .engine = call->broker->engine, .subject = &ear.subject,
@@ -468,9 +470,12 @@ static FALLIBLE reference_remove(struct call *call, struct err *err)
 static FALLIBLE audit_head(struct call *call, struct err *err)
 {
     const struct merkle       *tree    = store_audit_tree(call->broker->store);
-    struct merkle_hash         root    = merkle_root(tree);
     AUTO(buffer) struct buffer payload = { 0 };
+    struct merkle_hash         root;
 
+    if (!store_audit_refresh(call->broker->store, err))
+        return false;
+    root = merkle_root(tree);
     buffer_printf(&payload, "{\"iat\":%lld,\"size\":%llu,\"root\":\"", (long long) call->request->now,
                   (unsigned long long) tree->size);
     hex_append(&payload, BYTES_OF(root.at));
@@ -509,12 +514,12 @@ static void list_entry(void *owner, uint64_t seq, struct bytes entry)
 
 static FALLIBLE audit_entries(struct call *call, struct err *err)
 {
-    struct listing l    = { .out = &call->answer->body };
-    uint64_t       size = store_audit_tree(call->broker->store)->size;
-    uint64_t       from;
+    struct listing l = { .out = &call->answer->body };
+    uint64_t       size, from;
 
-    if (!numbers_read(call->rest, &from, 1, err))
+    if (!numbers_read(call->rest, &from, 1, err) || !store_audit_refresh(call->broker->store, err))
         return false;
+    size                       = store_audit_tree(call->broker->store)->size;
     call->answer->content_type = JSON_TYPE;
     buffer_append_text(l.out, "{\"entries\":[");
     if (from < size && !store_audit_each(call->broker->store, from,
@@ -525,38 +530,21 @@ static FALLIBLE audit_entries(struct call *call, struct err *err)
     return true;
 }
 
-static void collect_leaf(void *owner, uint64_t seq, struct bytes entry)
-{
-    struct merkle_hash leaf = merkle_leaf(entry);
-
-    (void) seq;
-    buffer_append(owner, BYTES_OF(leaf.at));
-}
-
-/* Hashes are arrays of bytes: any buffer of them is aligned. */
-static const struct merkle_hash *leaves_of(const struct buffer *leaves)
-{
-    return (const struct merkle_hash *) (const void *) leaves->at;
-}
-
 /* audit/inclusion/INDEX/SIZE and audit/consistency/FIRST/SIZE */
 static FALLIBLE audit_prove(struct call *call, bool is_inclusion, struct err *err)
 {
-    AUTO(buffer) struct buffer leaves = { 0 };
-    struct merkle_proof        proof;
-    uint64_t                   n[2];
+    struct store       *store = call->broker->store;
+    struct merkle_proof proof;
+    uint64_t            n[2];
 
-    if (!numbers_read(call->rest, n, 2, err))
+    if (!numbers_read(call->rest, n, 2, err) || !store_audit_refresh(store, err))
         return false;
-    if (n[1] > store_audit_tree(call->broker->store)->size || n[1] > AUDIT_PROOF_SIZE_MAX ||
+    if (n[1] > store_audit_tree(store)->size ||
         (is_inclusion ? n[0] >= n[1] : n[0] == 0 || n[0] > n[1]))
         return fail_with(err, ERR_MALFORMED, "there is no such tree, or nothing of that number in it");
-    if (!store_audit_each(call->broker->store, 0, n[1], collect_leaf, &leaves, err))
+    if (!(is_inclusion ? store_prove_inclusion(store, n[0], n[1], &proof, err)
+                       : store_prove_consistency(store, n[0], n[1], &proof, err)))
         return false;
-    if (is_inclusion)
-        merkle_prove_inclusion(leaves_of(&leaves), n[1], n[0], &proof);
-    else
-        merkle_prove_consistency(leaves_of(&leaves), n[0], n[1], &proof);
     call->answer->content_type = JSON_TYPE;
     buffer_append_text(&call->answer->body, "{\"hashes\":[");
     for (size_t i = 0; i < proof.n; i++) {

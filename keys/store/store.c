@@ -1,82 +1,13 @@
 #include "keys/store/store.h"
 
-#include <sqlite3.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "keys/store/inside.h"
 #include "keys/store/seal.h"
-
-enum { SCHEMA_VERSION = 4, BUSY_MS = 5000, BLOB_MAX = SECRET_LEN_MAX + SEAL_EXTRA };
-
-/* Step N takes a file from version N to N + 1; never changed once released. */
-static const char *const SCHEMA_STEPS[SCHEMA_VERSION] = {
-    "CREATE TABLE resource (path TEXT PRIMARY KEY, sealed BLOB NOT NULL, len INTEGER NOT NULL,"
-    "  created INTEGER NOT NULL, changed INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE reference (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, tee TEXT NOT NULL,"
-    "  value BLOB NOT NULL, resource TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL,"
-    "  UNIQUE (kind, tee, value, resource)) STRICT;"
-    "CREATE TABLE session (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, token BLOB NOT NULL) STRICT;"
-    "CREATE INDEX session_expires ON session (expires);"
-    "CREATE TABLE proof (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;"
-    "PRAGMA user_version = 1;",
-    "CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;"
-    "PRAGMA user_version = 2;",
-    "ALTER TABLE resource ADD COLUMN uses INTEGER;" /* that are left; NULL: not counted */
-    "PRAGMA user_version = 3;",
-    "CREATE TABLE document (kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, text BLOB," /* NULL: removed */
-    "  changed INTEGER NOT NULL, expires INTEGER NOT NULL, author TEXT NOT NULL,"
-    "  PRIMARY KEY (kind, name, version)) STRICT, WITHOUT ROWID;"
-    "PRAGMA user_version = 4;",
-};
-
-#define STATEMENTS(X)                                                                                                \
-    X(RESOURCE_PUT, "INSERT INTO resource VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (path) DO UPDATE"              \
-                    " SET sealed = ?2, len = ?3, changed = ?4, uses = ?5")                                           \
-    X(RESOURCE_GET, "SELECT sealed, uses FROM resource WHERE path = ?1")                                             \
-    X(RESOURCE_USE, "UPDATE resource SET uses = uses - 1 WHERE path = ?1 AND uses > 0")                              \
-    X(RESOURCE_REMOVE, "DELETE FROM resource WHERE path = ?1")                                                       \
-    X(RESOURCE_LIST, "SELECT path, len, created, changed, uses FROM resource ORDER BY path")                         \
-    X(REFERENCE_ADD, "INSERT INTO reference (kind, tee, value, resource, created, expires)"                          \
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kind, tee, value, resource)"                     \
-                     " DO UPDATE SET expires = ?6 RETURNING id")                                                     \
-    X(REFERENCE_REMOVE, "DELETE FROM reference WHERE id = ?1")                                                       \
-    X(REFERENCE_LIST, "SELECT id, kind, tee, value, resource, created, expires FROM reference ORDER BY id")          \
-    X(REFERENCE_HOLDS, "SELECT 1 FROM reference WHERE kind = ?1 AND tee = ?2 AND value = ?3 AND"                     \
-                       " (?4 IS NULL OR resource = '' OR resource = ?4) AND (expires = 0 OR expires > ?5) LIMIT 1")  \
-    X(DOCUMENT_PUT, "INSERT INTO document SELECT ?1, ?2, 1 + COALESCE(MAX(version), 0), ?3, ?4, ?5, ?6 FROM document"  \
-                    " WHERE kind = ?1 AND name = ?2")                                                                \
-    X(DOCUMENT_GET, "SELECT text, version, expires FROM document WHERE kind = ?1 AND name = ?2"                      \
-                    " ORDER BY version DESC LIMIT 1")                                                                \
-    X(DOCUMENT_LIST, "SELECT name, version, text, changed, expires, author FROM document AS d WHERE kind = ?1 AND"   \
-                     " version = (SELECT MAX(version) FROM document WHERE kind = ?1 AND name = d.name) AND"          \
-                     " text IS NOT NULL AND (expires = 0 OR expires > ?2) ORDER BY name")                            \
-    X(DOCUMENT_HISTORY, "SELECT name, version, text, changed, expires, author FROM document WHERE kind = ?1 AND"     \
-                        " name = ?2 ORDER BY version")                                                               \
-    X(SESSION_ADD, "INSERT INTO session VALUES (?1, ?2, ?3)")                                                        \
-    X(SESSION_TOKEN, "SELECT token FROM session WHERE id = ?1 AND expires > ?2")                                     \
-    X(SESSIONS_EXPIRE, "DELETE FROM session WHERE expires <= ?1")                                                    \
-    X(AUDIT_ADD, "INSERT INTO audit VALUES (?1, ?2)")                                                                \
-    X(AUDIT_LIST, "SELECT seq, entry FROM audit WHERE seq >= ?1 ORDER BY seq LIMIT ?2")                              \
-    X(PROOF_PUT, "INSERT INTO proof VALUES ('key', ?1)")                                                             \
-    X(PROOF_GET, "SELECT sealed FROM proof WHERE name = 'key'")
-
-#define STATEMENT_ENUM(name, sql) name,
-enum statement { STATEMENTS(STATEMENT_ENUM) N_STATEMENTS };
-#undef STATEMENT_ENUM
 
 #define STATEMENT_SQL(name, sql) [name] = (sql),
 static const char *const SQL[] = { STATEMENTS(STATEMENT_SQL) };
 #undef STATEMENT_SQL
-
-struct store {
-    sqlite3      *db;
-    sqlite3_stmt *prepared[N_STATEMENTS];
-    struct secret key;
-    bool          dirty;   /* a transaction with writes is open */
-    bool          spoiled; /* … that must not be committed */
-    struct merkle pending;   /* over all entries, those of the open transaction too */
-    struct merkle committed;
-};
 
 static const char *const KIND_NAMES[] = { [REFERENCE_MEASUREMENT] = "measurement", [REFERENCE_INITDATA] = "initdata" };
 
@@ -93,204 +24,185 @@ bool reference_kind_by_name(const char *name, enum reference_kind *out)
     return false;
 }
 
-static bool err_sqlite(struct err *err, struct store *store, const char *what)
-{
-    return fail_with(err, ERR_OS, "store: %s: %s", what, sqlite3_errmsg(store->db));
-}
+/* ---- transactions ---- */
 
-void store_close(struct store *store)
+FALLIBLE store_run(struct store *store, enum statement which, const struct value *values, size_t n, row_fn *row,
+                   void *owner, uint64_t *n_rows, struct err *err)
 {
-    if (!store)
-        return;
-    for (int i = 0; i < N_STATEMENTS; i++)
-        (void) sqlite3_finalize(store->prepared[i]); /* repeats the statement's own last error */
-    (void) sqlite3_close(store->db); /* nothing is left open that could refuse it */
-    secret_free(&store->key);
-    free(store);
-}
+    struct run run = { .statement = which, .values = values, .n_values = n, .row = row, .owner = owner };
 
-/* A statement in use: reset when it leaves scope, so that no read stays open. */
-struct use { sqlite3_stmt *stmt; };
-
-static void auto_use(struct use *u)
-{
-    if (!u->stmt)
-        return;
-    (void) sqlite3_reset(u->stmt); /* repeats the last step's error */
-    (void) sqlite3_clear_bindings(u->stmt); /* cannot fail */
-}
-
-static struct use statement(struct store *store, enum statement which)
-{
-    return (struct use){ store->prepared[which] };
-}
-
-static FALLIBLE execute(struct store *store, const char *sql, struct err *err)
-{
-    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK || err_sqlite(err, store, sql);
-}
-
-/* The first write of a batch opens its transaction. */
-static FALLIBLE write_begins(struct store *store, struct err *err)
-{
-    if (store->dirty)
-        return true;
-    if (!execute(store, "BEGIN IMMEDIATE", err))
+    if (!store->db->kind->run(store->db, &run, err))
         return false;
-    store->dirty = true;
+    if (n_rows)
+        *n_rows = run.n_rows;
     return true;
-}
-
-static FALLIBLE step_write(struct store *store, struct use u, const char *what, struct err *err)
-{
-    int code = sqlite3_step(u.stmt);
-
-    if (code == SQLITE_CONSTRAINT)
-        return fail_with(err, ERR_DENIED, "%s: it is there already", what);
-    return code == SQLITE_DONE || err_sqlite(err, store, what);
 }
 
 bool store_is_dirty(const struct store *store) { return store->dirty; }
 
 void store_spoil(struct store *store) { store->spoiled = store->dirty; }
 
+/* Another broker may have added to the log since: its tree is read once the writer's turn is ours. */
+FALLIBLE store_begin(struct store *store, struct err *err)
+{
+    if (store->dirty)
+        return true;
+    if (!store->db->kind->begin(store->db, TRANSACTION_WRITE, err))
+        return false;
+    store->dirty = true;
+    if (tree_load(store, err))
+        return true;
+    store->spoiled = true;
+    return false;
+}
+
+static bool undo(struct store *store)
+{
+    store->pending = store->committed;
+    store->db->kind->rollback(store->db);
+    return false;
+}
+
 FALLIBLE store_commit(struct store *store, struct err *err)
 {
-    bool       spoiled = store->spoiled;
-    struct err ignored; /* the failed commit is what is told */
+    bool spoiled = store->spoiled;
 
     if (!store->dirty)
         return true;
     store->dirty = store->spoiled = false;
-    if (!spoiled && execute(store, "COMMIT", err)) {
-        store->committed = store->pending;
-        return true;
-    }
-    store->pending = store->committed;
-    if (spoiled)
+    if (spoiled) {
         (void) fail_with(err, ERR_OS, "store: a write before failed, so this turn's writes are undone");
-    if (!execute(store, "ROLLBACK", &ignored) && !sqlite3_get_autocommit(store->db))
-        abort(); /* the state of our own writes is unknown: restart from what is on disk */
-    return false;
+        return undo(store);
+    }
+    if (!tree_save(store, err) || !store->db->kind->commit(store->db, err))
+        return undo(store);
+    store->committed = store->pending;
+    return true;
 }
 
-static void bind_text(struct use u, int at, const char *text) { (void) sqlite3_bind_text(u.stmt, at, text, -1, SQLITE_STATIC); }
-static void bind_number(struct use u, int at, int64_t v) { (void) sqlite3_bind_int64(u.stmt, at, v); }
-static void bind_bytes(struct use u, int at, struct bytes b)
+FALLIBLE store_write(struct store *store, enum statement which, const struct value *values, size_t n, uint64_t *n_changed,
+                     struct err *err)
 {
-    (void) sqlite3_bind_blob64(u.stmt, at, b.at, b.len, SQLITE_STATIC); /* a failed bind leaves NULL: refused by the schema */
+    return store_begin(store, err) && store_run(store, which, values, n, NULL, NULL, n_changed, err);
 }
 
-static struct bytes column_bytes(struct use u, int at)
+/* ---- sealed rows ---- */
+
+static void bytes_copy(void *owner, const struct value *row) { buffer_append(owner, row[0].bytes); }
+
+FALLIBLE sealed_get(struct store *store, const char *name, struct secret *out, struct err *err)
 {
-    return (struct bytes){ sqlite3_column_blob(u.stmt, at), (size_t) sqlite3_column_bytes(u.stmt, at) };
+    AUTO(buffer) struct buffer sealed = { 0 };
+    uint64_t                   n;
+
+    if (!store_run(store, PROOF_GET, VALUES(value_text(name)), bytes_copy, &sealed, &n, err))
+        return false;
+    if (n == 0)
+        return fail_with(err, ERR_NOT_FOUND, "store: it has no %s", name);
+    return unseal(&store->key, name, buffer_bytes(&sealed), out, err);
 }
 
-static const char *column_text(struct use u, int at)
+FALLIBLE sealed_put(struct store *store, const char *name, struct bytes plain, struct err *err)
 {
-    const char *text = (const char *) sqlite3_column_text(u.stmt, at);
+    AUTO(buffer) struct buffer sealed = { 0 };
+    AUTO(secret) struct secret copy   = { 0 };
 
-    return text ? text : "";
+    return secret_copy(plain, &copy, err) && seal(&store->key, name, &copy, &sealed, err) &&
+           store_run(store, PROOF_PUT, VALUES(value_text(name), value_bytes(buffer_bytes(&sealed))), NULL, NULL, NULL, err);
 }
 
 /* ---- opening ---- */
 
-static FALLIBLE schema_prepare(struct store *store, struct err *err)
-{
-    sqlite3_stmt *ask     = NULL;
-    int           version = 0;
+#define KEY_SAMPLE "proof"
 
-    if (sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &ask, NULL) != SQLITE_OK || sqlite3_step(ask) != SQLITE_ROW) {
-        (void) sqlite3_finalize(ask); /* the step's error is told below */
-        return err_sqlite(err, store, "read its version");
-    }
-    version = sqlite3_column_int(ask, 0);
-    (void) sqlite3_finalize(ask); /* was stepped well */
-    if (version > SCHEMA_VERSION)
-        return fail_with(err, ERR_CONFIG, "store: made by a newer broker (version %d; this one knows %d)", version,
-                         SCHEMA_VERSION);
-    for (; version < SCHEMA_VERSION; version++) {
-        if (!execute(store, "BEGIN IMMEDIATE", err) || !execute(store, SCHEMA_STEPS[version], err) ||
-            !execute(store, "COMMIT", err))
-            return false;
-    }
-    return true;
+static FALLIBLE key_sample_make(struct store *store, struct err *err)
+{
+    AUTO(secret) struct secret sample = { 0 };
+
+    return secret_random(SEAL_KEY_LEN, &sample, err) && sealed_put(store, KEY_SAMPLE, secret_expose(&sample), err);
 }
 
-/* A sealed sample tells a wrong key at start, not at the first release. */
+/* A sealed sample tells a wrong key at start, not at the first release. Made by the first who opens the store. */
 static FALLIBLE key_prove(struct store *store, struct err *err)
 {
     AUTO(secret) struct secret sample = { 0 };
-    AUTO(buffer) struct buffer sealed = { 0 };
-    AUTO(use) struct use       get    = statement(store, PROOF_GET);
-    AUTO(use) struct use       put    = statement(store, PROOF_PUT);
-    int                        code   = sqlite3_step(get.stmt);
 
-    if (code == SQLITE_ROW)
-        return unseal(&store->key, "proof", column_bytes(get, 0), &sample, err) ||
-               fail_with(err, ERR_UNTRUSTED, "store: its secrets are sealed under another key than the one given");
-    if (code != SQLITE_DONE)
-        return err_sqlite(err, store, "prove its key");
-    if (!secret_random(SEAL_KEY_LEN, &sample, err) || !seal(&store->key, "proof", &sample, &sealed, err))
+    if (sealed_get(store, KEY_SAMPLE, &sample, err))
+        return true;
+    if (err->kind == ERR_NOT_FOUND) {
+        if (!store->db->kind->begin(store->db, TRANSACTION_WRITE, err))
+            return false;
+        if (sealed_get(store, KEY_SAMPLE, &sample, err) ||
+            (err->kind == ERR_NOT_FOUND && key_sample_make(store, err)))
+            return store->db->kind->commit(store->db, err) || undo(store);
+        (void) undo(store); /* tells nothing of its own */
+    }
+    if (err->kind != ERR_UNTRUSTED)
         return false;
-    bind_bytes(put, 1, buffer_bytes(&sealed));
-    return step_write(store, put, "prove its key", err);
+    return fail_with(err, ERR_UNTRUSTED, "store: its secrets are sealed under another key than the one given");
 }
 
-struct growth {
-    struct merkle *tree;
-    bool           has_gap;
-};
-
-static void grow(void *owner, uint64_t seq, struct bytes entry)
+static FALLIBLE schema_check(struct store *store, struct err *err)
 {
-    struct growth     *g    = owner;
-    struct merkle_hash leaf = merkle_leaf(entry);
+    int version = 0;
 
-    g->has_gap = g->has_gap || seq != g->tree->size;
-    merkle_add(g->tree, &leaf);
-}
-
-static FALLIBLE tree_build(struct store *store, struct err *err)
-{
-    struct growth g = { .tree = &store->committed };
-
-    if (!store_audit_each(store, 0, INT64_MAX, grow, &g, err))
+    if (!store->db->kind->version(store->db, &version, err))
         return false;
-    if (g.has_gap)
-        return fail_with(err, ERR_UNTRUSTED, "store: the audit log has a gap; an entry was removed");
-    store->pending = store->committed;
-    return true;
+    if (version == 0)
+        return schema_migrate(store->db, &version, err);
+    if (version > SCHEMA_VERSION)
+        return fail_with(err, ERR_CONFIG, "store: made by a newer broker (version %d; this one knows %d)", version,
+                         SCHEMA_VERSION);
+    return version == SCHEMA_VERSION ||
+           fail_with(err, ERR_CONFIG, "store: made by an older broker (version %d; this one needs %d): run cloister-broker "
+                     "migrate", version, SCHEMA_VERSION);
 }
 
-FALLIBLE store_open(const char *path, const struct secret *key, struct store **out, struct err *err)
+static FALLIBLE connect_to(const char *where, const struct secret *key, struct store **out, struct err *err)
 {
     AUTO(store) struct store *store = calloc(1, sizeof *store);
-    mode_t                    was   = umask(0077); /* the file and its journals are the broker's alone */
-    int                       code;
 
     if (!store)
         abort();
-    code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (code != SQLITE_OK) {
-        umask(was);
-        return fail_with(err, ERR_OS, "store %s: %s", path, sqlite3_errstr(code));
-    }
-    (void) sqlite3_busy_timeout(store->db, BUSY_MS); /* cannot fail */
-    bool ready = execute(store, "PRAGMA journal_mode = WAL", err) && execute(store, "PRAGMA synchronous = FULL", err) &&
-                 execute(store, "PRAGMA secure_delete = ON", err) && execute(store, "PRAGMA trusted_schema = OFF", err) &&
-                 execute(store, "PRAGMA temp_store = MEMORY", err) && schema_prepare(store, err);
-    umask(was);
-    if (!ready)
-        return false;
-    for (int i = 0; i < N_STATEMENTS; i++) {
-        if (sqlite3_prepare_v3(store->db, SQL[i], -1, SQLITE_PREPARE_PERSISTENT, &store->prepared[i], NULL) != SQLITE_OK)
-            return err_sqlite(err, store, SQL[i]);
-    }
-    if (!secret_copy(secret_expose(key), &store->key, err) || !key_prove(store, err) || !tree_build(store, err))
+    if (!database_open(where, &store->db, err) || !secret_copy(secret_expose(key), &store->key, err))
         return false;
     *out = TAKE(store);
     return true;
+}
+
+static FALLIBLE ready(struct store *store, struct err *err)
+{
+    return store->db->kind->prepare(store->db, SQL, N_STATEMENTS, err) && key_prove(store, err);
+}
+
+FALLIBLE store_open(const char *where, const struct secret *key, struct store **out, struct err *err)
+{
+    AUTO(store) struct store *store = NULL;
+
+    if (!connect_to(where, key, &store, err) || !schema_check(store, err) || !ready(store, err) || !tree_check(store, err))
+        return false;
+    *out = TAKE(store);
+    return true;
+}
+
+FALLIBLE store_migrate(const char *where, const struct secret *key, int *from, int *to, struct err *err)
+{
+    AUTO(store) struct store *store = NULL;
+
+    *to = SCHEMA_VERSION;
+    if (!connect_to(where, key, &store, err) || !schema_migrate(store->db, from, err) || !ready(store, err))
+        return false;
+    return *from == 0 || *from >= AUDIT_TREE_VERSION || tree_build(store, err);
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    if (store->db)
+        database_close(store->db);
+    secret_free(&store->key);
+    free(store);
 }
 
 /* ---- resources ---- */
@@ -299,33 +211,41 @@ FALLIBLE store_resource_put(struct store *store, const char *path, const struct 
                             int64_t now, struct err *err)
 {
     AUTO(buffer) struct buffer sealed = { 0 };
-    AUTO(use) struct use       u      = statement(store, RESOURCE_PUT);
 
-    if (!seal(&store->key, path, value, &sealed, err) || !write_begins(store, err))
-        return false;
-    bind_text(u, 1, path);
-    bind_bytes(u, 2, buffer_bytes(&sealed));
-    bind_number(u, 3, (int64_t) value->len);
-    bind_number(u, 4, now);
-    if (uses != USES_UNLIMITED)
-        bind_number(u, 5, (int64_t) uses);
-    return step_write(store, u, "put a resource", err);
+    return seal(&store->key, path, value, &sealed, err) &&
+           store_write(store, RESOURCE_PUT,
+                     VALUES(value_text(path), value_bytes(buffer_bytes(&sealed)), value_number((int64_t) value->len),
+                            value_number(now), uses == USES_UNLIMITED ? (struct value){ 0 } : value_number((int64_t) uses)),
+                     NULL, err);
+}
+
+struct found {
+    struct buffer sealed;
+    bool          is_counted;
+};
+
+static void resource_found(void *owner, const struct value *row)
+{
+    struct found *f = owner;
+
+    buffer_append(&f->sealed, row[0].bytes);
+    f->is_counted = row[1].kind != VALUE_NULL;
 }
 
 static FALLIBLE resource_read(struct store *store, const char *path, bool *is_counted, struct secret *out,
                               struct err *err)
 {
-    AUTO(use) struct use u = statement(store, RESOURCE_GET);
-    int                  code;
+    struct found               f      = { 0 };
+    uint64_t                   n      = 0;
+    bool                       run    = store_run(store, RESOURCE_GET, VALUES(value_text(path)), resource_found, &f, &n, err);
+    AUTO(buffer) struct buffer sealed = TAKE(f.sealed);
 
-    bind_text(u, 1, path);
-    code = sqlite3_step(u.stmt);
-    if (code == SQLITE_DONE)
+    if (!run)
+        return false;
+    if (n == 0)
         return fail_with(err, ERR_NOT_FOUND, "there is no resource %.200s", path);
-    if (code != SQLITE_ROW)
-        return err_sqlite(err, store, "get a resource");
-    *is_counted = sqlite3_column_type(u.stmt, 1) != SQLITE_NULL;
-    return unseal(&store->key, path, column_bytes(u, 0), out, err);
+    *is_counted = f.is_counted;
+    return unseal(&store->key, path, buffer_bytes(&sealed), out, err);
 }
 
 FALLIBLE store_resource_get(struct store *store, const char *path, struct secret *out, struct err *err)
@@ -335,285 +255,147 @@ FALLIBLE store_resource_get(struct store *store, const char *path, struct secret
     return resource_read(store, path, &is_counted, out, err);
 }
 
+/* Read in the writer's turn: what another broker removed before is not given any more. */
 FALLIBLE store_resource_take(struct store *store, const char *path, struct secret *out, struct err *err)
 {
-    AUTO(use) struct use       u          = statement(store, RESOURCE_USE);
     AUTO(secret) struct secret value      = { 0 };
     bool                       is_counted = true;
+    uint64_t                   n          = 0;
 
-    if (!resource_read(store, path, &is_counted, &value, err))
+    if (!store_begin(store, err) || !resource_read(store, path, &is_counted, &value, err))
         return false;
-    if (is_counted) {
-        if (!write_begins(store, err))
-            return false;
-        bind_text(u, 1, path);
-        if (!step_write(store, u, "count a use", err))
-            return false;
-        if (sqlite3_changes(store->db) == 0)
-            return fail_with(err, ERR_DENIED, "%.200s was released as often as it may be", path);
-    }
+    if (is_counted && !store_write(store, RESOURCE_USE, VALUES(value_text(path)), &n, err))
+        return false;
+    if (is_counted && n == 0)
+        return fail_with(err, ERR_DENIED, "%.200s was released as often as it may be", path);
     *out = TAKE(value);
     return true;
 }
 
 FALLIBLE store_resource_remove(struct store *store, const char *path, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, RESOURCE_REMOVE);
+    uint64_t n = 0;
 
-    if (!write_begins(store, err))
+    if (!store_write(store, RESOURCE_REMOVE, VALUES(value_text(path)), &n, err))
         return false;
-    bind_text(u, 1, path);
-    if (!step_write(store, u, "remove a resource", err))
-        return false;
-    return sqlite3_changes(store->db) > 0 || fail_with(err, ERR_NOT_FOUND, "there is no resource %.200s", path);
+    return n > 0 || fail_with(err, ERR_NOT_FOUND, "there is no resource %.200s", path);
+}
+
+struct resource_listing {
+    store_resource_fn *fn;
+    void              *owner;
+};
+
+static void resource_tell(void *owner, const struct value *row)
+{
+    struct resource_listing *l   = owner;
+    struct store_resource    one = { .path       = row[0].text,
+                                     .len        = (uint64_t) row[1].number,
+                                     .created    = row[2].number,
+                                     .changed    = row[3].number,
+                                     .is_counted = row[4].kind != VALUE_NULL,
+                                     .uses_left  = (uint64_t) row[4].number };
+
+    l->fn(l->owner, &one);
 }
 
 FALLIBLE store_resources_each(struct store *store, store_resource_fn *fn, void *owner, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, RESOURCE_LIST);
-    int                  code;
+    struct resource_listing l = { fn, owner };
 
-    while ((code = sqlite3_step(u.stmt)) == SQLITE_ROW) {
-        struct store_resource one = { .path       = column_text(u, 0),
-                                      .len        = (uint64_t) sqlite3_column_int64(u.stmt, 1),
-                                      .created    = sqlite3_column_int64(u.stmt, 2),
-                                      .changed    = sqlite3_column_int64(u.stmt, 3),
-                                      .is_counted = sqlite3_column_type(u.stmt, 4) != SQLITE_NULL,
-                                      .uses_left  = (uint64_t) sqlite3_column_int64(u.stmt, 4) };
-
-        fn(owner, &one);
-    }
-    return code == SQLITE_DONE || err_sqlite(err, store, "list resources");
+    return store_run(store, RESOURCE_LIST, NULL, 0, resource_tell, &l, NULL, err);
 }
 
 /* ---- reference values ---- */
 
+static void number_copy(void *owner, const struct value *row) { *(int64_t *) owner = row[0].number; }
+
 FALLIBLE store_reference_add(struct store *store, const struct reference *reference, int64_t *id, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, REFERENCE_ADD);
-
-    if (!write_begins(store, err))
-        return false;
-    bind_text(u, 1, KIND_NAMES[reference->kind]);
-    bind_text(u, 2, reference->tee);
-    bind_bytes(u, 3, reference->value);
-    bind_text(u, 4, reference->resource);
-    bind_number(u, 5, reference->created);
-    bind_number(u, 6, reference->expires);
-    if (sqlite3_step(u.stmt) != SQLITE_ROW)
-        return err_sqlite(err, store, "add a reference value");
-    *id = sqlite3_column_int64(u.stmt, 0);
-    return step_write(store, u, "add a reference value", err);
+    return store_begin(store, err) &&
+           store_run(store, REFERENCE_ADD,
+                     VALUES(value_text(KIND_NAMES[reference->kind]), value_text(reference->tee), value_bytes(reference->value),
+                            value_text(reference->resource), value_number(reference->created),
+                            value_number(reference->expires)),
+                     number_copy, id, NULL, err);
 }
 
 FALLIBLE store_reference_remove(struct store *store, int64_t id, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, REFERENCE_REMOVE);
+    uint64_t n = 0;
 
-    if (!write_begins(store, err))
+    if (!store_write(store, REFERENCE_REMOVE, VALUES(value_number(id)), &n, err))
         return false;
-    bind_number(u, 1, id);
-    if (!step_write(store, u, "remove a reference value", err))
-        return false;
-    return sqlite3_changes(store->db) > 0 ||
-           fail_with(err, ERR_NOT_FOUND, "there is no reference value %lld", (long long) id);
+    return n > 0 || fail_with(err, ERR_NOT_FOUND, "there is no reference value %lld", (long long) id);
+}
+
+struct reference_listing {
+    reference_fn *fn;
+    void         *owner;
+    bool          has_unknown;
+};
+
+static void reference_tell(void *owner, const struct value *row)
+{
+    struct reference_listing *l   = owner;
+    struct reference          one = { .id       = row[0].number,
+                                      .tee      = row[2].text,
+                                      .value    = row[3].bytes,
+                                      .resource = row[4].text,
+                                      .created  = row[5].number,
+                                      .expires  = row[6].number };
+
+    if (reference_kind_by_name(row[1].text, &one.kind))
+        l->fn(l->owner, &one);
+    else
+        l->has_unknown = true;
 }
 
 FALLIBLE store_references_each(struct store *store, reference_fn *fn, void *owner, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, REFERENCE_LIST);
-    int                  code;
+    struct reference_listing l = { .fn = fn, .owner = owner };
 
-    while ((code = sqlite3_step(u.stmt)) == SQLITE_ROW) {
-        struct reference one = { .id       = sqlite3_column_int64(u.stmt, 0),
-                                 .tee      = column_text(u, 2),
-                                 .value    = column_bytes(u, 3),
-                                 .resource = column_text(u, 4),
-                                 .created  = sqlite3_column_int64(u.stmt, 5),
-                                 .expires  = sqlite3_column_int64(u.stmt, 6) };
-
-        if (!reference_kind_by_name(column_text(u, 1), &one.kind))
-            return fail_with(err, ERR_MALFORMED, "store: a reference value of unknown kind");
-        fn(owner, &one);
-    }
-    return code == SQLITE_DONE || err_sqlite(err, store, "list reference values");
+    if (!store_run(store, REFERENCE_LIST, NULL, 0, reference_tell, &l, NULL, err))
+        return false;
+    return !l.has_unknown || fail_with(err, ERR_MALFORMED, "store: a reference value of unknown kind");
 }
 
 FALLIBLE store_reference_holds(struct store *store, enum reference_kind kind, const char *tee, struct bytes value,
                                const char *resource, int64_t now, bool *out, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, REFERENCE_HOLDS);
-    int                  code;
+    static const char ANY_PATH[] = "*"; /* no path has one */
+    uint64_t          n          = 0;
 
-    bind_text(u, 1, KIND_NAMES[kind]);
-    bind_text(u, 2, tee);
-    bind_bytes(u, 3, value);
-    if (resource)
-        bind_text(u, 4, resource);
-    bind_number(u, 5, now);
-    code = sqlite3_step(u.stmt);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return err_sqlite(err, store, "look up a reference value");
-    *out = code == SQLITE_ROW;
-    return true;
-}
-
-/* ---- documents ---- */
-
-static const char *const DOCUMENT_NAMES[] = {
-#define DOCUMENT_NAME(id, text) [id] = (text),
-    DOCUMENT_KINDS(DOCUMENT_NAME)
-#undef DOCUMENT_NAME
-};
-
-FALLIBLE store_document_put(struct store *store, enum document_kind kind, const struct document *document,
-                            struct err *err)
-{
-    AUTO(use) struct use u = statement(store, DOCUMENT_PUT);
-
-    if (strlen(document->name) > DOCUMENT_NAME_MAX || document->text.len > DOCUMENT_TEXT_MAX)
-        return fail_with(err, ERR_LIMIT, "a %s has a name of %d and a text of %d bytes at most", DOCUMENT_NAMES[kind],
-                         DOCUMENT_NAME_MAX, DOCUMENT_TEXT_MAX);
-    if (!write_begins(store, err))
+    if (!store_run(store, REFERENCE_HOLDS,
+                   VALUES(value_text(KIND_NAMES[kind]), value_text(tee), value_bytes(value),
+                          value_text(resource ? resource : ANY_PATH), value_number(now)),
+                   NULL, NULL, &n, err))
         return false;
-    bind_text(u, 1, DOCUMENT_NAMES[kind]);
-    bind_text(u, 2, document->name);
-    if (!document->is_removed)
-        bind_bytes(u, 3, document->text.at ? document->text : BYTES_OF(""));
-    bind_number(u, 4, document->changed);
-    bind_number(u, 5, document->expires);
-    bind_text(u, 6, document->by);
-    return step_write(store, u, "put a document", err);
-}
-
-FALLIBLE store_document_get(struct store *store, enum document_kind kind, const char *name, int64_t now,
-                            struct buffer *text, int64_t *version, struct err *err)
-{
-    AUTO(use) struct use u = statement(store, DOCUMENT_GET);
-    int64_t              expires;
-    int                  code;
-
-    bind_text(u, 1, DOCUMENT_NAMES[kind]);
-    bind_text(u, 2, name);
-    code = sqlite3_step(u.stmt);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        return err_sqlite(err, store, "get a document");
-    *version = 0;
-    if (code == SQLITE_DONE || sqlite3_column_type(u.stmt, 0) == SQLITE_NULL)
-        return true;
-    expires = sqlite3_column_int64(u.stmt, 2);
-    if (expires != 0 && expires <= now)
-        return true;
-    buffer_append(text, column_bytes(u, 0));
-    *version = sqlite3_column_int64(u.stmt, 1);
+    *out = n > 0;
     return true;
-}
-
-static FALLIBLE documents_walk(struct store *store, struct use u, document_fn *fn, void *owner, struct err *err)
-{
-    int code;
-
-    while ((code = sqlite3_step(u.stmt)) == SQLITE_ROW) {
-        struct document one = { .name       = column_text(u, 0),
-                                .version    = sqlite3_column_int64(u.stmt, 1),
-                                .text       = column_bytes(u, 2),
-                                .is_removed = sqlite3_column_type(u.stmt, 2) == SQLITE_NULL,
-                                .changed    = sqlite3_column_int64(u.stmt, 3),
-                                .expires    = sqlite3_column_int64(u.stmt, 4),
-                                .by         = column_text(u, 5) };
-
-        fn(owner, &one);
-    }
-    return code == SQLITE_DONE || err_sqlite(err, store, "list documents");
-}
-
-FALLIBLE store_documents_each(struct store *store, enum document_kind kind, int64_t now, document_fn *fn, void *owner,
-                              struct err *err)
-{
-    AUTO(use) struct use u = statement(store, DOCUMENT_LIST);
-
-    bind_text(u, 1, DOCUMENT_NAMES[kind]);
-    bind_number(u, 2, now);
-    return documents_walk(store, u, fn, owner, err);
-}
-
-FALLIBLE store_document_history(struct store *store, enum document_kind kind, const char *name, document_fn *fn,
-                                void *owner, struct err *err)
-{
-    AUTO(use) struct use u = statement(store, DOCUMENT_HISTORY);
-
-    bind_text(u, 1, DOCUMENT_NAMES[kind]);
-    bind_text(u, 2, name);
-    return documents_walk(store, u, fn, owner, err);
 }
 
 /* ---- sessions ---- */
 
 FALLIBLE store_session_add(struct store *store, const char *id, int64_t expires, struct bytes token, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, SESSION_ADD);
+    uint64_t n = 0;
 
-    if (!write_begins(store, err))
+    if (!store_write(store, SESSION_ADD, VALUES(value_text(id), value_number(expires), value_bytes(token)), &n, err))
         return false;
-    bind_text(u, 1, id);
-    bind_number(u, 2, expires);
-    bind_bytes(u, 3, token);
-    return step_write(store, u, "spend a session", err);
+    return n > 0 || fail_with(err, ERR_DENIED, "the session is spent already");
 }
 
 FALLIBLE store_session_token(struct store *store, const char *id, int64_t now, struct buffer *token, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, SESSION_TOKEN);
-    int                  code;
+    uint64_t n = 0;
 
-    bind_text(u, 1, id);
-    bind_number(u, 2, now);
-    code = sqlite3_step(u.stmt);
-    if (code == SQLITE_DONE)
-        return fail_with(err, ERR_NOT_FOUND, "no such session");
-    if (code != SQLITE_ROW)
-        return err_sqlite(err, store, "look up a session");
-    buffer_append(token, column_bytes(u, 0));
-    return true;
+    if (!store_run(store, SESSION_TOKEN, VALUES(value_text(id), value_number(now)), bytes_copy, token, &n, err))
+        return false;
+    return n > 0 || fail_with(err, ERR_NOT_FOUND, "no such session");
 }
 
 FALLIBLE store_sessions_expire(struct store *store, int64_t now, struct err *err)
 {
-    AUTO(use) struct use u = statement(store, SESSIONS_EXPIRE);
-
-    if (!write_begins(store, err))
-        return false;
-    bind_number(u, 1, now);
-    return step_write(store, u, "expire sessions", err);
+    return store_write(store, SESSIONS_EXPIRE, VALUES(value_number(now)), NULL, err);
 }
-
-/* ---- audit ---- */
-
-FALLIBLE store_audit_add(struct store *store, struct bytes entry, struct err *err)
-{
-    AUTO(use) struct use u    = statement(store, AUDIT_ADD);
-    struct merkle_hash   leaf = merkle_leaf(entry);
-
-    if (!write_begins(store, err))
-        return false;
-    bind_number(u, 1, (int64_t) store->pending.size);
-    bind_bytes(u, 2, entry);
-    if (!step_write(store, u, "add to the audit log", err))
-        return false;
-    merkle_add(&store->pending, &leaf);
-    return true;
-}
-
-FALLIBLE store_audit_each(struct store *store, uint64_t from, uint64_t most, audit_fn *fn, void *owner, struct err *err)
-{
-    AUTO(use) struct use u = statement(store, AUDIT_LIST);
-    int                  code;
-
-    bind_number(u, 1, (int64_t) from);
-    bind_number(u, 2, (int64_t) most);
-    while ((code = sqlite3_step(u.stmt)) == SQLITE_ROW)
-        fn(owner, (uint64_t) sqlite3_column_int64(u.stmt, 0), column_bytes(u, 1));
-    return code == SQLITE_DONE || err_sqlite(err, store, "read the audit log");
-}
-
-const struct merkle *store_audit_tree(const struct store *store) { return &store->committed; }

@@ -1,7 +1,7 @@
 /*
- * What the broker must not forget: resources, reference values, sessions that attested. One writer, one SQLite file in
- * WAL mode. Writes gather in one transaction until store_commit, which returns when they are on disk; nothing that
- * depends on them may be told to anyone before.
+ * What the broker must not forget: resources, reference values, sessions that attested. In an SQLite file for one broker
+ * or in PostgreSQL for several; one writer at a time. Writes gather in one transaction until store_commit, which returns
+ * when they are on disk; nothing that depends on them may be told to anyone before.
  */
 #pragma once
 
@@ -12,14 +12,20 @@
 struct store;
 
 /*
- * Opens or makes the file; its secrets are sealed under a copy of `key`.
+ * Opens a store, or makes it where nothing is; its secrets are sealed under a copy of `key`.
  *
- * Fails CONFIG for a file of a newer version, UNTRUSTED when it was made under another key, OS.
+ *   where    a file, or postgresql://...
+ *
+ * Fails CONFIG for a store of another version, UNTRUSTED when it was made under another key or its audit log was cut, OS.
  */
-FALLIBLE store_open(const char *path, const struct secret *key, struct store **out, struct err *err);
+FALLIBLE store_open(const char *where, const struct secret *key, struct store **out, struct err *err);
+/* Brings a store of an older version to ours; one of ours stays as it is. No broker may have it open. */
+FALLIBLE store_migrate(const char *where, const struct secret *key, int *from, int *to, struct err *err);
 void     store_close(struct store *store); /* what was not committed is lost */
 DEFINE_AUTO(store, struct store *, store_close)
 
+/* Takes the writer's turn, if it is not ours yet: what is read from now on still holds at the commit. */
+FALLIBLE store_begin(struct store *store, struct err *err);
 bool     store_is_dirty(const struct store *store); /* writes wait for store_commit */
 FALLIBLE store_commit(struct store *store, struct err *err); /* failure: none of the writes happened */
 /* Makes the next commit fail and undo: for a caller that could not finish what it began to write. */
@@ -135,5 +141,15 @@ typedef void audit_fn(void *owner, uint64_t seq, struct bytes entry);
 FALLIBLE store_audit_add(struct store *store, struct bytes entry, struct err *err);
 /* Entries from `from` on, at most `most` of them; the first is 0. */
 FALLIBLE store_audit_each(struct store *store, uint64_t from, uint64_t most, audit_fn *fn, void *owner, struct err *err);
-/* The tree over what is committed: never over what may yet be undone. */
+/* The tree over what was committed when we last looked: never over what may yet be undone. */
 const struct merkle *store_audit_tree(const struct store *store);
+/* Looks again: another broker may have added to it. Does nothing while writes wait for their commit. */
+FALLIBLE store_audit_refresh(struct store *store, struct err *err);
+
+/*
+ * Proofs from the tree of the first `size` entries, for sizes that are committed: see merkle.h. Cost grows with the
+ * logarithm of the size.
+ */
+FALLIBLE store_prove_inclusion(struct store *store, uint64_t index, uint64_t size, struct merkle_proof *out, struct err *err);
+FALLIBLE store_prove_consistency(struct store *store, uint64_t first, uint64_t size, struct merkle_proof *out,
+                                 struct err *err);

@@ -6,10 +6,14 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
+#include "keys/store/database.h"
 #include "keys/store/store.h"
+#include "tests/harness/postgres.h"
 
 static char         *folder;
-static char          path[4096];
+static char          file[4096];
+static const char   *where; /* the store: a file, or a server's URL */
+static struct test_postgres server;
 static struct secret key, value;
 
 static int make(void **state)
@@ -21,7 +25,8 @@ static int make(void **state)
         !secret_copy(bytes_of_text("CANARY-0123456789abcdef-CANARY"), &value, &err) ||
         !directory_make_temporary("store-", &folder, &err))
         return 1;
-    (void) snprintf(path, sizeof path, "%s/store.db", folder);
+    (void) snprintf(file, sizeof file, "%s/store.db", folder); /* fits */
+    where = server.folder ? server.url : file;
     return 0;
 }
 
@@ -43,7 +48,7 @@ static struct store *opened(void)
     struct store *store = NULL;
     struct err    err;
 
-    if (!store_open(path, &key, &store, &err))
+    if (!store_open(where, &key, &store, &err))
         fail_msg("%s", err.text);
     return store;
 }
@@ -81,7 +86,7 @@ static void keeps_what_it_acknowledged_when_killed(void **state)
     if (child == 0) {
         struct store *store = NULL;
 
-        if (store_open(path, &key, &store, &err) && store_resource_put(store, "k/i/acknowledged", &value, USES_UNLIMITED, 1, &err) &&
+        if (store_open(where, &key, &store, &err) && store_resource_put(store, "k/i/acknowledged", &value, USES_UNLIMITED, 1, &err) &&
             store_commit(store, &err) && store_resource_put(store, "k/i/pending", &value, USES_UNLIMITED, 1, &err))
             (void) kill(getpid(), SIGKILL);
         _exit(1);
@@ -108,12 +113,12 @@ static void holds_no_plaintext_and_is_private(void **state)
     for (size_t i = 0; i < 2; i++) {
         AUTO(buffer) struct buffer content = { 0 };
         struct stat                st;
-        char                       file[4200];
+        char                       one[4200];
 
-        (void) snprintf(file, sizeof file, "%s/%s", folder, FILES[i]);
-        assert_true(file_read(file, 64 << 20, &content, &err));
+        (void) snprintf(one, sizeof one, "%s/%s", folder, FILES[i]); /* fits */
+        assert_true(file_read(one, 64 << 20, &content, &err));
         assert_null(memmem(content.at, content.len, value.held, value.len));
-        assert_int_equal(stat(file, &st), 0);
+        assert_int_equal(stat(one, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
     }
     store_close(store);
@@ -129,7 +134,7 @@ static void tells_a_wrong_key_at_start(void **state)
     store_close(store);
     store = NULL;
     assert_true(secret_random(32, &other, &err));
-    assert_false(store_open(path, &other, &store, &err));
+    assert_false(store_open(where, &other, &store, &err));
     assert_int_equal(err.kind, ERR_UNTRUSTED);
     assert_string_equal(err.text, "store: its secrets are sealed under another key than the one given");
 }
@@ -372,22 +377,237 @@ static void refuses_a_document_over_the_limit(void **state)
     assert_false(store_is_dirty(store));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_a_resource_across_a_restart_once_committed),
-        cmocka_unit_test(keeps_what_it_acknowledged_when_killed),
-        cmocka_unit_test(holds_no_plaintext_and_is_private),
-        cmocka_unit_test(tells_a_wrong_key_at_start),
-        cmocka_unit_test(counts_uses_and_never_gives_one_twice),
-        cmocka_unit_test(undoes_a_whole_turn_that_was_spoiled),
-        cmocka_unit_test(replaces_lists_and_removes_resources),
-        cmocka_unit_test(matches_references_by_value_path_and_time),
-        cmocka_unit_test(spends_a_session_once_even_across_a_restart),
-        cmocka_unit_test(keeps_each_version_of_a_document_and_gives_the_newest),
-        cmocka_unit_test(forgets_a_document_when_it_expires),
-        cmocka_unit_test(refuses_a_document_over_the_limit),
-    };
+/* ---- the audit log ---- */
 
-    return cmocka_run_group_tests(tests, make, clean);
+static void audit_count(void *owner, uint64_t seq, struct bytes entry)
+{
+    struct merkle     *tree = owner;
+    struct merkle_hash leaf = merkle_leaf(entry);
+
+    assert_int_equal(seq, tree->size);
+    merkle_add(tree, &leaf);
+}
+
+/* Enough for nodes on two kept levels. */
+static void proves_every_entry_and_growth_of_a_long_log(void **state)
+{
+    enum { MOST = 70000, STEP = 6151 };
+    struct store              *store = opened();
+    AUTO(buffer) struct buffer roots = { 0 };
+    struct merkle              tree  = { 0 };
+    uint64_t                   size;
+    struct err                 err;
+
+    (void) state;
+    for (size = store_audit_tree(store)->size; size < MOST; size++) {
+        char entry[32];
+
+        (void) snprintf(entry, sizeof entry, "entry %llu", (unsigned long long) size); /* fits */
+        assert_true(store_audit_add(store, bytes_of_text(entry), &err));
+    }
+    assert_true(store_commit(store, &err));
+    assert_true(store_audit_each(store, 0, INT64_MAX, audit_count, &tree, &err));
+    assert_int_equal(tree.size, MOST);
+
+    struct merkle_hash root = merkle_root(&tree), head = merkle_root(store_audit_tree(store));
+
+    assert_memory_equal(&root, &head, sizeof root);
+    for (uint64_t i = 0; i < MOST; i += STEP) {
+        struct merkle_proof proof;
+        struct merkle       first = { 0 };
+        struct merkle_hash  leaf, first_root;
+
+        assert_true(store_prove_consistency(store, i + 1, MOST, &proof, &err));
+        assert_true(store_audit_each(store, 0, i + 1, audit_count, &first, &err));
+        first_root = merkle_root(&first);
+        assert_true(merkle_check_consistency(i + 1, MOST, &first_root, &root, &proof));
+
+        char entry[32];
+
+        (void) snprintf(entry, sizeof entry, "entry %llu", (unsigned long long) i); /* fits */
+        leaf = merkle_leaf(bytes_of_text(entry));
+        assert_true(store_prove_inclusion(store, i, MOST, &proof, &err));
+        if (i > 1) /* the first ones were written by tests before */
+            assert_true(merkle_check_inclusion(&leaf, i, MOST, &proof, &root));
+    }
+    store_close(store);
+}
+
+static void alter(const char *sql)
+{
+    AUTO(database) struct database *db = NULL;
+    struct err                      err;
+
+    if (!database_open(where, &db, &err) || !db->kind->execute(db, sql, &err))
+        fail_msg("%s", err.text);
+}
+
+static void refuses(enum err_kind kind, const char *text)
+{
+    struct store *store = NULL;
+    struct err    err;
+
+    assert_false(store_open(where, &key, &store, &err));
+    assert_int_equal(err.kind, kind);
+    assert_string_equal(err.text, text);
+}
+
+static void tells_a_log_that_was_cut_or_grown_by_others(void **state)
+{
+    (void) state;
+    alter("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)");
+    refuses(ERR_UNTRUSTED, "store: the audit log has 69999 entries and its sealed tree 70000: it was altered");
+    alter("INSERT INTO audit (seq, entry) SELECT 69999 + seq, entry FROM audit WHERE seq < 2");
+    refuses(ERR_UNTRUSTED, "store: the audit log has 70001 entries and its sealed tree 70000: it was altered");
+    alter("DELETE FROM audit WHERE seq = 70000");
+    store_close(opened());
+    alter("UPDATE proof SET sealed = (SELECT sealed FROM proof WHERE name = 'proof') WHERE name = 'audit tree'");
+    refuses(ERR_UNTRUSTED, "store: the audit log's tree: sealed secret: changed, moved, or sealed under another key");
+    alter("DELETE FROM proof WHERE name = 'audit tree'");
+    refuses(ERR_UNTRUSTED, "store: the audit log has 70000 entries and its sealed tree 0: it was altered");
+}
+
+/* ---- versions ---- */
+
+static void migrates_what_an_older_broker_made_and_refuses_a_newer(void **state)
+{
+    AUTO(secret) struct secret back = { 0 };
+    struct store              *store;
+    int                        from = -1, to = -1;
+    struct err                 err;
+
+    (void) state;
+    alter("DELETE FROM audit WHERE seq > 1");
+    alter("DELETE FROM audit_node");
+    alter("DELETE FROM proof WHERE name = 'audit tree'");
+    alter("UPDATE proof SET name = 'key' WHERE name = 'proof'");
+    alter("DROP TABLE audit_node");
+    alter(where == file ? "PRAGMA user_version = 4" : "UPDATE schema_version SET version = 4");
+    refuses(ERR_CONFIG, "store: made by an older broker (version 4; this one needs 5): run cloister-broker migrate");
+    assert_true(store_migrate(where, &key, &from, &to, &err));
+    assert_int_equal(from, 4);
+    assert_int_equal(to, SCHEMA_VERSION);
+    store = opened();
+    assert_int_equal(store_audit_tree(store)->size, 2);
+    assert_true(store_resource_get(store, "a/b/c", &back, &err));
+    store_close(store);
+    assert_true(store_migrate(where, &key, &from, &to, &err));
+    assert_int_equal(from, SCHEMA_VERSION);
+    alter(where == file ? "PRAGMA user_version = 99" : "UPDATE schema_version SET version = 99");
+    refuses(ERR_CONFIG, "store: made by a newer broker (version 99; this one knows 5)");
+    alter(where == file ? "PRAGMA user_version = 5" : "UPDATE schema_version SET version = 5");
+}
+
+/* ---- several brokers, one store ---- */
+
+static void replicas_see_each_other_and_share_uses_sessions_and_the_log(void **state)
+{
+    struct store              *one = opened(), *two = opened();
+    AUTO(secret) struct secret back  = { 0 };
+    AUTO(buffer) struct buffer token = { 0 };
+    uint64_t                   size;
+    struct err                 err;
+
+    (void) state;
+    assert_true(store_audit_refresh(one, &err));
+    size = store_audit_tree(one)->size;
+    assert_true(store_resource_put(one, "re/pli/ca", &value, 1, 1, &err));
+    assert_true(store_audit_add(one, bytes_of_text("by one"), &err));
+    assert_true(store_commit(one, &err));
+    assert_true(store_resource_take(two, "re/pli/ca", &back, &err));
+    assert_true(store_session_add(two, "abcd", 100, bytes_of_text("tok"), &err));
+    assert_true(store_audit_add(two, bytes_of_text("by two"), &err));
+    assert_true(store_commit(two, &err));
+    secret_free(&back);
+    assert_false(store_resource_take(one, "re/pli/ca", &back, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_false(store_session_add(one, "abcd", 100, bytes_of_text("other"), &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_true(store_audit_add(one, bytes_of_text("by one again"), &err));
+    assert_true(store_commit(one, &err));
+    assert_true(store_session_token(one, "abcd", 50, &token, &err));
+    assert_string_equal(buffer_text(&token), "tok");
+    assert_true(store_audit_refresh(two, &err));
+    assert_int_equal(store_audit_tree(two)->size, size + 3);
+    assert_memory_equal(store_audit_tree(one), store_audit_tree(two), sizeof(struct merkle));
+    store_close(one);
+    store_close(two);
+}
+
+static void survives_a_restart_of_its_server_and_loses_only_the_open_turn(void **state)
+{
+    AUTO(secret) struct secret back  = { 0 };
+    struct store              *store = opened();
+    struct err                 err;
+
+    (void) state;
+    assert_true(store_resource_put(store, "s/rv/committed", &value, USES_UNLIMITED, 1, &err));
+    assert_true(store_commit(store, &err));
+    assert_true(store_resource_put(store, "s/rv/open", &value, USES_UNLIMITED, 1, &err));
+    test_postgres_crash(&server);
+    assert_false(store_commit(store, &err));
+    assert_int_equal(err.kind, ERR_OS);
+    assert_false(store_resource_get(store, "s/rv/committed", &back, &err));
+    assert_int_equal(err.kind, ERR_OS);
+    test_postgres_start(&server);
+    assert_true(store_resource_get(store, "s/rv/committed", &back, &err));
+    assert_false(store_resource_get(store, "s/rv/open", &back, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_true(store_audit_add(store, bytes_of_text("after"), &err));
+    assert_true(store_commit(store, &err));
+    store_close(store);
+}
+
+static void a_writer_that_does_not_end_is_waited_for_and_then_told(void **state)
+{
+    struct store *one = opened(), *two = opened();
+    struct err    err;
+
+    (void) state;
+    assert_true(store_begin(one, &err));
+    assert_false(store_audit_add(two, bytes_of_text("waits"), &err));
+    assert_int_equal(err.kind, ERR_OS);
+    assert_true(store_commit(one, &err));
+    assert_true(store_audit_add(two, bytes_of_text("its turn"), &err));
+    assert_true(store_commit(two, &err));
+    store_close(one);
+    store_close(two);
+}
+
+#define EVERYWHERE                                                                \
+    cmocka_unit_test(keeps_a_resource_across_a_restart_once_committed),           \
+    cmocka_unit_test(keeps_what_it_acknowledged_when_killed),                     \
+    cmocka_unit_test(tells_a_wrong_key_at_start),                                 \
+    cmocka_unit_test(counts_uses_and_never_gives_one_twice),                      \
+    cmocka_unit_test(undoes_a_whole_turn_that_was_spoiled),                       \
+    cmocka_unit_test(replaces_lists_and_removes_resources),                       \
+    cmocka_unit_test(matches_references_by_value_path_and_time),                  \
+    cmocka_unit_test(spends_a_session_once_even_across_a_restart),                \
+    cmocka_unit_test(keeps_each_version_of_a_document_and_gives_the_newest),      \
+    cmocka_unit_test(forgets_a_document_when_it_expires),                         \
+    cmocka_unit_test(refuses_a_document_over_the_limit),                          \
+    cmocka_unit_test(proves_every_entry_and_growth_of_a_long_log),                \
+    cmocka_unit_test(tells_a_log_that_was_cut_or_grown_by_others),                \
+    cmocka_unit_test(migrates_what_an_older_broker_made_and_refuses_a_newer),     \
+    cmocka_unit_test(replicas_see_each_other_and_share_uses_sessions_and_the_log), \
+    cmocka_unit_test(a_writer_that_does_not_end_is_waited_for_and_then_told)
+
+/* Without an argument on SQLite, with "postgresql" on a server. */
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest embedded[] = { EVERYWHERE, cmocka_unit_test(holds_no_plaintext_and_is_private) };
+    const struct CMUnitTest served[]   = {
+        EVERYWHERE, cmocka_unit_test(survives_a_restart_of_its_server_and_loses_only_the_open_turn)
+    };
+    int failed;
+
+    if (argc < 2 || strcmp(argv[1], "postgresql") != 0)
+        return cmocka_run_group_tests_name("SQLite", embedded, make, clean);
+    if (!test_postgres_make(&server)) {
+        printf("PostgreSQL is not installed: apt-get install postgresql-15\n");
+        return 77;
+    }
+    failed = cmocka_run_group_tests_name("PostgreSQL", served, make, clean);
+    test_postgres_free(&server);
+    return failed;
 }
