@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "guest/image/memory.h"
 #include "guest/init/entropy.h"
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
@@ -65,13 +66,25 @@ static FALLIBLE open_cgroups(struct cmdline *cmdline, struct err *err)
     return true;
 }
 
+/* Last of all: what is free now is what images may take. */
+static FALLIBLE bound_images(struct cmdline *cmdline, struct err *err)
+{
+    uint64_t available;
+
+    (void) cmdline;
+    if (!memory_available(&available, err))
+        return false;
+    return available > 0 ? mounts_bound_run(available, err)
+                         : fail_with(err, ERR_LIMIT, "the guest has no memory for an image: give it more (--memory)");
+}
+
 static const struct step {
     const char *phase;
     FALLIBLE  (*run)(struct cmdline *cmdline, struct err *err);
 } steps[] = {
     { "boot", mount_all },     { "config", read_command_line }, { "boot", load_modules },
     { "boot", close_kernel },  { "boot", open_cgroups },        { "boot", raise_loopback },
-    { "boot", wait_for_entropy },
+    { "boot", wait_for_entropy }, { "boot", bound_images },
 };
 
 FALLIBLE boot_run(struct timeline *timeline, struct cmdline *cmdline, const char **phase, struct err *err)

@@ -369,6 +369,11 @@ FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, in
     return true;
 }
 
+bool ttrpc_connection_is_over(const struct ttrpc_connection *connection)
+{
+    return connection->is_over;
+}
+
 void ttrpc_connection_free(struct ttrpc_connection *connection)
 {
     if (!connection)

@@ -56,6 +56,7 @@ struct ttrpc_connection_options {
  */
 FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, int fd_take,
                               struct ttrpc_connection **out, struct err *err);
+bool     ttrpc_connection_is_over(const struct ttrpc_connection *connection); /* true already when its calls are told */
 void     ttrpc_connection_free(struct ttrpc_connection *connection); /* safe inside its own callbacks; tells no one */
 DEFINE_AUTO(ttrpc_connection, struct ttrpc_connection *, ttrpc_connection_free)
 

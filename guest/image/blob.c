@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "guest/image/limits.h"
+#include "guest/image/memory.h"
 
 enum { GIVE_BACK_LEN = 4 << 20, PAGE = 4096 };
 
@@ -106,7 +107,15 @@ FALLIBLE blob_read(struct ledger *ledger, const struct digest *digest, const uin
 /* Memory that the source fills itself. It is not reserved: the size is a claim until the bytes are there. */
 static FALLIBLE memory_map(struct blob *blob, uint64_t len, struct err *err)
 {
-    void *at = mmap(NULL, (size_t) len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint64_t available;
+    void    *at;
+
+    if (!memory_available(&available, err))
+        return false;
+    if (len > available)
+        return fail_with(err, ERR_LIMIT, "%llu MiB do not fit into the guest's memory, which has %llu MiB left: give it more (--memory)",
+                         (unsigned long long) (len >> 20) + 1, (unsigned long long) (available >> 20));
+    at = mmap(NULL, (size_t) len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (at == MAP_FAILED)
         return err_os(err, "map memory for the layer's bytes");

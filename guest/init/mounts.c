@@ -1,6 +1,7 @@
 #include "guest/init/mounts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -75,4 +76,12 @@ FALLIBLE mounts_make(struct err *err)
 FALLIBLE mounts_make_late(struct err *err)
 {
     return make_row(&configfs, err);
+}
+
+FALLIBLE mounts_bound_run(uint64_t bytes, struct err *err)
+{
+    char options[64];
+
+    (void) snprintf(options, sizeof options, "size=%lluk", (unsigned long long) bytes >> 10); /* fits */
+    return mount(NULL, "/run", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, options) == 0 || err_os(err, "bound /run");
 }

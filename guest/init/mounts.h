@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -24,3 +25,6 @@ FALLIBLE mounts_make(struct err *err);
 
 /* The rows that need a kernel module; after modules_load. */
 FALLIBLE mounts_make_late(struct err *err);
+
+/* Bounds what /run may hold, where images are unpacked: a full one is an error with a name, a full guest is its end. */
+FALLIBLE mounts_bound_run(uint64_t bytes, struct err *err);

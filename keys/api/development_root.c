@@ -266,12 +266,16 @@ FALLIBLE development_root_make(const char *folder, int64_t now, struct err *err)
 {
     AUTO(chain) struct chain c = { 0 };
     char                     made[PATH_MAX];
+    struct err               ignored; /* what failed before is what the caller hears of */
 
-    if (!folder_make_beside(folder, made, err) || !chain_make(now, &c, err) || !certificate_store(made, "ark.der", c.ark, err) ||
-        !certificate_store(made, "ask.der", c.ask, err) || !certificate_store(made, "vcek.der", c.vcek, err) ||
-        !key_store(made, c.vcek_key, err) || !folder_publish(made, folder, err))
+    if (!chain_make(now, &c, err) || !folder_make_beside(folder, made, err))
         return context(err, "make the development root");
-    return true;
+    if (certificate_store(made, "ark.der", c.ark, err) && certificate_store(made, "ask.der", c.ask, err) &&
+        certificate_store(made, "vcek.der", c.vcek, err) && key_store(made, c.vcek_key, err) &&
+        folder_publish(made, folder, err))
+        return true;
+    (void) !directory_remove(made, &ignored); /* at worst some clutter stays */
+    return context(err, "make the development root");
 }
 
 bool development_root_exists(const char *folder)

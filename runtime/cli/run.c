@@ -57,6 +57,13 @@ static void stop_failed(struct run *run, const struct err *why)
     stop(run);
 }
 
+/* A request that fails because the guest is gone does not say why it went: the sandbox does, a moment later. */
+static void request_failed(struct run *run, const struct err *why)
+{
+    if (!sandbox_lost_agent(run->sandbox))
+        stop_failed(run, why);
+}
+
 /* ---- the workload, from created to ended ---- */
 
 static void timeline_came(void *owner, const ProtobufCMessage *message, const struct err *why)
@@ -88,7 +95,7 @@ static void container_exited(void *owner, const ProtobufCMessage *message, const
     struct run *run = owner;
 
     if (!message) {
-        stop_failed(run, why);
+        request_failed(run, why);
         return;
     }
     run->exit_code  = (int) (((const Agent__WaitContainerResponse *) message)->exit_code & 0xff);
@@ -127,7 +134,7 @@ static void output_came(void *owner, const ProtobufCMessage *message, const stru
     struct err                       err;
 
     if (!response) {
-        stop_failed(stream->run, why);
+        request_failed(stream->run, why);
         return;
     }
     if (stream->fd >= 0 && !write_all(stream->fd, (struct bytes){ response->data.data, response->data.len }, &err))
@@ -148,7 +155,7 @@ static void container_started(void *owner, const ProtobufCMessage *message, cons
     struct err                   err;
 
     if (!message) {
-        stop_failed(run, why);
+        request_failed(run, why);
         return;
     }
     timeline_mark(&run->timeline, TIMELINE_STARTED, monotonic_ms());
@@ -171,7 +178,7 @@ static void container_created(void *owner, const ProtobufCMessage *message, cons
     struct err                    err;
 
     if (!message) {
-        stop_failed(run, why);
+        request_failed(run, why);
         return;
     }
     request.id = id;

@@ -1,10 +1,12 @@
 #include "runtime/oci/image_crypt.h"
 
 #include <errno.h>
+
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "keys/ocicrypt/jwe_recipient.h"
 #include "keys/ocicrypt/layer_cipher.h"
@@ -23,10 +25,15 @@ struct passage {
     uint8_t                  *piece; /* PIECE_LEN */
     uint64_t                  bytes;
     size_t                    layer;
+    bool                      made_folder; /* the destination, which holds no image so far */
 };
 
 static void auto_passage(struct passage *p)
 {
+    struct err ignored; /* what failed before is what the caller hears of */
+
+    if (p->made_folder)
+        (void) !directory_remove(p->job->to->directory, &ignored); /* at worst some clutter stays */
     manifest_free(&p->manifest);
     json_object_put(p->changed);
     free(p->piece);
@@ -288,6 +295,7 @@ static FALLIBLE passage_open(struct passage *p, struct err *err)
         !manifest_read_take(document, &p->manifest, err) ||
         !oci_document_read(buffer_bytes(&text), &p->changed, err))
         return false;
+    p->made_folder = access(p->job->to->directory, F_OK) != 0;
     return layout_make(p->job->to->directory, err);
 }
 
@@ -311,7 +319,8 @@ static FALLIBLE passage_finish(struct passage *p, struct image_crypt_outcome *ou
                           json_object_get_string(type) : "application/vnd.oci.image.manifest.v1+json";
     if (!layout_name_manifest(p->job->to->directory, &made, tag, err))
         return false;
-    *out = (struct image_crypt_outcome){ digest_text(&made.digest), p->manifest.n_layers, p->bytes };
+    p->made_folder = false;
+    *out           = (struct image_crypt_outcome){ digest_text(&made.digest), p->manifest.n_layers, p->bytes };
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "tests/harness/test.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "runtime/oci/image_crypt.h"
@@ -129,6 +130,7 @@ static void refuses_what_it_should_and_names_no_image(void **state)
                    ERR_CONFIG, "layer 1 of 1: encrypted already");
     assert_refuses(image_decrypt, &(struct image_crypt){ .from = &r->plain, .to = &new, .kek = &r->kek }, ERR_CONFIG, "not encrypted");
     assert_refuses(image_decrypt, &(struct image_crypt){ .from = &r->sealed, .to = &new, .kek = &other }, ERR_UNTRUSTED, "wrong key");
+    assert_int_not_equal(access(new.directory, F_OK), 0); /* a folder made in vain is gone again */
     assert_refuses(image_encrypt, &(struct image_crypt){ .from = &r->plain, .to = &beside, .kid = "kbs:///a/b/c", .kek = &r->kek },
                    ERR_CONFIG, "another folder");
 }

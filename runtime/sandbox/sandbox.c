@@ -17,7 +17,10 @@
 #include "runtime/vmm/qemu.h"
 #include "runtime/vmm/simulated_platform.h"
 
-enum { BOOT_FILE_MAX = 512 << 20 }; /* bytes of a firmware, kernel or initrd: ours are 64 KiB, 12 MiB and 24 MiB */
+enum {
+    BOOT_FILE_MAX = 512 << 20, /* bytes of a firmware, kernel or initrd: ours are 64 KiB, 12 MiB and 24 MiB */
+    LAST_WORDS_MS = 3000,      /* between the agent's end and the VM's, for the guest to say why */
+};
 
 enum port { PORT_AGENT, PORT_BLOBS, PORT_BROKER, PORT_REPORT, N_PORTS };
 static const char *const port_names[N_PORTS] = { AGENT_PORT, BLOBS_PORT, BROKER_PORT, REPORT_PORT };
@@ -34,6 +37,7 @@ struct sandbox {
     struct blob_service     *blobs;
     struct tunnel_service   *tunnel;
     struct network          *network; /* NULL: none, or told to the guest */
+    struct err               agent_end; /* why its connection is over */
 };
 
 /* What start-up holds until QEMU and the platform have their copies. */
@@ -136,10 +140,27 @@ static void boot_timed_out(struct loop_source *source, uint32_t events)
     end_with_cause(s, ERR_TIMEOUT, what);
 }
 
+static void no_last_words(struct loop_source *source, uint32_t events)
+{
+    struct sandbox *s = source->owner;
+
+    (void) events;
+    end_with_cause(s, ERR_OS, s->agent_end.kind == ERR_NONE ? "the agent closed its connection" : s->agent_end.text);
+}
+
+/* The VM's end and the guest's last words say more than a closed connection: they get a moment to come. */
 static void agent_closed(void *owner, const struct err *why)
 {
-    (void) why; /* the VM's end and the guest's last words say more */
-    end_with_cause(owner, ERR_OS, "the agent broke its connection");
+    struct sandbox *s = owner;
+    struct err      err;
+
+    s->agent_end = *why;
+    loop_remove(&s->boot_timer);
+    auto_fd(&s->boot_timer.fd);
+    s->boot_timer = (struct loop_source){ .fd = NO_FD, .ready = no_last_words, .owner = s };
+    if (!loop_timer_fd(LAST_WORDS_MS, 0, &s->boot_timer.fd, &err) ||
+        !loop_add(s->options.loop, &s->boot_timer, EPOLLIN, &err))
+        end_with_cause(s, ERR_OS, "the agent closed its connection");
 }
 
 /* ---- the start ---- */
@@ -174,7 +195,7 @@ static void agent_is_ready(void *owner, const ProtobufCMessage *response, const 
 {
     struct sandbox *s = owner;
 
-    if (s->state != SANDBOX_STARTING)
+    if (s->state != SANDBOX_STARTING || sandbox_lost_agent(s))
         return;
     if (!response) {
         end_with_cause(s, why->kind, "the agent does not answer");
@@ -352,6 +373,11 @@ FALLIBLE sandbox_call(struct sandbox *sandbox, const char *method, const Protobu
     if (!sandbox->agent || sandbox->state == SANDBOX_ENDED)
         return fail_with(err, ERR_OS, "start: the VM has ended");
     return ttrpc_connection_call(sandbox->agent, &called, request, reply, owner, err) || context(err, "start");
+}
+
+bool sandbox_lost_agent(const struct sandbox *sandbox)
+{
+    return sandbox->agent && ttrpc_connection_is_over(sandbox->agent);
 }
 
 void sandbox_expect_end(struct sandbox *sandbox)

@@ -50,6 +50,9 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
 FALLIBLE sandbox_call(struct sandbox *sandbox, const char *method, const ProtobufCMessage *request,
                       ttrpc_reply_fn *reply, void *owner, struct err *err);
 
+/* True once the agent's connection is over: requests then fail, and `ended` tells why. */
+bool sandbox_lost_agent(const struct sandbox *sandbox);
+
 /* The end of the VM is wanted from now on: `ended` is then called with kind NONE. */
 void                        sandbox_expect_end(struct sandbox *sandbox);
 const struct sandbox_times *sandbox_times(const struct sandbox *sandbox);
