@@ -169,7 +169,7 @@ static void network_is_there(void *owner, const ProtobufCMessage *response, cons
 {
     struct sandbox *s = owner;
 
-    if (s->state != SANDBOX_STARTING)
+    if (s->state != SANDBOX_STARTING || sandbox_lost_agent(s))
         return;
     if (!response) {
         end(s, why); /* the agent names the phase */
