@@ -393,7 +393,6 @@ static void proves_every_entry_and_growth_of_a_long_log(void **state)
 {
     enum { MOST = 70000, STEP = 6151 };
     struct store              *store = opened();
-    AUTO(buffer) struct buffer roots = { 0 };
     struct merkle              tree  = { 0 };
     uint64_t                   size;
     struct err                 err;
