@@ -4,7 +4,7 @@
 #include "base/auto.h"
 #include "base/bytes.h"
 
-enum { REPORT_DATA_LEN = 64 };
+enum { REPORT_DATA_LEN = 64, BOUND_DIGEST_LEN = 32 };
 
 /*
  * Evidence as the device gave it; nothing here has been verified. Members that a TEE does not have stay empty.
@@ -26,6 +26,8 @@ static inline void auto_attested(struct attested *a) { attested_free(a); }
  *
  *   tee         "snp", "tdx" or "tpm": the name that the evidence's envelope carries [evidence-formats.md 0]
  *   evidence    fills `out`, which is empty before and stays empty on failure, with evidence over the 64 bytes
+ *   bind        makes a digest part of all evidence to come, for as long as the guest runs; NULL where the launch
+ *               bound one already (HOST_DATA, MRCONFIGID)
  *   close       releases the source and all it holds
  */
 struct attester {
@@ -33,6 +35,7 @@ struct attester {
     FALLIBLE  (*evidence)(struct attester *self, const uint8_t report_data[static REPORT_DATA_LEN],
                           struct attested *out, struct err *err);
     void      (*close)(struct attester *self);
+    FALLIBLE  (*bind)(struct attester *self, const uint8_t digest[static BOUND_DIGEST_LEN], struct err *err);
 };
 
 void attester_close(struct attester *a); /* NULL is fine */

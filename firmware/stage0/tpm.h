@@ -5,8 +5,11 @@
 
 enum { TPM_LOG_LEN = 65536 };
 
-/* PCRs that stage0 uses; 0 to 7 also get a separator before the kernel is entered. */
-enum tpm_pcr { TPM_PCR_FIRMWARE = 0, TPM_PCR_TABLES = 1, TPM_PCR_KERNEL = 4, TPM_PCR_CMDLINE = 8, TPM_PCR_INITRD = 9 };
+/*
+ * PCRs that stage0 uses; 0 to 7 also get a separator before the kernel is entered. 8 stays as it is: the agent extends
+ * it by the digest of its initdata, and a broker reads that and nothing else there. [evidence-formats 4.2]
+ */
+enum tpm_pcr { TPM_PCR_FIRMWARE = 0, TPM_PCR_TABLES = 1, TPM_PCR_KERNEL = 4, TPM_PCR_INITRD = 9, TPM_PCR_CMDLINE = 12 };
 
 /*
  * Looks for a TPM and starts it. Success with `m->tpm == TPM_NONE` when there is none. The log goes to `log`, the

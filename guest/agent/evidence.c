@@ -3,10 +3,13 @@
 #include <string.h>
 
 #include "attestation/attester/sev_guest.h"
+#include "attestation/attester/tpm/tpm_attester.h"
 #include "attestation/attester/tsm_report.h"
 #include "attestation/evidence/snp_certificates.h"
 #include "attestation/evidence/snp_report.h"
 #include "attestation/evidence/tdx_quote.h"
+#include "attestation/evidence/tpm_public.h"
+#include "attestation/evidence/tpm_quote.h"
 #include "base/json.h"
 #include "base/ossl.h"
 #include "base/text.h"
@@ -17,6 +20,8 @@ FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struc
 {
     AUTO(attester) struct attester *found = NULL;
 
+    if (tee == CMDLINE_TEE_TPM)
+        return tpm_attester_open(NULL, out, err);
     if (tee != CMDLINE_TEE_SNP && tee != CMDLINE_TEE_TDX)
         return fail_with(err, ERR_UNSUPPORTED, "this agent has no source of %s evidence", cmdline_tee_name(tee));
     if (!tsm_attester_open(NULL, &found, err) &&
@@ -32,23 +37,37 @@ FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struc
 /* What each TEE signs: the report data that was asked for, and the field that holds the digest of the initdata. */
 struct signed_fields { struct bytes report_data, initdata; };
 
-static FALLIBLE read_snp(struct bytes report, struct signed_fields *out, struct err *err)
+static FALLIBLE read_snp(const struct attested *own, struct signed_fields *out, struct err *err)
 {
     struct snp_report read;
 
-    if (!snp_report_parse(report, &read, NULL, err))
+    if (!snp_report_parse(buffer_bytes(&own->report), &read, NULL, err))
         return false;
     *out = (struct signed_fields){ read.report_data, read.host_data };
     return true;
 }
 
-static FALLIBLE read_tdx(struct bytes quote, struct signed_fields *out, struct err *err)
+static FALLIBLE read_tdx(const struct attested *own, struct signed_fields *out, struct err *err)
 {
     struct tdx_quote read;
 
-    if (!tdx_quote_parse(quote, &read, err))
+    if (!tdx_quote_parse(buffer_bytes(&own->report), &read, err))
         return false;
     *out = (struct signed_fields){ read.body.report_data, read.body.mrconfigid };
+    return true;
+}
+
+/* The attester compared the values with the quote. The nonce of a TPM is the first half of the report data. */
+static FALLIBLE read_tpm(const struct attested *own, struct signed_fields *out, struct err *err)
+{
+    struct tpm_quote read;
+
+    if (!tpm_quote_parse(buffer_bytes(&own->report), &read, err))
+        return false;
+    if (read.extra_data.len != TPM_NONCE_OF_COCO || own->pcrs.len != TPM_PCRS * SHA256_LEN)
+        return fail_with(err, ERR_MALFORMED, "quote: nonce of %zu bytes, %zu bytes of PCRs", read.extra_data.len,
+                         own->pcrs.len);
+    *out = (struct signed_fields){ read.extra_data, { own->pcrs.at + TPM_PCR_BOUND * SHA256_LEN, SHA256_LEN } };
     return true;
 }
 
@@ -78,13 +97,73 @@ static FALLIBLE write_tdx(const struct attested *evidence, struct buffer *json, 
     return true;
 }
 
+/* SubjectPublicKeyInfo of a P-256 key, which the attester's own always is. [RFC 5480] */
+static FALLIBLE write_key_info(struct bytes area, struct buffer *der, struct err *err)
+{
+    static const uint8_t head[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+                                    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
+    enum { COORDINATE = 32 };
+    struct tpm_public key;
+
+    if (!tpm_public_parse(area, &key, err))
+        return false;
+    if (key.type != TPM_ECC || key.curve != TPM_P256 || key.x.len > COORDINATE || key.y.len > COORDINATE)
+        return fail_with(err, ERR_UNSUPPORTED, "attestation key: not P-256");
+    buffer_append(der, BYTES_OF(head));
+    (void) buffer_grow(der, COORDINATE - key.x.len); /* the zeros that the TPM left out */
+    buffer_append(der, key.x);
+    (void) buffer_grow(der, COORDINATE - key.y.len); /* as above */
+    buffer_append(der, key.y);
+    return true;
+}
+
+static void add_base64(struct json_object *object, const char *name, struct bytes value)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+
+    base64_append(&text, value, BASE64_STANDARD);
+    json_add_text(object, name, buffer_text(&text));
+}
+
+/*
+ * [evidence-formats 5], and two members that CoCo's guests do not send: the whole public area, since a bare key does
+ * not say what it may sign, and the firmware's log.
+ */
+static FALLIBLE write_tpm(const struct attested *evidence, struct buffer *json, struct err *err)
+{
+    AUTO(json) struct json_object *object = json_object_new_object();
+    AUTO(buffer) struct buffer     key    = { 0 };
+    struct json_object            *quote = json_object_new_object(), *pcrs = json_object_new_array();
+
+    json_add(object, "tpm_quote", quote);
+    json_add(quote, "pcrs", pcrs);
+    if (!write_key_info(buffer_bytes(&evidence->public_key), &key, err))
+        return false;
+    add_base64(quote, "signature", buffer_bytes(&evidence->signature));
+    add_base64(quote, "message", buffer_bytes(&evidence->report));
+    for (size_t at = 0; at + SHA256_LEN <= evidence->pcrs.len; at += SHA256_LEN) {
+        AUTO(buffer) struct buffer hex = { 0 };
+
+        hex_append(&hex, (struct bytes){ evidence->pcrs.at + at, SHA256_LEN });
+        if (json_object_array_add(pcrs, json_object_new_string(buffer_text(&hex))) != 0)
+            abort();
+    }
+    add_base64(object, "ak_public", buffer_bytes(&key));
+    add_base64(object, "ak_public_area", buffer_bytes(&evidence->public_key));
+    if (evidence->event_log.len > 0)
+        add_base64(object, "event_log", buffer_bytes(&evidence->event_log));
+    json_write(object, json);
+    return true;
+}
+
 static const struct tee_row {
     const char *name;
-    FALLIBLE  (*read)(struct bytes report, struct signed_fields *out, struct err *err);
+    FALLIBLE  (*read)(const struct attested *own, struct signed_fields *out, struct err *err);
     FALLIBLE  (*write)(const struct attested *evidence, struct buffer *json, struct err *err);
 } tees[] = {
     { "snp", read_snp, write_snp },
     { "tdx", read_tdx, write_tdx },
+    { "tpm", read_tpm, write_tpm },
 };
 
 static const struct tee_row *find_tee(const char *name)
@@ -95,21 +174,41 @@ static const struct tee_row *find_tee(const char *name)
     return NULL;
 }
 
-FALLIBLE evidence_own_field(struct attester *attester, struct buffer *field, struct err *err)
+/* A register that was zero holds the hash of its 32 zeros and what it was extended by. [TPM2 Part 1, 17.2] */
+static FALLIBLE digest_of_register(struct bytes value, const uint8_t digest[static SHA256_LEN], struct bytes *out,
+                                   struct err *err)
+{
+    uint8_t content[2 * SHA256_LEN] = { 0 }, wanted[SHA256_LEN];
+
+    memcpy(content + SHA256_LEN, digest, SHA256_LEN);
+    sha256_of(BYTES_OF(content), wanted);
+    if (!bytes_equal(value, BYTES_OF(wanted)))
+        return fail_with(err, ERR_UNTRUSTED, "PCR %d was extended by someone else", TPM_PCR_BOUND);
+    *out = (struct bytes){ digest, SHA256_LEN };
+    return true;
+}
+
+FALLIBLE evidence_own_field(struct attester *attester, struct bytes initdata, struct buffer *field, struct err *err)
 {
     AUTO(attested) struct attested own = { 0 };
-    uint8_t                        nonce[REPORT_DATA_LEN];
+    uint8_t                        nonce[REPORT_DATA_LEN], digest[SHA256_LEN];
     struct signed_fields           fields;
 
+    sha256_of(initdata, digest);
+    if (attester->bind && !attester->bind(attester, digest, err))
+        return context(err, "bind initdata");
     if (!random_bytes(nonce, sizeof nonce, err) || !attester->evidence(attester, nonce, &own, err))
         return context(err, "own report");
     const struct tee_row *tee = find_tee(attester->tee);
     if (!tee)
         return fail_with(err, ERR_UNSUPPORTED, "own report: of TEE %s", attester->tee);
-    if (!tee->read(buffer_bytes(&own.report), &fields, err))
+    if (!tee->read(&own, &fields, err))
         return context(err, "own report");
-    if (!bytes_equal(fields.report_data, BYTES_OF(nonce)))
+    if (fields.report_data.len < TPM_NONCE_OF_COCO ||
+        !bytes_equal(fields.report_data, (struct bytes){ nonce, fields.report_data.len }))
         return fail_with(err, ERR_UNTRUSTED, "own report: it answers to another request");
+    if (attester->bind && !digest_of_register(fields.initdata, digest, &fields.initdata, err))
+        return context(err, "own report");
     buffer_append(field, fields.initdata);
     return true;
 }

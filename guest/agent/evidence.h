@@ -15,9 +15,15 @@ FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struc
  * Appends HOST_DATA (SNP, 32 bytes) or MRCONFIGID (TDX, 48 bytes) of a fresh report of this guest. The report answers
  * to random bytes chosen here, so that it is no older than this call; its signature is for the broker to check.
  *
- * Fails UNTRUSTED when the report does not carry those bytes; as the attester does.
+ * A TPM is bound to nothing at launch: there PCR 8 is extended by the SHA-256 of `initdata`, and appended is that
+ * digest, once a fresh quote says that the register holds it and nothing else. What was given is told to the broker
+ * so; whether it is what the owner meant, the broker knows.
+ *
+ *   initdata    the text as it came, not yet believed
+ *
+ * Fails UNTRUSTED when the report does not carry those bytes; as the attester does. Once per boot.
  */
-FALLIBLE evidence_own_field(struct attester *attester, struct buffer *field, struct err *err);
+FALLIBLE evidence_own_field(struct attester *attester, struct bytes initdata, struct buffer *field, struct err *err);
 
 /* A kbs_evidence_fn; `owner` is a struct attester. */
 kbs_evidence_fn evidence_for_broker;

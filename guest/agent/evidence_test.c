@@ -31,6 +31,8 @@ static bool give(struct attester *self, const uint8_t report_data[static REPORT_
     return true;
 }
 
+static const struct bytes no_initdata = { 0 };
+
 static void keep_open(struct attester *self)
 {
     (void) self;
@@ -48,7 +50,7 @@ static void reads_host_data_from_a_fresh_report(void **state)
     struct err                 err;
 
     (void) state;
-    assert_true(evidence_own_field(&s.attester, &field, &err));
+    assert_true(evidence_own_field(&s.attester, no_initdata, &field, &err));
     assert_int_equal(field.len, SNP_HOST_DATA_LEN);
     assert_int_equal(field.at[0], 0xd1);
     assert_int_equal(field.at[31], 0xd1);
@@ -62,12 +64,12 @@ static void refuses_a_report_that_answers_to_something_else(void **state)
 
     (void) state;
     s.is_stale = true;
-    assert_false(evidence_own_field(&s.attester, &field, &err));
+    assert_false(evidence_own_field(&s.attester, no_initdata, &field, &err));
     assert_int_equal(err.kind, ERR_UNTRUSTED);
     assert_string_equal(err.text, "own report: it answers to another request");
     s.is_stale = false;
     s.len      = SNP_REPORT_LEN - 1;
-    assert_false(evidence_own_field(&s.attester, &field, &err));
+    assert_false(evidence_own_field(&s.attester, no_initdata, &field, &err));
     assert_int_equal(err.kind, ERR_MALFORMED);
     assert_int_equal(field.len, 0);
 }
@@ -99,10 +101,10 @@ static void another_tee_is_told_by_name(void **state)
     struct err                 err;
 
     (void) state;
-    assert_false(evidence_own_field(&s.attester, &field, &err));
+    assert_false(evidence_own_field(&s.attester, no_initdata, &field, &err));
     assert_int_equal(err.kind, ERR_UNSUPPORTED);
     assert_string_equal(err.text, "own report: of TEE sgx");
-    assert_false(evidence_open_device(CMDLINE_TEE_TPM, &attester, &err));
+    assert_false(evidence_open_device(CMDLINE_TEE_SIM, &attester, &err));
     assert_int_equal(err.kind, ERR_UNSUPPORTED);
 }
 
@@ -131,7 +133,7 @@ static void a_quote_binds_by_mrconfigid(void **state)
     struct err                 err;
 
     (void) state;
-    if (!evidence_own_field(&attester, &field, &err))
+    if (!evidence_own_field(&attester, no_initdata, &field, &err))
         fail_msg("%s", err.text);
     assert_int_equal(field.len, 48);
     assert_int_equal(field.at[47], 0xc1);

@@ -74,7 +74,7 @@ static FALLIBLE bind_initdata(struct keeper *k, struct initdata *out, struct err
     AUTO(buffer) struct buffer field = { 0 };
 
     return initdata_disk_find("/dev", &k->initdata_text, err) && open_attester(k, err) &&
-           evidence_own_field(k->attester, &field, err) &&
+           evidence_own_field(k->attester, buffer_bytes(&k->initdata_text), &field, err) &&
            initdata_read_bound(buffer_bytes(&k->initdata_text), buffer_bytes(&field), out, err);
 }
 

@@ -13,6 +13,7 @@
 const struct mount_row mount_rows[] = {
     { "/proc", "proc", PLAIN, NULL, false },
     { "/sys", "sysfs", PLAIN, NULL, false },
+    { "/sys/kernel/security", "securityfs", PLAIN, NULL, true }, /* the log of a measured boot */
     { "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755", false },
     { "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666", false },
     { "/dev/shm", "tmpfs", PLAIN, "mode=1777", false },

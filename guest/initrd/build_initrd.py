@@ -141,6 +141,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--agent", required=True, type=pathlib.Path, help="becomes /init, stripped")
     options.add_argument("--crun", required=True, type=pathlib.Path)
+    options.add_argument("--library", action="append", default=[], help="a library that is opened by name at run time")
     options.add_argument("--kernel-dir", type=pathlib.Path, help="an unpacked Debian kernel package")
     options.add_argument("--module", action="append", default=[], help="a kernel module to carry, by name")
     options.add_argument("--out", required=True, type=pathlib.Path)
@@ -149,6 +150,8 @@ def main():
     files = {}
     add_with_libraries(files, "init", stripped(o.agent))
     add_with_libraries(files, "bin/crun", o.crun.read_bytes())
+    for name in o.library:
+        add_with_libraries(files, f"lib/x86_64-linux-gnu/{name}", pathlib.Path(find_library(name)).read_bytes())
     if o.kernel_dir:
         for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.module)):
             files[f"modules/{i:02}-{name}.ko"] = (0o644, content)

@@ -335,3 +335,12 @@ void development_root_folder(char **out)
     if (n < 0)
         abort();
 }
+
+void development_tpm_folder(char **out)
+{
+    AUTO(text) char *root = NULL;
+
+    development_root_folder(&root);
+    if (asprintf(out, "%s-tpm", root) < 0)
+        abort();
+}

@@ -42,6 +42,9 @@ static inline void auto_development_root(struct development_root *root) { develo
  */
 void development_root_folder(char **out);
 
+/* Beside it, dev-tee-tpm: the software TPM of this user's guests; its key is in `ak.pub`, TPM2B_PUBLIC. */
+void development_tpm_folder(char **out);
+
 /*
  * Makes a root in `folder`, which need not exist, valid from a day before `now`; takes seconds (two RSA-4096 keys).
  * The folder appears whole. Where another maker was first, its root stays and this one is dropped; a folder without

@@ -30,7 +30,7 @@ struct finding {
 struct diagnosis {
     struct finding findings[FINDINGS_MAX];
     size_t         n;
-    struct buffer  cpuinfo;
+    struct host    host;
 };
 
 static void find(struct diagnosis *d, enum finding_level level, const char *what, const char *found, const char *mend)
@@ -44,32 +44,21 @@ static void find(struct diagnosis *d, enum finding_level level, const char *what
     d->n++;
 }
 
-static bool cpu_has(const struct diagnosis *d, const char *flag)
-{
-    const char *flags = strstr((const char *) d->cpuinfo.at, "\nflags");
-    size_t      len   = strlen(flag);
-
-    for (const char *at = flags ? strstr(flags, flag) : NULL; at; at = strstr(at + len, flag))
-        if (at[-1] == ' ' && (at[len] == ' ' || at[len] == '\n'))
-            return true;
-    return false;
-}
-
 /* ---- the checks, in the order in which they are printed ---- */
 
 static void check_cpu(struct diagnosis *d)
 {
-    const char *name = strstr((const char *) d->cpuinfo.at, "model name");
+    const char *name = strstr((const char *) d->host.cpuinfo.at, "model name");
     char        found[160];
     const char *colon = name ? strchr(name, ':') : NULL;
 
     (void) snprintf(found, sizeof found, "%.*s", colon ? (int) strcspn(colon + 2, "\n") : 7, colon ? colon + 2 : "unknown"); /* cut by design */
     find(d, FINDING_GOOD, "CPU", found, NULL);
-    find(d, cpu_has(d, "svm") || cpu_has(d, "vmx") ? FINDING_GOOD : FINDING_NOTE, "hardware virtualisation",
-         cpu_has(d, "svm") ? "svm (AMD)" : cpu_has(d, "vmx") ? "vmx (Intel)" : "neither svm nor vmx",
-         cpu_has(d, "svm") || cpu_has(d, "vmx") ? NULL : "enable it in the firmware setup, or nested virtualisation in the outer hypervisor");
-    find(d, cpu_has(d, "sev_snp") ? FINDING_GOOD : FINDING_NOTE, "SEV-SNP in the CPU", cpu_has(d, "sev_snp") ? "sev_snp" : "no", NULL);
-    find(d, cpu_has(d, "tdx_host_platform") ? FINDING_GOOD : FINDING_NOTE, "TDX in the CPU", cpu_has(d, "tdx_host_platform") ? "tdx_host_platform" : "no", NULL);
+    find(d, host_cpu_has(&d->host, "svm") || host_cpu_has(&d->host, "vmx") ? FINDING_GOOD : FINDING_NOTE, "hardware virtualisation",
+         host_cpu_has(&d->host, "svm") ? "svm (AMD)" : host_cpu_has(&d->host, "vmx") ? "vmx (Intel)" : "neither svm nor vmx",
+         host_cpu_has(&d->host, "svm") || host_cpu_has(&d->host, "vmx") ? NULL : "enable it in the firmware setup, or nested virtualisation in the outer hypervisor");
+    find(d, host_cpu_has(&d->host, "sev_snp") ? FINDING_GOOD : FINDING_NOTE, "SEV-SNP in the CPU", host_cpu_has(&d->host, "sev_snp") ? "sev_snp" : "no", NULL);
+    find(d, host_cpu_has(&d->host, "tdx_host_platform") ? FINDING_GOOD : FINDING_NOTE, "TDX in the CPU", host_cpu_has(&d->host, "tdx_host_platform") ? "tdx_host_platform" : "no", NULL);
 }
 
 static void check_kernel(struct diagnosis *d)
@@ -103,8 +92,8 @@ static void check_devices(struct diagnosis *d)
     check_device(d, "/dev/kvm", "/dev/kvm", "modprobe kvm_amd, or kvm_intel");
     check_device(d, "/dev/sev", "/dev/sev", "it comes with kvm_amd on a CPU with SEV, enabled in the firmware setup");
     check_device(d, "/dev/vhost-vsock", "/dev/vhost-vsock", "modprobe vhost_vsock; without it the agent is reached by virtio-serial");
-    find(d, host_has_snp() ? FINDING_GOOD : FINDING_NOTE, "kvm_amd sev_snp", host_has_snp() ? "Y" : "not on", NULL);
-    find(d, host_has_tdx() ? FINDING_GOOD : FINDING_NOTE, "kvm_intel tdx", host_has_tdx() ? "Y" : "not on", NULL);
+    find(d, d->host.has_snp ? FINDING_GOOD : FINDING_NOTE, "kvm_amd sev_snp", d->host.has_snp ? "Y" : "not on", NULL);
+    find(d, d->host.has_tdx ? FINDING_GOOD : FINDING_NOTE, "kvm_intel tdx", d->host.has_tdx ? "Y" : "not on", NULL);
 }
 
 static void check_qemu(struct diagnosis *d)
@@ -159,12 +148,12 @@ static void check_choice(struct diagnosis *d)
     char             found[160];
     struct err       err;
 
-    if (host_choose_tee("auto", host_has_snp(), host_has_tdx(), &tee, &why, &err)) {
+    if (host_choose_tee("auto", &d->host, &tee, &why, &err)) {
         (void) snprintf(found, sizeof found, "%s: %s", tee_name(tee), why); /* fits */
         find(d, tee == TEE_SIM ? FINDING_NOTE : FINDING_GOOD, "--tee auto chooses", found,
              tee == TEE_SIM ? "sim protects nothing: for development only" : NULL);
     }
-    if (host_choose_accelerator("auto", (const char *) d->cpuinfo.at, host_kvm_opens(), &accel, &why, &err)) {
+    if (host_choose_accelerator("auto", &d->host, &accel, &why, &err)) {
         (void) snprintf(found, sizeof found, "%s: %s", accelerator_name(accel), why); /* fits */
         find(d, FINDING_GOOD, "--accel auto chooses", found, NULL);
     }
@@ -225,11 +214,10 @@ int cmd_doctor(int argc, char **argv)
     }
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
-    if (!file_read("/proc/cpuinfo", 16 << 20, &d.cpuinfo, &err)) {
+    if (!host_look("", &d.host, &err)) {
         fprintf(stderr, "cloister: doctor: %s\n", err.text);
         return 2;
     }
-    (void) buffer_text(&d.cpuinfo); /* the checks read it as text */
     check_cpu(&d);
     check_kernel(&d);
     check_devices(&d);
@@ -243,6 +231,6 @@ int cmd_doctor(int argc, char **argv)
         print_json(&d);
     else
         print_text(&d);
-    buffer_free(&d.cpuinfo);
+    host_free(&d.host);
     return is_missing;
 }

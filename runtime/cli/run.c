@@ -7,12 +7,12 @@
 #include "base/file.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/guest_bundle.h"
+#include "runtime/cli/platform.h"
 #include "runtime/cli/pod.h"
 #include "runtime/cli/timeline.h"
 #include "runtime/net/pod_link.h"
 #include "runtime/sandbox/sandbox.h"
 #include "keys/api/development_root.h"
-#include "runtime/vmm/host.h"
 
 enum {
     EXIT_OURS            = 125, /* our failure before the workload ran */
@@ -24,7 +24,8 @@ enum {
 #define CONTAINER_ID "main"
 
 struct run_options {
-    const char                 *tee, *accel, *broker, *ca, *initdata_file, *netns;
+    struct platform_options     platform;
+    const char                 *broker, *ca, *initdata_file, *netns;
     uint64_t                    cpus, memory_mib, timeout_s;
     bool                        wants_timeline, wants_console;
     struct guest_bundle_options guest;
@@ -253,20 +254,11 @@ static FALLIBLE watch_signals(struct run *run, struct err *err)
 
 /* ---- preparation ---- */
 
-static FALLIBLE choose_platform(struct run_options *options, enum tee *tee, enum accelerator *accel, struct err *err)
+static FALLIBLE choose_platform(const struct run_options *options, struct platform *out, struct err *err)
 {
-    AUTO(buffer) struct buffer cpuinfo = { 0 };
-    const char                *why;
+    AUTO(host) struct host host = { 0 };
 
-    if (!file_read("/proc/cpuinfo", 16 << 20, &cpuinfo, err) ||
-        !host_choose_tee(options->tee, host_has_snp(), host_has_tdx(), tee, &why, err))
-        return false;
-    if (*tee != TEE_SIM)
-        return fail_with(err, ERR_UNSUPPORTED, "--tee %s (%s): QEMU's command line for it is built and tested, but `cloister run` does not launch it yet; --tee sim works, and protects nothing",
-                         tee_name(*tee), why);
-    fprintf(stderr, "cloister: warning: --tee sim PROTECTS NOTHING: the platform is simulated (%s); "
-                    "this host can read all of the guest's memory\n", why);
-    return host_choose_accelerator(options->accel, buffer_text(&cpuinfo), host_kvm_opens(), accel, &why, err);
+    return host_look("", &host, err) && platform_choose(&options->platform, &host, out, err);
 }
 
 static FALLIBLE get_initdata(const struct run_options *options, struct buffer *text, struct initdata_broker *broker,
@@ -311,14 +303,15 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     AUTO(buffer) struct buffer                   initdata = { 0 };
     AUTO(initdata_broker) struct initdata_broker broker   = { 0 };
     AUTO(guest_bundle) struct guest_bundle       guest    = { 0 };
-    AUTO(text) char                             *keys     = NULL;
+    AUTO(platform) struct platform               platform = { 0 };
+    AUTO(text) char                             *keys = NULL, *tpm = NULL;
     AUTO(pod_link) struct pod_link               network  = NO_POD_LINK;
     struct run                                   run      = { .options = options };
     struct sandbox_options                       sandbox  = { 0 };
 
-    if (!choose_platform(options, &sandbox.tee, &sandbox.accel, err))
+    if (!choose_platform(options, &platform, err))
         return context(err, "config");
-    options->guest.tee = sandbox.tee;
+    options->guest.tee = platform.tee;
     if (!guest_bundle_find(&options->guest, &guest, err))
         return context(err, "config");
     if (!get_initdata(options, &initdata, &broker, err))
@@ -326,6 +319,10 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     if (options->netns && !pod_link_open(options->netns, &network, err))
         return context(err, "config");
     development_root_folder(&keys);
+    development_tpm_folder(&tpm);
+    sandbox.tee             = platform.tee;
+    sandbox.accel           = platform.accel;
+    sandbox.binding         = platform.binding;
     sandbox.cpus            = (unsigned) options->cpus;
     sandbox.memory_mib      = (unsigned) options->memory_mib;
     sandbox.files           = (struct sandbox_files){ guest.firmware, guest.kernel, guest.initrd };
@@ -334,6 +331,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     sandbox.broker_url      = broker.url;
     sandbox.layout          = options->pod.image.directory;
     sandbox.platform_keys   = keys;
+    sandbox.tpm_identity    = tpm;
     sandbox.network         = options->netns ? &network : NULL;
     sandbox.boot_timeout_ms = (uint32_t) options->timeout_s * 1000;
     sandbox.console_fd      = options->wants_console ? STDERR_FILENO : NO_FD;
@@ -351,11 +349,12 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
 
 int cmd_run(int argc, char **argv)
 {
-    struct run_options options = { .tee = "auto", .accel = "auto", .broker = "https://127.0.0.1:8443", .cpus = 1,
+    struct run_options options = { .platform = { .tee = "auto", .accel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY },
+                                   .broker = "https://127.0.0.1:8443", .cpus = 1,
                                    .memory_mib = DEFAULT_MEMORY_MIB, .timeout_s = DEFAULT_TIMEOUT_S };
     const struct option_row rows[] = {
-        { "tee", OPTION_TEXT, &options.tee, "TEE", "auto, snp, tdx, tpm or sim (default auto)", 0, 0 },
-        { "accel", OPTION_TEXT, &options.accel, "ACCEL", "auto, kvm or tcg (default auto)", 0, 0 },
+        { "tee", OPTION_TEXT, &options.platform.tee, "TEE", "auto, snp, tdx, tpm or sim (default auto)", 0, 0 },
+        { "accel", OPTION_TEXT, &options.platform.accel, "ACCEL", "auto, kvm or tcg (default auto)", 0, 0 },
         { "cpus", OPTION_NUMBER, &options.cpus, "N", "virtual CPUs (default 1)", 1, VM_CPUS_MAX },
         { "memory", OPTION_NUMBER, &options.memory_mib, "MiB", "guest memory (default 512)", VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB },
         { "env", OPTION_LIST, &options.pod.env, "NAME=VALUE", "add to the image's environment", 0, 0 },
@@ -371,6 +370,11 @@ int cmd_run(int argc, char **argv)
         { "kernel", OPTION_TEXT, &options.guest.kernel, "FILE", "use this kernel instead", 0, 0 },
         { "initrd", OPTION_TEXT, &options.guest.initrd, "FILE", "use this initrd instead", 0, 0 },
         { "append", OPTION_TEXT, &options.guest.append, "TEXT", "use this kernel command line instead", 0, 0 },
+        { "cpu-model", OPTION_TEXT, &options.platform.cpu_model, "MODEL", "snp: QEMU's name of the measured CPU (default EPYC-v4)", 0, 0 },
+        { "snp-policy", OPTION_NUMBER, &options.platform.snp_policy, "N", "snp: guest policy (default 0x30000: no debugging, no migration)", 0, 0 },
+        { "id-block", OPTION_TEXT, &options.platform.id_block, "FILE", "snp: ID block, 96 bytes; with --id-auth", 0, 0 },
+        { "id-auth", OPTION_TEXT, &options.platform.id_auth, "FILE", "snp: its signatures and keys, 4096 bytes", 0, 0 },
+        { "quote-socket", OPTION_TEXT, &options.platform.quote_socket, "PATH", "tdx: quote generation service (default vsock 2:4050)", 0, 0 },
     };
     const struct option_table table = {
         "cloister run", "[OPTION]... IMAGE [ARG...]",

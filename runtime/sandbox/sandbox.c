@@ -16,6 +16,7 @@
 #include "runtime/sandbox/tunnel_service.h"
 #include "runtime/vmm/qemu.h"
 #include "runtime/vmm/simulated_platform.h"
+#include "runtime/vmm/software_tpm.h"
 
 enum {
     BOOT_FILE_MAX = 512 << 20, /* bytes of a firmware, kernel or initrd: ours are 64 KiB, 12 MiB and 24 MiB */
@@ -47,12 +48,13 @@ struct launch {
     enum vm_loader loader;
     int           ours[N_PORTS], theirs[N_PORTS];
     int           console_ours, console_theirs, words_ours, words_theirs;
+    int           tpm_of_qemu;
 };
 
 static void auto_launch(struct launch *l)
 {
     int *fds[] = { &l->firmware_fd, &l->kernel_fd, &l->initrd_fd, &l->cmdline_fd, &l->disk_fd, &l->console_ours, &l->console_theirs,
-                   &l->words_ours, &l->words_theirs };
+                   &l->words_ours, &l->words_theirs, &l->tpm_of_qemu };
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         auto_fd(fds[i]);
@@ -215,8 +217,9 @@ static FALLIBLE load(const char *what, const char *path, struct buffer *content,
 }
 
 /*
- * stage0 carries the hashes of what it may start. On real SNP hardware QEMU fills them in at launch; elsewhere we write
- * them into the copy that QEMU gets. What is measured is the file as it is, and the hashes, either way.
+ * stage0 carries the hashes of what it may start. On real SNP hardware QEMU fills them in at launch, and fills in the
+ * same table of an OVMF; elsewhere we write them into the copy that QEMU gets. What is measured is the file as it is,
+ * and the hashes, either way.
  */
 static FALLIBLE load_firmware(const struct sandbox_options *o, struct launch *l, struct err *err)
 {
@@ -227,7 +230,9 @@ static FALLIBLE load_firmware(const struct sandbox_options *o, struct launch *l,
         return false;
     buffer_append(&patched, buffer_bytes(&l->firmware));
     kernel_hashes_of(buffer_bytes(&l->kernel), buffer_bytes(&l->initrd), o->append, &hashes);
-    if (kernel_hashes_patch(&hashes, patched.at, patched.len, err))
+    if (o->tee == TEE_SNP)
+        l->loader = VM_LOADED_BY_QEMU;
+    else if (kernel_hashes_patch(&hashes, patched.at, patched.len, err))
         l->loader = VM_LOADED_BY_STAGE0;
     else if (err->kind != ERR_NOT_FOUND)
         return context(err, "config");
@@ -281,6 +286,32 @@ static FALLIBLE start_platform(struct sandbox *s, struct launch *l, struct err *
            context(err, "boot: simulated platform");
 }
 
+static FALLIBLE start_tpm(struct sandbox *s, struct launch *l, struct err *err)
+{
+    AUTO(fd) int of_swtpm = NO_FD;
+    int          ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "boot: socket pair");
+    of_swtpm       = ends[0];
+    l->tpm_of_qemu = ends[1];
+    if (!software_tpm_make(s->options.tpm_identity, err) ||
+        !software_tpm_start(s->options.tpm_identity, of_swtpm, l->words_theirs, &s->platform, err))
+        return context(err, err->kind == ERR_NOT_FOUND ? "config" : "boot");
+    return true;
+}
+
+/* HOST_DATA takes 32 bytes of the digest, MRCONFIGID 48. */
+static FALLIBLE bind_initdata(const struct sandbox *s, struct vm_binding *binding, struct err *err)
+{
+    AUTO(initdata) struct initdata initdata = { 0 };
+
+    if (!initdata_read(s->options.initdata, &initdata, err))
+        return context(err, "initdata");
+    initdata_fit(&initdata, binding->initdata_digest, s->options.tee == TEE_SNP ? 32 : sizeof binding->initdata_digest);
+    return true;
+}
+
 static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, struct err *err)
 {
     struct vm_port   ports[N_PORTS];
@@ -291,8 +322,11 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
         .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
         .console_fd = l->console_theirs, .ports = ports, .n_ports = n_ports,
         .nics = nics, .n_nics = s->network ? s->network->n_interfaces : 0,
+        .tpm_fd = l->tpm_of_qemu, .binding = s->options.binding,
     };
 
+    if (!bind_initdata(s, &config.binding, err))
+        return false;
     for (size_t i = 0; i < n_ports; i++)
         ports[i] = (struct vm_port){ port_names[i], l->theirs[i] };
     for (size_t i = 0; i < config.n_nics; i++) {
@@ -339,7 +373,7 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
 {
     AUTO(sandbox) struct sandbox *s = calloc(1, sizeof *s);
     AUTO(launch) struct launch    l = { .firmware_fd = NO_FD, .kernel_fd = NO_FD, .initrd_fd = NO_FD, .cmdline_fd = NO_FD, .disk_fd = NO_FD,
-                                        .console_ours = NO_FD, .console_theirs = NO_FD, .words_ours = NO_FD, .words_theirs = NO_FD };
+                                        .console_ours = NO_FD, .console_theirs = NO_FD, .words_ours = NO_FD, .words_theirs = NO_FD, .tpm_of_qemu = NO_FD };
     size_t n_ports = options->tee == TEE_SIM ? N_PORTS : PORT_REPORT;
 
     if (!s)
@@ -358,6 +392,8 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
     if (!load_all(options, &l, err) || !open_ports(&l, n_ports, err) || !start_services(s, &l, err))
         return false;
     if (options->tee == TEE_SIM && !start_platform(s, &l, err))
+        return false;
+    if (options->tee == TEE_TPM && !start_tpm(s, &l, err))
         return false;
     if (!start_vmm(s, &l, n_ports, err) || !await_agent(s, err))
         return false;

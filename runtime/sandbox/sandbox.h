@@ -18,6 +18,7 @@ struct sandbox_options {
     struct loop         *loop;
     enum tee             tee;
     enum accelerator     accel;
+    struct vm_binding    binding;        /* snp, tdx; the digest of the initdata is filled in here */
     unsigned             cpus, memory_mib;
     struct sandbox_files files;
     const char          *append;
@@ -26,6 +27,7 @@ struct sandbox_options {
     const char          *layout;         /* directory of an OCI layout whose blobs are served */
     const char          *platform_keys;  /* simulated platform: its key directory */
     const struct pod_link *network;      /* of the pod; used by sandbox_start only. NULL: the guest has none */
+    const char          *tpm_identity;   /* --tee tpm: folder of the TPM's seeds */
     uint32_t             boot_timeout_ms; /* until the agent has attested */
     int                  console_fd;     /* where console lines are copied to, or NO_FD */
 

@@ -3,26 +3,53 @@
 
 #include "runtime/vmm/vm.h"
 
+/* The first QEMU that can launch it. */
+enum { QEMU_SNP_MAJOR = 9, QEMU_SNP_MINOR = 1, QEMU_TDX_MAJOR = 10, QEMU_TDX_MINOR = 1 };
+
+/* What decides. */
+struct host {
+    struct buffer cpuinfo; /* text of /proc/cpuinfo */
+    bool          kvm_opens;
+    bool          has_snp; /* kvm_amd runs with sev_snp=Y */
+    bool          has_tdx; /* kvm_intel runs with tdx=Y */
+    bool          has_qemu;
+    unsigned      qemu_major, qemu_minor;
+};
+
+void host_free(struct host *host);
+static inline void auto_host(struct host *host) { host_free(host); }
+
+/*
+ * Looks.
+ *
+ *   root    in front of /proc, /sys and /dev; "" for this machine. QEMU is asked for its version in any case.
+ *   out     yours, AUTO(host)
+ *
+ * Fails NOT_FOUND, OS without a readable /proc/cpuinfo.
+ */
+FALLIBLE host_look(const char *root, struct host *out, struct err *err);
+
+bool host_cpu_has(const struct host *host, const char *flag);
+/* Whether QEMU is there and at least as new. */
+bool host_has_qemu(const struct host *host, unsigned major, unsigned minor);
+
 /*
  * KVM where it can run a stock kernel, else TCG. /dev/kvm may open, and even create a VM, on a machine whose CPU
  * offers neither SVM nor VMX to us: the CPU's flags are asked as well.
  *
- *   asked     "auto", "kvm" or "tcg"
- *   cpuinfo   text of /proc/cpuinfo, so that the decision can be tested
- *   why       a sentence for people; static text
+ *   asked    "auto", "kvm" or "tcg"
+ *   why      a sentence for people; static text
  *
  * Fails CONFIG for another word, or when "kvm" is asked and /dev/kvm does not open.
  */
-FALLIBLE host_choose_accelerator(const char *asked, const char *cpuinfo, bool kvm_opens, enum accelerator *out,
-                                 const char **why, struct err *err);
+FALLIBLE host_choose_accelerator(const char *asked, const struct host *host, enum accelerator *out, const char **why,
+                                 struct err *err);
 
-/*
- *   asked         "auto", "snp", "tdx", "tpm" or "sim"
- *   has_snp, has_tdx   what host_has_snp and host_has_tdx found
- */
-FALLIBLE host_choose_tee(const char *asked, bool has_snp, bool has_tdx, enum tee *out, const char **why,
-                         struct err *err);
+/* asked: "auto", "snp", "tdx", "tpm" or "sim". Fails CONFIG for another word. */
+FALLIBLE host_choose_tee(const char *asked, const struct host *host, enum tee *out, const char **why, struct err *err);
 
-bool host_kvm_opens(void);
-bool host_has_snp(void); /* kvm_amd loaded with sev_snp=Y */
-bool host_has_tdx(void); /* kvm_intel loaded with tdx=Y */
+/* Fails UNSUPPORTED with the first thing that `tee` needs and `host` lacks, and how to mend it. */
+FALLIBLE host_check_tee(const struct host *host, enum tee tee, struct err *err);
+
+/* The C-bit's place and the address bits that encryption costs, from CPUID 0x8000001F. Fails UNSUPPORTED. */
+FALLIBLE host_memory_encryption(unsigned *c_bit, unsigned *reduced_phys_bits, struct err *err);

@@ -92,6 +92,16 @@ static const char *cpu_of(const struct vm_config *config)
     return config->tee == TEE_TDX ? "host" : config->accel == ACCEL_KVM ? "host,pmu=off" : "max";
 }
 
+static void add_tpm(struct qemu_command *c, const struct vm_config *config)
+{
+    add(c, "-chardev");
+    add(c, "socket,id=tpm,fd=%d", pass(c, config->tpm_fd));
+    add(c, "-tpmdev");
+    add(c, "emulator,id=tpm0,chardev=tpm");
+    add(c, "-device");
+    add(c, "tpm-crb,tpmdev=tpm0");
+}
+
 static void add_tee(struct qemu_command *c, const struct vm_config *config)
 {
     switch (config->tee) {
@@ -102,6 +112,8 @@ static void add_tee(struct qemu_command *c, const struct vm_config *config)
         add_tdx(c, config);
         break;
     case TEE_TPM:
+        add_tpm(c, config);
+        break;
     case TEE_SIM:
         break;
     }
@@ -219,10 +231,8 @@ FALLIBLE qemu_command_build(const struct vm_config *config, struct qemu_command 
 
     if (!vm_config_check(config, err))
         return false;
-    if (config->tee == TEE_TPM)
-        return fail_with(err, ERR_UNSUPPORTED, "--tee tpm: this version cannot launch with a TPM yet; use sim, snp or tdx");
-    if (is_confidential(config) && config->loader != VM_LOADED_BY_QEMU)
-        return fail_with(err, ERR_BUG, "on %s QEMU measures what -kernel names", tee_name(config->tee));
+    if (config->tee == TEE_SNP && config->loader != VM_LOADED_BY_QEMU)
+        return fail_with(err, ERR_BUG, "on snp QEMU measures the hashes of what -kernel names");
     add_machine(&c, config);
     add_boot(&c, config);
     add_devices(&c, config);

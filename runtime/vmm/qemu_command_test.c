@@ -163,6 +163,22 @@ static void a_tdx_launch_binds_initdata_and_finds_the_quoting_service(void **sta
     assert_int_equal(err.kind, ERR_CONFIG);
 }
 
+static void a_tpm_is_one_more_device(void **state)
+{
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    AUTO(buffer) struct buffer             text    = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+
+    (void) state;
+    c.tee    = TEE_TPM;
+    c.tpm_fd = 21;
+    assert_true(qemu_command_build(&c, &command, &err));
+    join(&command, &text);
+    has(&text, "-chardev socket,id=tpm,fd=3 -tpmdev emulator,id=tpm0,chardev=tpm -device tpm-crb,tpmdev=tpm0");
+    assert_int_equal(command.fds[0].ours, 21);
+}
+
 static void a_confidential_launch_without_kvm_is_refused(void **state)
 {
     struct qemu_command command;
@@ -221,6 +237,7 @@ int main(void)
         cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),
         cmocka_unit_test(an_snp_launch_binds_initdata_policy_and_id_block),
         cmocka_unit_test(a_tdx_launch_binds_initdata_and_finds_the_quoting_service),
+        cmocka_unit_test(a_tpm_is_one_more_device),
         cmocka_unit_test(a_confidential_launch_without_kvm_is_refused),
         cmocka_unit_test(refuses_what_it_could_not_honour),
     };

@@ -81,6 +81,7 @@ struct vm_config {
     const struct vm_nic  *nics;
     size_t                n_nics;
     struct vm_binding     binding;     /* for TEE_SNP and TEE_TDX */
+    int                   tpm_fd;      /* for TEE_TPM: control channel of a swtpm */
 };
 
 /* Fails CONFIG, naming the field, when a hypervisor driver could not honour `config`. */

@@ -56,6 +56,11 @@ static FALLIBLE evidence(struct attester *self, const uint8_t report_data[static
     return fail_with(err, ERR_TIMEOUT, "TPM: PCRs change faster than they can be quoted");
 }
 
+static FALLIBLE bind(struct attester *self, const uint8_t digest[static BOUND_DIGEST_LEN], struct err *err)
+{
+    return tpm_pcr_extend(&((struct tpm_attester *) self)->device, TPM_PCR_BOUND, digest, err) || context(err, "TPM");
+}
+
 static void tpm_close(struct attester *self)
 {
     struct tpm_attester *t = (struct tpm_attester *) self;
@@ -76,7 +81,7 @@ FALLIBLE tpm_attester_open(const struct tpm_attester_options *options, struct at
 
     if (!t)
         abort();
-    t->attester  = (struct attester){ "tpm", evidence, tpm_close };
+    t->attester  = (struct attester){ "tpm", evidence, tpm_close, bind };
     t->ak        = NO_TPM_OBJECT;
     t->nonce_len = o->nonce_len > 0 ? o->nonce_len : TPM_NONCE_OF_COCO;
     made         = &t->attester;

@@ -3,7 +3,7 @@
 
 #include "attestation/attester/attester.h"
 
-enum { TPM_NONCE_OF_COCO = 32 };
+enum { TPM_NONCE_OF_COCO = 32, TPM_PCR_BOUND = 8 }; /* what `bind` extends, as CoCo's guests do for initdata */
 
 struct tpm_attester_options {
     const char *tcti;      /* NULL: device:/dev/tpmrm0 */
