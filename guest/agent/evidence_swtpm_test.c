@@ -78,7 +78,7 @@ static void base64_member(struct json_object *object, const char *name, struct b
 static void the_broker_gets_quote_values_key_and_public_area(void **state)
 {
     AUTO(json) struct json_object *read = NULL;
-    AUTO(buffer) struct buffer     json = { 0 }, message = { 0 }, key = { 0 }, area = { 0 }, first = { 0 };
+    AUTO(buffer) struct buffer     json = { 0 }, message = { 0 }, key = { 0 }, area = { 0 };
     struct json_object            *quote, *pcrs;
     struct tpm_quote               parsed;
     uint8_t                        data[KBS_REPORT_DATA_LEN];
