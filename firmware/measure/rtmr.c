@@ -176,20 +176,38 @@ FALLIBLE rtmr_measure(const struct rtmr_options *o, struct rtmr_log *log, struct
     return true;
 }
 
+/* As for a TPM, stage0 extends by the hash of a SHA-256, so that the log's events say what they are of. */
+static void add_by_sha256(struct rtmr_log *log, unsigned rtmr, const char *what, struct bytes content)
+{
+    uint8_t digest[SHA256_LEN];
+
+    sha256_of(content, digest);
+    rtmr_log_add(log, rtmr, what, BYTES_OF(digest));
+}
+
+static FALLIBLE measure_stage0_platform(const struct rtmr_options *o, struct rtmr_log *log, struct err *err)
+{
+    AUTO(buffer) struct buffer hob = { 0 }, loader = { 0 }, rsdp = { 0 };
+
+    if (!td_hob_build(o->tdvf, o->memory, &hob, err) || !acpi_blobs_derive(o->acpi_tables, &loader, &rsdp, err))
+        return context(err, "RTMR0");
+    add_by_sha256(log, 0, "TD HOB", td_hob_measured(&hob));
+    add_by_sha256(log, 0, "etc/table-loader", buffer_bytes(&loader));
+    add_by_sha256(log, 0, "etc/acpi/rsdp", buffer_bytes(&rsdp));
+    add_by_sha256(log, 0, "etc/acpi/tables", o->acpi_tables);
+    rtmr_log_add(log, 0, "separator", BYTES_OF(SEPARATOR));
+    return true;
+}
+
 FALLIBLE rtmr_measure_stage0(const struct rtmr_options *o, struct rtmr_log *log, struct err *err)
 {
-    AUTO(buffer) struct buffer loader = { 0 }, rsdp = { 0 };
-    const char                *append = o->append ? o->append : "";
+    const char *append = o->append ? o->append : "";
 
-    if (o->acpi_tables.len > 0) {
-        if (!acpi_blobs_derive(o->acpi_tables, &loader, &rsdp, err))
-            return context(err, "RTMR0");
-        rtmr_log_add(log, 0, "etc/table-loader", buffer_bytes(&loader));
-        rtmr_log_add(log, 0, "etc/acpi/rsdp", buffer_bytes(&rsdp));
-        rtmr_log_add(log, 0, "etc/acpi/tables", o->acpi_tables);
-    }
-    rtmr_log_add(log, 1, "kernel", o->kernel);
-    rtmr_log_add(log, 2, "command line", (struct bytes){ (const uint8_t *) append, strlen(append) + 1 });
-    rtmr_log_add(log, 2, "initrd", o->initrd);
+    if (o->acpi_tables.len > 0 && !measure_stage0_platform(o, log, err))
+        return false;
+    add_by_sha256(log, 1, "kernel", o->kernel);
+    rtmr_log_add(log, 1, "separator", BYTES_OF(SEPARATOR));
+    add_by_sha256(log, 2, "command line", (struct bytes){ (const uint8_t *) append, strlen(append) + 1 });
+    add_by_sha256(log, 2, "initrd", o->initrd);
     return true;
 }

@@ -1,4 +1,4 @@
-/* RTMR0 to RTMR2 of a TDX guest that OVMF boots directly, from what it is started with. [TDVF 8.3, EDK2] */
+/* RTMR0 to RTMR2 of a TDX guest that OVMF or stage0 boots directly, from what it is started with. [TDVF 8.3, EDK2] */
 #pragma once
 
 #include "firmware/image/tdvf.h"
@@ -42,5 +42,5 @@ struct rtmr_options {
  */
 FALLIBLE rtmr_measure(const struct rtmr_options *options, struct rtmr_log *log, struct err *err);
 
-/* The events of stage0: RTMR0 the ACPI blobs (when given), RTMR1 the kernel, RTMR2 command line and initrd. */
+/* The events of stage0: RTMR0 TD HOB and ACPI blobs (when given), RTMR1 the kernel, RTMR2 command line and initrd. */
 FALLIBLE rtmr_measure_stage0(const struct rtmr_options *options, struct rtmr_log *log, struct err *err);

@@ -3,9 +3,17 @@
 #include <string.h>
 
 #include "firmware/stage0/snp.h"
+#include "firmware/stage0/tdx.h"
 
 enum { COM1 = 0x3f8, COM1_STATUS = 0x3fd, COM1_EMPTY = 0x20, DEBUG_CONSOLE = 0xe9, SPINS_MAX = 100000 };
-enum { PM1_CONTROL = 0x604, PM1_SLEEP = 0x2000 };
+enum { PM1_CONTROL = 0x604, PM1_SLEEP = 0x2000, PAGE = 4096 };
+
+/* What is ours already when the rest of memory is accepted: by launch, and by snp_open() or tdx_open(). */
+static const struct { uint32_t kind; uint64_t start, end; } ours[] = {
+    { STAGE0_SNP, STAGE0_PML4, STAGE0_HASHES + PAGE },  { STAGE0_SNP, STAGE0_GHCB, STAGE0_DMA + PAGE },
+    { STAGE0_SNP, STAGE0_BOUNCE, STAGE0_STATE_END },    { STAGE0_TDX, STAGE0_PML4, STAGE0_STACK_END },
+    { STAGE0_TDX, STAGE0_TD_HOB, STAGE0_TD_HOB_END },   { STAGE0_TDX, STAGE0_DMA, STAGE0_DMA + PAGE },
+    { STAGE0_TDX, STAGE0_BOUNCE, STAGE0_STATE_END } };
 
 static struct cpuid cpuid_native(uint32_t leaf, uint32_t subleaf)
 {
@@ -35,6 +43,8 @@ struct machine *machine_open(uint32_t kind)
 
     if (kind == STAGE0_SNP)
         snp_open();
+    if (kind == STAGE0_TDX)
+        tdx_open();
     memset(m, 0, sizeof *m);
     m->kind   = kind;
     m->sha256 = choose_sha256(m);
@@ -54,6 +64,8 @@ uint32_t port_in(const struct machine *m, uint16_t port, unsigned width)
 
     if (m->kind == STAGE0_SNP)
         return snp_port_in(port, width);
+    if (m->kind == STAGE0_TDX)
+        return tdx_port_in(port, width);
     switch (width) {
     case 1:
         __asm__ volatile("inb %1, %0" : "=a"(byte) : "Nd"(port));
@@ -73,6 +85,10 @@ void port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t v
         snp_port_out(port, width, value);
         return;
     }
+    if (m->kind == STAGE0_TDX) {
+        tdx_port_out(port, width, value);
+        return;
+    }
     switch (width) {
     case 1:
         __asm__ volatile("outb %0, %1" : : "a"((uint8_t) value), "Nd"(port));
@@ -85,14 +101,40 @@ void port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t v
     }
 }
 
+static FALLIBLE leave_out_ours(struct machine *m, struct err *err)
+{
+    m->pending = m->map;
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        if (ours[i].kind != m->kind)
+            continue;
+        if (!memory_map_is_ram(&m->map, ours[i].start, ours[i].end))
+            return fail_with(err, ERR_UNTRUSTED, "the firmware's own memory is not in the memory map");
+        if (!memory_map_set(&m->pending, ours[i].start, ours[i].end, MEMORY_HOLE, err))
+            return false;
+    }
+    return true;
+}
+
 FALLIBLE machine_accept(struct machine *m, struct err *err)
 {
-    return m->kind != STAGE0_SNP || snp_accept(m, err);
+    if (m->kind == STAGE0_PLAIN)
+        return true;
+    if (!leave_out_ours(m, err))
+        return false;
+    for (size_t i = 0; i < m->pending.n; i++) {
+        const struct memory_range *r = &m->pending.at[i];
+
+        if (r->type != MEMORY_RAM)
+            continue;
+        if (!(m->kind == STAGE0_SNP ? snp_accept(m, r->start, r->end, err) : tdx_accept(r->start, r->end, err)))
+            return false;
+    }
+    return true;
 }
 
 FALLIBLE machine_close(struct machine *m, struct err *err)
 {
-    return m->kind != STAGE0_SNP || snp_close(m, err);
+    return m->kind == STAGE0_SNP ? snp_close(m, err) : m->kind != STAGE0_TDX || tdx_close(m, err);
 }
 
 static void console_put(const struct machine *m, const char *text)
@@ -114,6 +156,8 @@ _Noreturn void machine_refuse(const struct machine *m, const char *what)
         port_out(m, PM1_CONTROL, 2, PM1_SLEEP);
     if (m->kind == STAGE0_SNP)
         snp_terminate();
+    if (m->kind == STAGE0_TDX)
+        tdx_terminate();
     for (;;)
         __asm__ volatile("cli; hlt");
 }

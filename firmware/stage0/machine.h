@@ -8,9 +8,15 @@
 #include "firmware/stage0/sha256.h"
 
 enum { CMDLINE_ROOM = 4096, TABLE_RECIPE_ROOM = LINUX_PARAMS_LEN * 16, E820_ROOM = 1024,
-       SCRATCH_ROOM = 4096 };
+       SCRATCH_ROOM = 4096, BOOT_LOG_LEN = 65536 };
 
 enum tpm_kind { TPM_NONE, TPM_TIS, TPM_CRB };
+
+/*
+ * What is measured where; on TDX in the register that stands for the PCR [UEFI 2.11 38.4.1]. PCR 8 stays as it is: the
+ * agent extends it by the digest of its initdata, and a broker reads that and nothing else there. [evidence-formats 4.2]
+ */
+enum boot_pcr { PCR_FIRMWARE = 0, PCR_TABLES = 1, PCR_KERNEL = 4, PCR_INITRD = 9, PCR_CMDLINE = 12 };
 
 /* Lives at STAGE0_STATE; nothing else in stage0 has state. */
 struct machine {
@@ -20,14 +26,17 @@ struct machine {
     bool                 has_q35;          /* its chipset was found and set up */
     sha256_blocks_fn    *sha256;
     enum tpm_kind        tpm;
-    uint8_t             *tpm_log;          /* TPM_LOG_LEN bytes, or NULL */
-    size_t               tpm_log_len;
+    uint8_t             *log;              /* BOOT_LOG_LEN bytes, or NULL; boot_log.h */
+    size_t               log_len;
     struct kernel_hashes hashes;
     struct memory_map    map;
     struct memory_map    pending;          /* SNP, TDX: what is still to be accepted */
     struct linux_image   image;
     struct linux_start   start;
     struct bytes         tables;           /* the ACPI tables in memory */
+    struct bytes         hob;              /* TDX: what was measured of the TD HOB */
+    uint64_t             shared_bit;       /* TDX: of a guest-physical address */
+    uint8_t              rtmr_input[64] __attribute__((aligned(64)));
     struct bytes         files;            /* the directory's entries, inside `directory` */
     uint8_t              directory[4 + DIRECTORY_FILES_MAX * DIRECTORY_ENTRY_LEN];
     uint8_t              scratch[SCRATCH_ROOM] __attribute__((aligned(16)));

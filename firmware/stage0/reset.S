@@ -53,8 +53,42 @@ tdx_mode:
 	lgdt	gdt_pointer
 	ljmp	$STAGE0_CODE32, $1f
 1:	flat_segments
+	testl	%esi, %esi		/* the module's number of this CPU: all start here at once */
+	jnz	wait_for_tables
 	movl	$STAGE0_TDX, %ebp
 	jmp	build_tables
+
+	/*
+	 * The other CPUs of a TD. Until the first has published the mailbox in the image, which was measured, they trust no
+	 * memory: its content would be the host's. Then they wait for the kernel, as ACPI's MADT tells it. [ACPI 6.5 5.2.12.19]
+	 */
+	.globl	wait_for_tables, tdx_mailbox
+wait_for_tables:
+	lidt	no_idt_pointer
+1:	pause
+	movl	tdx_mailbox, %edi
+	testl	%edi, %edi
+	jz	1b
+	movl	%cr4, %eax
+	orl	$CR4_PAE, %eax
+	movl	%eax, %cr4
+	leal	0x1000(%edi), %eax	/* tdx.c: their tables follow the mailbox */
+	movl	%eax, %cr3
+	movl	%cr0, %eax
+	andl	$~CR0_CD_NW, %eax
+	orl	$CR0_PG, %eax
+	movl	%eax, %cr0
+	ljmp	$STAGE0_CODE64, $1f
+	.code64
+1:	pause
+	cmpw	$1, (%rdi)		/* command: wake up */
+	jne	1b
+	cmpl	%esi, 4(%rdi)		/* APIC identifier: QEMU numbers both alike */
+	jne	1b
+	movq	8(%rdi), %rax
+	movw	$0, (%rdi)		/* done: the mailbox may serve the next one */
+	jmp	*%rax
+	.code32
 
 protected_mode:
 	flat_segments
@@ -193,6 +227,51 @@ snp_pvalidate_here:
 	orl	%ecx, %eax
 	ret
 
+	/* void tdx_call(struct tdx_registers *r): RAX, RCX, RDX, R8 to R15 */
+	.globl	tdx_call, tdx_call_here
+tdx_call:
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	movq	(%rdi), %rax
+	movq	8(%rdi), %rcx
+	movq	16(%rdi), %rdx
+	movq	24(%rdi), %r8
+	movq	32(%rdi), %r9
+	movq	40(%rdi), %r10
+	movq	48(%rdi), %r11
+	movq	56(%rdi), %r12
+	movq	64(%rdi), %r13
+	movq	72(%rdi), %r14
+	movq	80(%rdi), %r15
+tdx_call_here:
+	.byte	0x66, 0x0f, 0x01, 0xcc
+	movq	%rax, (%rdi)
+	movq	%rcx, 8(%rdi)
+	movq	%rdx, 16(%rdi)
+	movq	%r8, 24(%rdi)
+	movq	%r9, 32(%rdi)
+	movq	%r10, 40(%rdi)
+	movq	%r11, 48(%rdi)
+	movq	%r12, 56(%rdi)
+	movq	%r13, 64(%rdi)
+	movq	%r14, 72(%rdi)
+	movq	%r15, 80(%rdi)
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	ret
+
+	/* void tables_reload(void): page tables as they are now */
+	.globl	tables_reload, tables_reload_here
+tables_reload:
+tables_reload_here:
+	movq	%cr3, %rax
+	movq	%rax, %cr3
+	ret
+
 	.code32
 no_such_msr:				/* #GP at read_sev_status: the answer is zero */
 	addl	$4, %esp
@@ -259,6 +338,14 @@ idt64:
 idt64_pointer:
 	.word	. - idt64 - 1
 	.quad	idt64
+
+	.balign	8
+no_idt_pointer:				/* whatever reaches a waiting CPU ends the guest */
+	.word	0
+	.quad	0
+	.balign	8
+tdx_mailbox:
+	.long	0
 
 	/* What the launcher and the VMM read; the linker script puts it before the last 32 bytes. */
 	.section .footer, "a"

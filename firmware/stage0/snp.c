@@ -259,29 +259,14 @@ static FALLIBLE accept_range(struct batch *b, uint64_t start, uint64_t end, bool
     return accept_batch(b, must_touch, err);
 }
 
-FALLIBLE snp_accept(struct machine *m, struct err *err)
+FALLIBLE snp_accept(struct machine *m, uint64_t start, uint64_t end, struct err *err)
 {
-    static const struct { uint64_t start, end; } ours[] = { /* by launch, and by snp_open() */
-        { STAGE0_PML4, STAGE0_HASHES + PAGE }, { STAGE0_GHCB, STAGE0_DMA + PAGE }, { STAGE0_BOUNCE, STAGE0_STATE_END } };
     struct batch *b          = (struct batch *) m->scratch;
     bool          must_touch = (snp_cpuid(0x8000001f, 0).ebx & 1U << 31) == 0;
 
     _Static_assert(sizeof(struct batch) <= sizeof m->scratch, "no room for a batch");
-    b->n       = 0;
-    m->pending = m->map;
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
-        if (!memory_map_is_ram(&m->map, ours[i].start, ours[i].end))
-            return fail_with(err, ERR_UNTRUSTED, "e820: the firmware's own memory is not in it");
-        if (!memory_map_set(&m->pending, ours[i].start, ours[i].end, MEMORY_HOLE, err))
-            return false;
-    }
-    for (size_t i = 0; i < m->pending.n; i++) {
-        const struct memory_range *r = &m->pending.at[i];
-
-        if (r->type == MEMORY_RAM && !accept_range(b, r->start, r->end, must_touch, err))
-            return false;
-    }
-    return true;
+    b->n = 0;
+    return accept_range(b, start, end, must_touch, err);
 }
 
 enum { CC_BLOB = STAGE0_TD_HOB, CC_SETUP = CC_BLOB + 64, CC_MAGIC = 0x45444d41, SETUP_CC_BLOB = 7 };

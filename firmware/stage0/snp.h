@@ -9,8 +9,8 @@
  */
 void snp_open(void);
 
-/* Validates all RAM of the map but what snp_open() and the launch made ours. Fails UNTRUSTED when the host lies. */
-FALLIBLE snp_accept(struct machine *m, struct err *err);
+/* Makes RAM ours that the launch and snp_open() have left to the host. Fails UNTRUSTED when the host lies. */
+FALLIBLE snp_accept(struct machine *m, uint64_t start, uint64_t end, struct err *err);
 
 /* Takes the shared pages back, and leaves the kernel what it needs to find secrets and CPUID page. */
 FALLIBLE snp_close(struct machine *m, struct err *err);

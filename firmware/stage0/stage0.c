@@ -6,7 +6,9 @@
 
 #include "firmware/stage0/chipset.h"
 #include "firmware/stage0/fw_cfg.h"
+#include "firmware/stage0/hob.h"
 #include "firmware/stage0/table_loader.h"
+#include "firmware/stage0/tdx.h"
 #include "firmware/stage0/tpm.h"
 
 enum { KERNEL_GPA = 0x1000000, ACPI_ROOM = 0x80000, LOW_MEMORY_END = 0xa0000, HIGH_MEMORY = 0x100000 };
@@ -28,27 +30,53 @@ static FALLIBLE read_hashes(struct machine *m, struct err *err)
     return hash_table_read(m->kind == STAGE0_SNP ? page : image, &m->hashes, err);
 }
 
+/* A TD has its list of memory from the start, in private memory. */
+static FALLIBLE read_ranges(struct machine *m, struct err *err)
+{
+    struct bytes list = { (const uint8_t *) STAGE0_TD_HOB, STAGE0_TD_HOB_END - STAGE0_TD_HOB };
+    size_t       len  = 0;
+
+    if (m->kind == STAGE0_TDX)
+        return hob_read(list, &m->map, &m->hob, err);
+    return fw_cfg_read_file(m, "etc/e820", m->e820, sizeof m->e820, &len, err) &&
+           memory_map_read((struct bytes){ m->e820, len }, &m->map, err);
+}
+
 static FALLIBLE read_memory(struct machine *m, struct err *err)
 {
-    size_t len = 0;
-
-    return fw_cfg_read_file(m, "etc/e820", m->e820, sizeof m->e820, &len, err) &&
-           memory_map_read((struct bytes){ m->e820, len }, &m->map, err) &&
+    return read_ranges(m, err) &&
            memory_map_set(&m->map, LOW_MEMORY_END, BIOS_SHADOW_END, MEMORY_HOLE, err) &&
            memory_map_set(&m->map, STAGE0_IMAGE_GPA, 1ULL << 32, MEMORY_RESERVED, err) &&
            (!m->has_q35 || memory_map_set(&m->map, CHIPSET_MMCONFIG, CHIPSET_MMCONFIG_END, MEMORY_RESERVED, err));
 }
 
-/* Compares, then tells the TPM if there is one: it never sees what was refused. */
+static FALLIBLE extend(struct machine *m, enum boot_pcr pcr, const uint8_t digest[static SHA256_DIGEST_LEN],
+                       struct err *err)
+{
+    return m->kind == STAGE0_TDX ? tdx_measure(m, pcr, digest, err) : tpm_measure(m, pcr, digest, err);
+}
+
+/* What only a TD measures: a TPM gets the tables when they are linked. */
+static FALLIBLE extend_on_tdx(struct machine *m, struct bytes platform, struct err *err)
+{
+    uint8_t digest[SHA256_DIGEST_LEN];
+
+    if (m->kind != STAGE0_TDX)
+        return true;
+    sha256_with(m->sha256, platform, digest);
+    return tdx_measure(m, PCR_TABLES, digest, err);
+}
+
+/* Compares, then tells the registers if there are any: they never see what was refused. */
 static FALLIBLE check(struct machine *m, struct bytes blob, const uint8_t wanted[static SHA256_DIGEST_LEN],
-                      enum tpm_pcr pcr, struct err *err)
+                      enum boot_pcr pcr, struct err *err)
 {
     uint8_t found[SHA256_DIGEST_LEN];
 
     sha256_with(m->sha256, blob, found);
     if (memcmp(found, wanted, sizeof found) != 0)
         return fail_with(err, ERR_UNTRUSTED, "its SHA-256 is not the measured one");
-    return tpm_measure(m, pcr, found, err);
+    return extend(m, pcr, found, err);
 }
 
 static FALLIBLE blob_file(const struct machine *m, struct source from, const char *name, bool *present,
@@ -125,7 +153,7 @@ static FALLIBLE load_kernel(struct machine *m, struct source from, struct err *e
 
     struct bytes file = { at, (size_t) setup_len + len };
 
-    return check(m, file, m->hashes.kernel, TPM_PCR_KERNEL, err) && linux_image_read(file, &m->image, err);
+    return check(m, file, m->hashes.kernel, PCR_KERNEL, err) && linux_image_read(file, &m->image, err);
 }
 
 static FALLIBLE load_cmdline(struct machine *m, struct source from, struct err *err)
@@ -140,7 +168,7 @@ static FALLIBLE load_cmdline(struct machine *m, struct source from, struct err *
         return false;
     if (len == 0 || m->cmdline[len - 1] != 0) /* an fw_cfg file has no zero at its end, the numbered item has */
         m->cmdline[len++] = 0;
-    if (!check(m, (struct bytes){ (const uint8_t *) m->cmdline, len }, m->hashes.cmdline, TPM_PCR_CMDLINE, err))
+    if (!check(m, (struct bytes){ (const uint8_t *) m->cmdline, len }, m->hashes.cmdline, PCR_CMDLINE, err))
         return false;
     if (strlen(m->cmdline) != len - 1)
         return fail_with(err, ERR_MALFORMED, "a zero inside");
@@ -163,7 +191,7 @@ static FALLIBLE load_initrd(struct machine *m, struct source from, struct err *e
     if (!blob_len(m, from, "initrd", FW_CFG_INITRD_LEN, &len, err) ||
         !memory_map_find(&m->map, len, least, (uint64_t) m->image.initrd_max + 1, &gpa, err) ||
         !blob_read(m, from, "initrd", FW_CFG_INITRD, (uint8_t *) gpa, len, err) ||
-        !check(m, (struct bytes){ (const uint8_t *) gpa, len }, m->hashes.initrd, TPM_PCR_INITRD, err))
+        !check(m, (struct bytes){ (const uint8_t *) gpa, len }, m->hashes.initrd, PCR_INITRD, err))
         return false;
     m->start.initrd     = len > 0 ? (uint32_t) gpa : 0;
     m->start.initrd_len = len;
@@ -172,16 +200,16 @@ static FALLIBLE load_initrd(struct machine *m, struct source from, struct err *e
 
 static bool fetch_table(void *owner, const char *name, uint8_t *into, size_t room, size_t *len, struct err *err)
 {
-    const struct machine *m = owner;
+    struct machine *m = owner;
 
-    return fw_cfg_read_file(m, name, into, room, len, err);
+    return fw_cfg_read_file(m, name, into, room, len, err) && extend_on_tdx(m, (struct bytes){ into, *len }, err);
 }
 
 /* The tables keep their own range at the top of low memory. */
 static FALLIBLE load_tables(struct machine *m, uint64_t *tpm_log, struct err *err)
 {
-    struct table_loader loader = { .area_len = ACPI_ROOM, .fetch = fetch_table, .owner = m };
-    size_t              len    = 0;
+    size_t              room   = m->kind == STAGE0_TDX ? ACPI_ROOM - TDX_ROOM : ACPI_ROOM, len = 0;
+    struct table_loader loader = { .area_len = room, .fetch = fetch_table, .owner = m };
 
     if (!memory_map_find(&m->map, ACPI_ROOM, HIGH_MEMORY, 1ULL << 32, &loader.area_gpa, err) ||
         !memory_map_set(&m->map, loader.area_gpa, loader.area_gpa + ACPI_ROOM, MEMORY_ACPI, err))
@@ -189,8 +217,13 @@ static FALLIBLE load_tables(struct machine *m, uint64_t *tpm_log, struct err *er
     loader.area = (uint8_t *) loader.area_gpa;
     m->tables   = (struct bytes){ loader.area, ACPI_ROOM };
     memset(loader.area, 0, ACPI_ROOM);
-    return fw_cfg_read_file(m, "etc/table-loader", m->recipe, sizeof m->recipe, &len, err) &&
-           table_loader_run(&loader, (struct bytes){ m->recipe, len }, &m->start.rsdp, tpm_log, err);
+    if (m->kind == STAGE0_TDX)
+        tdx_open_log(m);
+    return extend_on_tdx(m, m->hob, err) &&
+           fw_cfg_read_file(m, "etc/table-loader", m->recipe, sizeof m->recipe, &len, err) &&
+           extend_on_tdx(m, (struct bytes){ m->recipe, len }, err) &&
+           table_loader_run(&loader, (struct bytes){ m->recipe, len }, &m->start.rsdp, tpm_log, err) &&
+           (m->kind != STAGE0_TDX || tdx_add_tables(m, err));
 }
 
 /* What ran before the kernel: this image, and the tables that it is handed. */
@@ -205,9 +238,9 @@ static FALLIBLE measure_platform(struct machine *m, uint64_t tpm_log, struct err
         return true;
     sha256_with(m->sha256, m->tables, tables); /* the log in them is still empty */
     sha256_with(m->sha256, image, digest);
-    if (!tpm_measure(m, TPM_PCR_FIRMWARE, digest, err))
+    if (!tpm_measure(m, PCR_FIRMWARE, digest, err))
         return false;
-    return tpm_measure(m, TPM_PCR_TABLES, tables, err);
+    return tpm_measure(m, PCR_TABLES, tables, err);
 }
 
 static FALLIBLE boot(struct machine *m, struct err *err)
@@ -227,7 +260,8 @@ static FALLIBLE boot(struct machine *m, struct err *err)
         return context(err, "command line");
     if (!load_initrd(m, from, err))
         return context(err, "initrd");
-    return tpm_separate(m, err) && machine_close(m, err) && linux_params_write(&m->image, &m->start, &m->map, m->params, err);
+    return (m->kind == STAGE0_TDX ? tdx_separate(m, err) : tpm_separate(m, err)) && machine_close(m, err) &&
+           linux_params_write(&m->image, &m->start, &m->map, m->params, err);
 }
 
 _Noreturn void stage0_main(uint32_t kind)

@@ -2,18 +2,19 @@
 
 #include <string.h>
 
+#include "firmware/stage0/boot_log.h"
+
 /* TIS and CRB share their place. */
 enum { TIS_ACCESS = 0x00, TIS_STATUS = 0x18, TIS_FIFO = 0x24, TIS_ID = 0xf00 };
 enum { CRB_LOCALITY_CONTROL = 0x08, CRB_ID = 0x30, CRB_REQUEST = 0x40, CRB_START = 0x4c, CRB_BUFFER = 0x80 };
 enum { ACCESS_REQUEST = 2, ACCESS_ACTIVE = 0x20, STATUS_READY = 0x40, STATUS_GO = 0x20, STATUS_HAS_ANSWER = 0x90,
        ID_KIND = 15, ID_CRB = 1, CRB_GO_READY = 1 };
-enum { MESSAGE_MAX = 1024, SPINS_MAX = 20000000, BANKS_MAX = 8, HEADER_LEN = 10 };
+enum { MESSAGE_MAX = 1024, SPINS_MAX = 20000000, HEADER_LEN = 10 };
 #define TPM_BASE 0xfed40000
 
 enum { ST_NO_SESSIONS = 0x8001, ST_SESSIONS = 0x8002, CC_STARTUP = 0x144, CC_PCR_EVENT = 0x13c };
 #define RS_PASSWORD 0x40000009U
 enum { RC_INITIALIZE = 0x100 };
-enum { EV_NO_ACTION = 3, EV_SEPARATOR = 4, EV_EVENT_TAG = 6 };
 
 static volatile uint32_t *reg(unsigned at) { return (volatile uint32_t *) (uintptr_t) (TPM_BASE + at); }
 static volatile uint8_t  *byte_reg(unsigned at) { return (volatile uint8_t *) (uintptr_t) (TPM_BASE + at); }
@@ -116,77 +117,6 @@ static FALLIBLE start(struct machine *m, struct err *err)
     return run(m, end(&w), RC_INITIALIZE, &answer, err);
 }
 
-/* --- the log, as TCG's crypto-agile format has it ---------------------------------------------------------- */
-
-static const struct { uint16_t alg, len; } algorithms[] = { { 4, 20 }, { 11, 32 }, { 12, 48 }, { 13, 64 }, { 18, 32 } };
-
-static uint16_t digest_len(uint16_t alg)
-{
-    for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++)
-        if (algorithms[i].alg == alg)
-            return algorithms[i].len;
-    return 0;
-}
-
-/* The first record names the banks: those of the answer to the first event. */
-static FALLIBLE log_start(struct machine *m, struct reader digests, struct err *err)
-{
-    uint32_t      n = take_u32be(&digests);
-    struct writer w = writer_over(m->tpm_log, TPM_LOG_LEN);
-
-    if (digests.failed || n > BANKS_MAX)
-        return fail_with(err, ERR_MALFORMED, "%u banks", n);
-    put_u32le(&w, 0);
-    put_u32le(&w, EV_NO_ACTION);
-    put_zeros(&w, 20);
-    put_u32le(&w, 29 + 4 * n);
-    put(&w, (struct bytes){ (const uint8_t *) "Spec ID Event03", 16 });
-    put_u32le(&w, 0); /* platform class: PC client */
-    put_u8(&w, 0);
-    put_u8(&w, 2); /* version 2.0 */
-    put_u8(&w, 105);
-    put_u8(&w, 2); /* words of 64 bits */
-    put_u32le(&w, n);
-    for (uint32_t i = 0; i < n; i++) {
-        uint16_t alg = take_u16be(&digests);
-
-        put_u16le(&w, alg);
-        put_u16le(&w, digest_len(alg));
-        take(&digests, digest_len(alg));
-        if (digests.failed || digest_len(alg) == 0)
-            return fail_with(err, ERR_UNSUPPORTED, "a bank of algorithm %#x", alg);
-    }
-    put_u8(&w, 0); /* no vendor text */
-    m->tpm_log_len = w.len;
-    return writer_ok(&w, err);
-}
-
-static FALLIBLE log_event(struct machine *m, unsigned pcr, uint32_t type, struct bytes event, struct reader digests,
-                          struct err *err)
-{
-    if (m->tpm_log_len == 0 && !log_start(m, digests, err))
-        return false;
-
-    struct writer w = writer_over(m->tpm_log + m->tpm_log_len, TPM_LOG_LEN - m->tpm_log_len);
-    uint32_t      n = take_u32be(&digests);
-
-    put_u32le(&w, pcr);
-    put_u32le(&w, type);
-    put_u32le(&w, n);
-    for (uint32_t i = 0; i < n && i < BANKS_MAX; i++) {
-        uint16_t alg = take_u16be(&digests);
-
-        put_u16le(&w, alg);
-        put(&w, take(&digests, digest_len(alg)));
-    }
-    put_u32le(&w, (uint32_t) event.len);
-    put(&w, event);
-    if (digests.failed)
-        return fail_with(err, ERR_MALFORMED, "an answer that is cut off");
-    m->tpm_log_len += w.len;
-    return writer_ok(&w, err);
-}
-
 /* TPM2_PCR_Event hashes for every bank itself and says what it extended by. */
 static FALLIBLE extend(struct machine *m, unsigned pcr, uint32_t type, struct bytes event, struct err *err)
 {
@@ -204,7 +134,7 @@ static FALLIBLE extend(struct machine *m, unsigned pcr, uint32_t type, struct by
     if (!run(m, end(&w), 0, &answer, err))
         return false;
     take(&answer, 4); /* size of the parameters */
-    return !m->tpm_log || log_event(m, pcr, type, event, answer, err);
+    return boot_log_add(m, pcr, type, event, answer, err);
 }
 
 static enum tpm_kind find_tpm(void)
@@ -220,8 +150,8 @@ FALLIBLE tpm_open(struct machine *m, uint8_t *log, struct err *err)
 {
     if (m->kind != STAGE0_PLAIN)
         return true; /* a TPM is the host's there: the launch digest is worth more */
-    m->tpm     = find_tpm();
-    m->tpm_log = log;
+    m->tpm = find_tpm();
+    m->log = log;
     if (m->tpm == TPM_CRB)
         *reg(CRB_LOCALITY_CONTROL) = 1;
     if (m->tpm == TPM_TIS) {
@@ -232,12 +162,12 @@ FALLIBLE tpm_open(struct machine *m, uint8_t *log, struct err *err)
     return m->tpm == TPM_NONE || start(m, err) || context(err, "TPM");
 }
 
-FALLIBLE tpm_measure(struct machine *m, enum tpm_pcr pcr, const uint8_t digest[static SHA256_DIGEST_LEN],
+FALLIBLE tpm_measure(struct machine *m, enum boot_pcr pcr, const uint8_t digest[static SHA256_DIGEST_LEN],
                      struct err *err)
 {
     struct bytes event = { digest, SHA256_DIGEST_LEN };
 
-    return m->tpm == TPM_NONE || extend(m, pcr, EV_EVENT_TAG, event, err) || context(err, "TPM");
+    return m->tpm == TPM_NONE || extend(m, pcr, BOOT_LOG_EVENT_TAG, event, err) || context(err, "TPM");
 }
 
 FALLIBLE tpm_separate(struct machine *m, struct err *err)
@@ -245,7 +175,7 @@ FALLIBLE tpm_separate(struct machine *m, struct err *err)
     static const uint8_t separator[4];
 
     for (unsigned pcr = 0; pcr < 8 && m->tpm != TPM_NONE; pcr++)
-        if (!extend(m, pcr, EV_SEPARATOR, BYTES_OF(separator), err))
+        if (!extend(m, pcr, BOOT_LOG_SEPARATOR, BYTES_OF(separator), err))
             return context(err, "TPM");
     return true;
 }
