@@ -3,6 +3,7 @@
  * The kernel is a few bytes that print a line and switch the machine off.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/process.h"
@@ -299,7 +300,7 @@ static void starts_linux(void **state)
     struct err                 err;
 
     (void) state;
-    if (!kernel) {
+    if (!kernel || access(kernel, R_OK) != 0) {
         printf("skipped: CLOISTER_KERNEL names no kernel\n");
         skip();
     }
