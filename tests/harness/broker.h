@@ -23,6 +23,7 @@ struct test_broker {
     struct buffer  ca;
     struct process process;
     struct development_root root;
+    const char    *config; /* NULL: --dev; else a file in the folder */
 };
 
 static inline void assert_fine(bool fine, const struct err *err)
@@ -40,13 +41,16 @@ static inline void test_broker_path(const struct test_broker *b, const char *nam
 static inline void test_broker_start(struct test_broker *b)
 {
     const char *build = getenv("CLOISTER_BUILD");
-    char        program[PATH_MAX], line[256];
+    char        program[PATH_MAX], config[PATH_MAX], line[256];
     int         pipes[2];
     size_t      n = 0;
     struct err  err;
 
     (void) snprintf(program, sizeof program, "%s/cloister-broker", build ? build : "."); /* a cut path does not start */
-    const char *argv[] = { program, "--dev", b->folder, "--listen", "127.0.0.1:0", NULL };
+    if (b->config)
+        test_broker_path(b, b->config, config);
+    const char *argv[] = { program, b->config ? "--config" : "--dev", b->config ? config : b->folder, "--listen", "127.0.0.1:0",
+                           NULL };
 
     assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
     struct process_fd      fd      = { pipes[1], 1 };
