@@ -12,13 +12,13 @@ static const char   LABEL[]     = "cloister challenge 1";
 static const char   KEY_LABEL[] = "cloister challenge key 1";
 static const int64_t EXPIRES_MAX = (INT64_C(1) << 55) - 1;
 
-FALLIBLE challenge_key(const struct secret *store_key, struct secret *out, struct err *err)
+FALLIBLE challenge_key(const struct secret *epoch, struct secret *out, struct err *err)
 {
     AUTO(secret) struct secret key = { 0 };
 
     if (!secret_new(CHALLENGE_KEY_LEN, &key, err))
         return false;
-    if (!HMAC(EVP_sha256(), store_key->held, (int) store_key->len, (const uint8_t *) KEY_LABEL, sizeof KEY_LABEL, key.held,
+    if (!HMAC(EVP_sha256(), epoch->held, (int) epoch->len, (const uint8_t *) KEY_LABEL, sizeof KEY_LABEL, key.held,
               NULL))
         return err_openssl(err, ERR_BUG, "challenge key");
     *out = TAKE(key);

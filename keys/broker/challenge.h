@@ -20,8 +20,8 @@ struct challenge {
     int64_t expires; /* seconds since 1970 */
 };
 
-/* Derives the key from the store's: replicas that share a store share it. */
-FALLIBLE challenge_key(const struct secret *store_key, struct secret *out, struct err *err);
+/* Derives the key from the store's epoch: replicas that share a store share it, and a restored store has another. */
+FALLIBLE challenge_key(const struct secret *epoch, struct secret *out, struct err *err);
 
 FALLIBLE challenge_make(const struct secret *key, uint8_t tee, int64_t expires, struct challenge *out, struct err *err);
 

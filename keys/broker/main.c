@@ -141,6 +141,7 @@ static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, s
 
 static FALLIBLE broker_open(struct resources *r, struct err *err)
 {
+    AUTO(secret) struct secret     epoch = { 0 };
     const struct config           *c     = &r->config;
     const struct credential_paths  paths = { .tls_certificate   = c->tls_certificate,
                                              .tls_key           = c->tls_key,
@@ -152,7 +153,7 @@ static FALLIBLE broker_open(struct resources *r, struct err *err)
     if (!credentials_load(&paths, &r->credentials, err) || !appraiser_open(c, &r->broker.appraiser, err) ||
         !policy_engine_new(&r->broker.engine, err) ||
         !store_open(c->store, &r->credentials.store_key, &r->broker.store, err) ||
-        !challenge_key(&r->credentials.store_key, &r->broker.challenge_key, err))
+        !store_epoch(r->broker.store, &epoch, err) || !challenge_key(&epoch, &r->broker.challenge_key, err))
         return false;
     r->broker.issuer    = (struct ear_issuer){ .key         = r->credentials.token_key,
                                                .certificate = buffer_bytes(&r->credentials.token_certificate),

@@ -64,6 +64,8 @@ FALLIBLE store_write(struct store *store, enum statement which, const struct val
 FALLIBLE sealed_put(struct store *store, const char *name, struct bytes plain, struct err *err);
 FALLIBLE sealed_get(struct store *store, const char *name, struct secret *out, struct err *err);
 
+FALLIBLE epoch_renew(struct store *store, struct err *err); /* see store_epoch */
+
 enum { AUDIT_TREE_VERSION = 5 }; /* of the schema that first kept the tree */
 
 /* The tree as the database has it: of the open transaction or, outside one, of now. */

@@ -113,9 +113,15 @@ FALLIBLE sealed_put(struct store *store, const char *name, struct bytes plain, s
 
 /* ---- opening ---- */
 
+/* The sealed sample: proves the store's key, and is the store's epoch. */
 #define KEY_SAMPLE "proof"
 
-static FALLIBLE key_sample_make(struct store *store, struct err *err)
+FALLIBLE store_epoch(struct store *store, struct secret *out, struct err *err)
+{
+    return sealed_get(store, KEY_SAMPLE, out, err);
+}
+
+FALLIBLE epoch_renew(struct store *store, struct err *err)
 {
     AUTO(secret) struct secret sample = { 0 };
 
@@ -133,7 +139,7 @@ static FALLIBLE key_prove(struct store *store, struct err *err)
         if (!store->db->kind->begin(store->db, TRANSACTION_WRITE, err))
             return false;
         if (sealed_get(store, KEY_SAMPLE, &sample, err) ||
-            (err->kind == ERR_NOT_FOUND && key_sample_make(store, err)))
+            (err->kind == ERR_NOT_FOUND && epoch_renew(store, err)))
             return store->db->kind->commit(store->db, err) || undo(store);
         (void) undo(store); /* tells nothing of its own */
     }

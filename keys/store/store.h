@@ -21,6 +21,20 @@ struct store;
 FALLIBLE store_open(const char *where, const struct secret *key, struct store **out, struct err *err);
 /* Brings a store of an older version to ours; one of ours stays as it is. No broker may have it open. */
 FALLIBLE store_migrate(const char *where, const struct secret *key, int *from, int *to, struct err *err);
+
+/* Looks at everything: each secret opens, and the audit log is the one that its tree was made of. UNTRUSTED. */
+FALLIBLE store_verify(const char *where, const struct secret *key, struct err *err);
+/* Copies one state of a store into a new file, a store itself, while brokers work; verifies it. Sessions are left out. */
+FALLIBLE store_backup(const char *where, const struct secret *key, const char *file, struct err *err);
+/*
+ * Copies a backup into an empty store, of either kind. What was released after the backup is not known here: unless
+ * `keeps_uses`, no counted secret has a use left; and nonces from before are not taken. DENIED when it is not empty.
+ */
+FALLIBLE store_restore(const char *file, const struct secret *key, const char *where, bool keeps_uses, struct err *err);
+
+/* A secret of this store that is another one after a restore: what is derived from it dies with the state that was lost. */
+FALLIBLE store_epoch(struct store *store, struct secret *out, struct err *err);
+
 void     store_close(struct store *store); /* what was not committed is lost */
 DEFINE_AUTO(store, struct store *, store_close)
 

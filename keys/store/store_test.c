@@ -432,6 +432,14 @@ static void proves_every_entry_and_growth_of_a_long_log(void **state)
     store_close(store);
 }
 
+static void assert_same_tree(const struct merkle *a, const struct merkle *b)
+{
+    struct merkle_hash x = merkle_root(a), y = merkle_root(b);
+
+    assert_int_equal(a->size, b->size);
+    assert_memory_equal(&x, &y, sizeof x);
+}
+
 static void alter(const char *sql)
 {
     AUTO(database) struct database *db = NULL;
@@ -528,7 +536,7 @@ static void replicas_see_each_other_and_share_uses_sessions_and_the_log(void **s
     assert_string_equal(buffer_text(&token), "tok");
     assert_true(store_audit_refresh(two, &err));
     assert_int_equal(store_audit_tree(two)->size, size + 3);
-    assert_memory_equal(store_audit_tree(one), store_audit_tree(two), sizeof(struct merkle));
+    assert_same_tree(store_audit_tree(one), store_audit_tree(two));
     store_close(one);
     store_close(two);
 }
@@ -573,6 +581,100 @@ static void a_writer_that_does_not_end_is_waited_for_and_then_told(void **state)
     store_close(two);
 }
 
+/* ---- copies ---- */
+
+/* From here on the store is empty again. */
+static void start_anew(void)
+{
+    static const char *const TABLES[] = { "resource", "reference", "document", "session", "proof", "audit", "audit_node" };
+
+    for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) {
+        char sql[64];
+
+        (void) snprintf(sql, sizeof sql, "DELETE FROM %s", TABLES[i]); /* fits */
+        alter(sql);
+    }
+}
+
+static void backs_up_while_open_and_restores_without_giving_anything_twice(void **state)
+{
+    AUTO(secret) struct secret back = { 0 }, epoch = { 0 }, other = { 0 };
+    AUTO(buffer) struct buffer token = { 0 };
+    struct store              *store = opened();
+    struct merkle              tree;
+    char                       copy[4200];
+    struct err                 err;
+
+    (void) state;
+    (void) snprintf(copy, sizeof copy, "%s/backup.db", folder); /* fits */
+    assert_true(store_resource_put(store, "co/unt/ed", &value, 3, 1, &err));
+    assert_true(store_session_add(store, "5e55", 100, bytes_of_text("tok"), &err));
+    put_document(store, "kept", "text", 0);
+    assert_true(store_audit_add(store, bytes_of_text("before the backup"), &err));
+    assert_true(store_commit(store, &err));
+    assert_true(store_epoch(store, &epoch, &err));
+    if (!store_backup(where, &key, copy, &err))
+        fail_msg("%s", err.text);
+    tree = *store_audit_tree(store);
+    assert_true(store_resource_take(store, "co/unt/ed", &back, &err)); /* the backup does not know of it */
+    assert_true(store_commit(store, &err));
+    store_close(store);
+
+    assert_false(store_backup(where, &key, copy, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+    assert_false(store_restore(copy, &key, where, false, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.text, "the store to copy into is not empty: it has a resource"));
+    start_anew();
+    if (!store_restore(copy, &key, where, false, &err))
+        fail_msg("%s", err.text);
+
+    store = opened();
+    assert_same_tree(store_audit_tree(store), &tree);
+    assert_true(store_epoch(store, &other, &err));
+    assert_false(secret_equal(&epoch, &other));
+    secret_free(&back);
+    assert_false(store_resource_take(store, "co/unt/ed", &back, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_false(store_session_token(store, "5e55", 50, &token, &err));
+    assert_true(store_resource_get(store, "co/unt/ed", &back, &err));
+    assert_true(secret_equal(&back, &value));
+    assert_true(document_version(store, "kept", 1, &token) > 0);
+    store_close(store);
+
+    start_anew();
+    assert_true(store_restore(copy, &key, where, true, &err));
+    store = opened();
+    secret_free(&back);
+    assert_true(store_resource_take(store, "co/unt/ed", &back, &err));
+    assert_true(store_reference_add(store, &(struct reference){ .kind = REFERENCE_INITDATA, .tee = "snp", .resource = "" },
+                                    &(int64_t){ 0 }, &err)); /* numbers go on */
+    store_close(store);
+}
+
+static void tells_an_entry_that_was_rewritten_or_moved_when_it_looks_at_all(void **state)
+{
+    char       copy[4200];
+    struct err err;
+
+    (void) state;
+    (void) snprintf(copy, sizeof copy, "%s/altered.db", folder); /* fits */
+    alter("UPDATE audit SET seq = seq + 1000000 WHERE seq < 2");
+    alter("UPDATE audit SET seq = 1000001 - seq WHERE seq >= 1000000");
+    assert_false(store_verify(where, &key, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    assert_string_equal(err.text, "store: the audit log's entries are not those of its sealed tree: it was altered");
+    assert_false(store_backup(where, &key, copy, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    assert_int_equal(access(copy, F_OK), -1);
+    alter("UPDATE audit SET seq = seq + 1000000 WHERE seq < 2");
+    alter("UPDATE audit SET seq = 1000001 - seq WHERE seq >= 1000000");
+    assert_true(store_verify(where, &key, &err));
+    alter("UPDATE resource SET sealed = (SELECT sealed FROM proof WHERE name = 'proof')");
+    assert_false(store_verify(where, &key, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+}
+
 #define EVERYWHERE                                                                \
     cmocka_unit_test(keeps_a_resource_across_a_restart_once_committed),           \
     cmocka_unit_test(keeps_what_it_acknowledged_when_killed),                     \
@@ -589,6 +691,8 @@ static void a_writer_that_does_not_end_is_waited_for_and_then_told(void **state)
     cmocka_unit_test(tells_a_log_that_was_cut_or_grown_by_others),                \
     cmocka_unit_test(migrates_what_an_older_broker_made_and_refuses_a_newer),     \
     cmocka_unit_test(replicas_see_each_other_and_share_uses_sessions_and_the_log), \
+    cmocka_unit_test(backs_up_while_open_and_restores_without_giving_anything_twice), \
+    cmocka_unit_test(tells_an_entry_that_was_rewritten_or_moved_when_it_looks_at_all), \
     cmocka_unit_test(a_writer_that_does_not_end_is_waited_for_and_then_told)
 
 /* Without an argument on SQLite, with "postgresql" on a server. */
