@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "keys/store/seal.h"
+#include "keys/store/store_key.h"
 
 enum { FILE_LEN_MAX = 64 << 10, DAY = 86400, DAYS_CA = 3650, DAYS_LEAF = 825 };
 
@@ -105,12 +105,10 @@ FALLIBLE credentials_load(const struct credential_paths *paths, struct credentia
     if (!file_read(paths->tls_certificate, FILE_LEN_MAX, &read.tls_certificate, err) ||
         !secret_file_read(paths->tls_key, &read.tls_key, err) || !private_key_read(paths->token_key, &read.token_key, err) ||
         !certificate_read(paths->token_certificate, read.token_key, &read.token_certificate, err) ||
-        !admin_key_read(paths->admin_key, &read.admin_key, err) || !secret_file_read(paths->store_key, &read.store_key, err))
+        !admin_key_read(paths->admin_key, &read.admin_key, err) || !store_key_read(paths->store_key, &read.store_key, err))
         return false;
     if (!EVP_PKEY_is_a(read.token_key, "EC") || EVP_PKEY_get_bits(read.token_key) != 256)
         return fail_with(err, ERR_CONFIG, "%s: tokens are signed with ES256, which wants a P-256 key", paths->token_key);
-    if (read.store_key.len != SEAL_KEY_LEN)
-        return fail_with(err, ERR_CONFIG, "%s: a store key has %d bytes", paths->store_key, SEAL_KEY_LEN);
     *out = TAKE(read);
     return true;
 }
@@ -245,13 +243,11 @@ static FALLIBLE admin_make(const char *folder, struct err *err)
     return private_key_store(folder, "admin.key", key, err) && bio_store(folder, "admin.pub", bio, 0644, err);
 }
 
-static FALLIBLE store_key_make(const char *folder, struct err *err)
+static FALLIBLE store_key_add(const char *folder, struct err *err)
 {
-    AUTO(secret) struct secret key = { 0 };
-    char                       path[PATH_MAX];
+    char path[PATH_MAX];
 
-    return secret_random(SEAL_KEY_LEN, &key, err) && path_in(folder, "store.key", path, err) &&
-           file_write(path, secret_expose(&key), 0600, err);
+    return path_in(folder, "store.key", path, err) && store_key_make(path, err);
 }
 
 static bool exists(const char *folder, const char *name)
@@ -269,7 +265,7 @@ FALLIBLE credentials_make(const char *folder, int64_t now, struct err *err)
         return context(err, "make certificates");
     if (!exists(folder, "admin.pub") && !admin_make(folder, err))
         return context(err, "make the administrator's key");
-    if (!exists(folder, "store.key") && !store_key_make(folder, err))
+    if (!exists(folder, "store.key") && !store_key_add(folder, err))
         return context(err, "make the store's key");
     return true;
 }

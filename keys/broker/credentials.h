@@ -4,7 +4,7 @@
 #include "base/ossl.h"
 #include "base/secret.h"
 
-/* Paths; all are PEM but `store_key`, which is 32 raw bytes. */
+/* Paths of PEM files; `store_key` is a source as store_key.h has it. */
 struct credential_paths {
     const char *tls_certificate, *tls_key;
     const char *token_certificate, *token_key; /* P-256: signs attestation tokens */
