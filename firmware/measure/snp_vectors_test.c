@@ -121,6 +121,89 @@ static void digests_of_debian_firmware_match(void **state)
     assert_true(n > 0);
 }
 
+static uint64_t number_of(struct json_object *of, const char *name)
+{
+    const char *text = NULL;
+    struct err  err;
+
+    assert_true(json_get_text(of, name, &text, &err));
+    return strtoull(text, NULL, 16);
+}
+
+static void sections_of(struct json_object *of, struct sev_metadata *out)
+{
+    struct json_object *sections = NULL;
+    struct err          err;
+
+    assert_true(json_get(of, "sections", json_type_array, &sections, &err));
+    assert_true(json_object_array_length(sections) <= SEV_SECTIONS_MAX);
+    for (size_t i = 0; i < json_object_array_length(sections); i++) {
+        struct json_object *row = json_object_array_get_idx(sections, i);
+        uint64_t            number[3];
+
+        for (size_t j = 0; j < 3; j++)
+            number[j] = strtoull(json_object_get_string(json_object_array_get_idx(row, j)), NULL, 16);
+        out->section[out->n_sections++] =
+            (struct sev_section){ (uint32_t) number[0], (uint32_t) number[1], (enum sev_section_type) number[2] };
+    }
+}
+
+static void digest_of(struct json_object *of, const char *name, uint8_t *out, size_t len)
+{
+    const char *text = NULL;
+    struct err  err;
+
+    assert_true(json_get_text(of, name, &text, &err) && hex_read_exact(text, out, len, &err));
+}
+
+/* From the digest of the firmware's pages on, as the publishers of the cases give it. */
+static void published_case_holds(struct json_object *of)
+{
+    struct snp_launch_options o        = { .guest_features = number_of(of, "features") };
+    struct sev_metadata       metadata = { .reset_eip = (uint32_t) number_of(of, "reset_eip") };
+    struct snp_measurement    m        = { .n_regions = 0 };
+    struct kernel_hashes      hashes;
+    struct json_object       *kernel = NULL;
+    uint8_t                   wanted[LAUNCH_DIGEST_LEN];
+    uint64_t                  n   = 0;
+    const char               *vmm = NULL;
+    struct err                err;
+
+    assert_true(json_get_u64(of, "vcpus", SNP_VCPUS_MAX, &n, &err) && json_get_text(of, "vmm", &vmm, &err));
+    assert_true(vmsa_machine_read(vmm, &o.machine, &err));
+    o.n_vcpus       = (uint32_t) n;
+    o.cpu_signature = (uint32_t) number_of(of, json_has(of, "rdx") ? "rdx" : "vcpu_sig");
+    sections_of(of, &metadata);
+    digest_of(of, "fw_digest", m.digest.at, sizeof m.digest.at);
+    digest_of(of, "expected", wanted, sizeof wanted);
+    if (json_has(of, "hashes")) {
+        assert_true(json_get(of, "hashes", json_type_object, &kernel, &err));
+        digest_of(kernel, "kernel_sha256", hashes.kernel, sizeof hashes.kernel);
+        digest_of(kernel, "initrd_sha256", hashes.initrd, sizeof hashes.initrd);
+        digest_of(kernel, "cmdline_sha256", hashes.cmdline, sizeof hashes.cmdline);
+        metadata.hashes_gpa  = (uint32_t) number_of(of, "hashes_gpa");
+        metadata.hashes_size = 0x400;
+    }
+    assert_true(snp_launch_continue(&o, &metadata, kernel ? &hashes : NULL, NULL, &m, &err));
+    assert_memory_equal(m.digest.at, wanted, sizeof wanted);
+}
+
+static void each_published_launch_digest_matches(void **state)
+{
+    AUTO(buffer) struct buffer     text  = { 0 };
+    AUTO(json) struct json_object *whole = NULL;
+    struct json_object            *cases = NULL;
+    struct err                     err;
+
+    (void) state;
+    assert_true(vector_read("launch.json", &text, &err));
+    assert_true(json_read(buffer_bytes(&text), 1 << 20, &whole, &err));
+    assert_true(json_get(whole, "cases", json_type_array, &cases, &err));
+    assert_true(json_object_array_length(cases) >= 4);
+    for (size_t i = 0; i < json_object_array_length(cases); i++)
+        published_case_holds(json_object_array_get_idx(cases, i));
+}
+
 static void the_digest_of_a_gce_launch_matches(void **state)
 {
     AUTO(buffer) struct buffer firmware = { 0 }, hex = { 0 };
@@ -232,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_of_debian_firmware_match),
+        cmocka_unit_test(each_published_launch_digest_matches),
         cmocka_unit_test(the_digest_of_a_gce_launch_matches),
         cmocka_unit_test(malformed_firmware_is_refused),
         cmocka_unit_test(key_digests_match),

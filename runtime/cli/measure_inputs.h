@@ -3,6 +3,8 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "base/ossl.h"
+#include "firmware/measure/kernel_hashes.h"
 #include "firmware/measure/reference_values.h"
 
 enum { EXIT_UNUSABLE = 2 };
@@ -11,6 +13,7 @@ struct measure_inputs {
     const char   *firmware_path, *kernel_path, *initrd_path, *append, *corim_path, *rvps_path;
     uint64_t      n_vcpus;
     struct buffer firmware, kernel, initrd;
+    uint8_t       firmware_sha256[SHA256_LEN]; /* of the file */
 };
 
 /* Reads the files that the paths name. Fails CONFIG for an initrd or a command line without a kernel. */
@@ -20,6 +23,13 @@ void     measure_inputs_free(struct measure_inputs *in);
 /* Writes --corim and --rvps, those that were given. */
 FALLIBLE measure_write_references(const struct measure_inputs *in, const struct reference_values *values,
                                   struct err *err);
+
+/*
+ * The names and SHA-256 of the files, and the command line.
+ *
+ *   hashes    those of kernel, initrd and command line; not used without a kernel
+ */
+struct json_object *measure_inputs_json(const struct measure_inputs *in, const struct kernel_hashes *hashes);
 
 void measure_print_json(struct json_object *object);
 

@@ -26,19 +26,9 @@ struct inputs {
 static struct json_object *snp_inputs_json(const struct inputs *in, const struct snp_launch_options *o,
                                            const struct snp_measurement *m)
 {
-    struct json_object *object = json_object_new_object();
+    struct json_object *object = measure_inputs_json(&in->files, &m->hashes);
     char                number[32];
 
-    json_add_text(object, "firmware", in->files.firmware_path);
-    if (o->direct_boot) {
-        json_add_text(object, "kernel", in->files.kernel_path);
-        json_add_hex(object, "kernel_sha256", BYTES_OF(m->hashes.kernel));
-        if (in->files.initrd_path)
-            json_add_text(object, "initrd", in->files.initrd_path);
-        json_add_hex(object, "initrd_sha256", BYTES_OF(m->hashes.initrd));
-        json_add_text(object, "append", in->files.append ? in->files.append : "");
-        json_add_hex(object, "append_sha256", BYTES_OF(m->hashes.cmdline));
-    }
     json_add(object, "vcpus", json_object_new_uint64(o->n_vcpus));
     json_add_text(object, "vcpu_type", in->cpu_type);
     (void) snprintf(number, sizeof number, "%#x", o->cpu_signature);

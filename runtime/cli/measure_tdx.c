@@ -18,6 +18,7 @@ struct inputs {
     uint64_t              memory_mib;
     struct buffer         acpi;
     bool                  region_order, patched_kernel, is_stage0;
+    struct kernel_hashes  hashes;
 };
 
 static inline void auto_inputs(struct inputs *in)
@@ -73,6 +74,35 @@ static struct json_object *sections_json(const struct tdvf *tdvf)
     return array;
 }
 
+/* How much the launch adds to the guest, and how much of it MRTD covers. */
+static void add_page_counts(struct json_object *object, const struct tdvf *tdvf)
+{
+    uint64_t added = 0, measured = 0;
+
+    for (size_t i = 0; i < tdvf->n_sections; i++) {
+        const struct tdvf_section *s = &tdvf->section[i];
+
+        added += (s->attributes & TDVF_PAGE_AUG) == 0 ? s->size / 4096 : 0;
+        measured += (s->attributes & TDVF_MR_EXTEND) != 0 ? s->size / 4096 : 0;
+    }
+    json_add(object, "pages_added", json_object_new_uint64(added));
+    json_add(object, "pages_measured", json_object_new_uint64(measured));
+}
+
+static struct json_object *inputs_json(const struct inputs *in)
+{
+    struct json_object *object = measure_inputs_json(&in->files, &in->hashes);
+
+    json_add_text(object, "kind", in->is_stage0 ? "stage0" : "OVMF");
+    if (in->acpi_path)
+        json_add_text(object, "acpi_tables", in->acpi_path);
+    json_add(object, "vcpus", json_object_new_uint64(in->files.n_vcpus));
+    json_add(object, "memory_mib", json_object_new_uint64(in->memory_mib));
+    json_add_text(object, "mrtd_order", in->region_order ? "region by region" : "page by page");
+    json_add(object, "patched_kernel", json_object_new_boolean(in->patched_kernel));
+    return object;
+}
+
 static struct json_object *events_json(const struct rtmr_log *log)
 {
     struct json_object *array = json_object_new_array();
@@ -92,7 +122,6 @@ static void print(const struct inputs *in, const struct tdvf *tdvf, const struct
 {
     static const char *const       names[] = { "rtmr0", "rtmr1", "rtmr2" };
     AUTO(json) struct json_object *object  = json_object_new_object();
-    struct json_object            *given   = json_object_new_object();
 
     json_add_hex(object, "mrtd", in->region_order ? BYTES_OF(r->mrtd_by_region) : BYTES_OF(r->mrtd));
     for (size_t i = 0; i < 3; i++) {
@@ -103,18 +132,8 @@ static void print(const struct inputs *in, const struct tdvf *tdvf, const struct
     }
     json_add_hex(object, "mrtd_page_by_page", BYTES_OF(r->mrtd));
     json_add_hex(object, "mrtd_region_by_region", BYTES_OF(r->mrtd_by_region));
-    json_add_text(given, "firmware", in->files.firmware_path);
-    if (in->files.kernel_path)
-        json_add_text(given, "kernel", in->files.kernel_path);
-    if (in->files.initrd_path)
-        json_add_text(given, "initrd", in->files.initrd_path);
-    if (in->files.append)
-        json_add_text(given, "append", in->files.append);
-    if (in->acpi_path)
-        json_add_text(given, "acpi_tables", in->acpi_path);
-    json_add(given, "vcpus", json_object_new_uint64(in->files.n_vcpus));
-    json_add(given, "memory_mib", json_object_new_uint64(in->memory_mib));
-    json_add(object, "inputs", given);
+    json_add(object, "inputs", inputs_json(in));
+    add_page_counts(object, tdvf);
     json_add(object, "sections", sections_json(tdvf));
     json_add(object, "events", events_json(&r->log));
     measure_print_json(object);
@@ -136,17 +155,16 @@ static FALLIBLE write_references(const struct inputs *in, struct registers *r, s
 /* stage0 carries the hashes of what it starts: the launcher writes them into the image, so MRTD covers them. */
 static FALLIBLE patch_stage0(struct inputs *in, struct err *err)
 {
-    struct footer        footer = { .n = 0 };
-    struct kernel_hashes hashes;
-    struct bytes         place;
+    struct footer footer = { .n = 0 };
+    struct bytes  place;
 
+    kernel_hashes_of(buffer_bytes(&in->files.kernel), buffer_bytes(&in->files.initrd), in->files.append, &in->hashes);
     if (!footer_read(buffer_bytes(&in->files.firmware), &footer, err))
         return err->kind == ERR_NOT_FOUND; /* td-shim's kind of image has no table */
     in->is_stage0 = footer_find(&footer, GUID_STAGE0_HASHES, &place);
     if (!in->is_stage0 || !in->files.kernel_path)
         return true;
-    kernel_hashes_of(buffer_bytes(&in->files.kernel), buffer_bytes(&in->files.initrd), in->files.append, &hashes);
-    return kernel_hashes_patch(&hashes, in->files.firmware.at, in->files.firmware.len, err);
+    return kernel_hashes_patch(&in->hashes, in->files.firmware.at, in->files.firmware.len, err);
 }
 
 static FALLIBLE tdx_run(struct inputs *in, struct err *err)
@@ -185,7 +203,7 @@ static FALLIBLE tdx_parse(int argc, char **argv, struct inputs *in, enum options
     };
     const struct option_table table = {
         "cloister measure tdx", "--firmware FILE [OPTION]...", "Prints MRTD and RTMR0 to RTMR2 of a TDX guest that OVMF "
-        "boots, as JSON. A register that cannot be known from the inputs is null.", rows, sizeof rows / sizeof rows[0],
+        "or stage0 boots, as JSON. A register that cannot be known from the inputs is null.", rows, sizeof rows / sizeof rows[0],
         false, NULL };
     char **operands   = NULL;
     size_t n_operands = 0;
