@@ -92,6 +92,8 @@ FALLIBLE reader_ok(const struct reader *r, struct err *err)
 {
     if (!r->failed)
         return true;
+    if (r->wanted == 0) /* enough bytes, but not those of the format */
+        return fail_with(err, ERR_MALFORMED, "not what is wanted before offset %zu", r->offset);
     return fail_with(err, ERR_MALFORMED, "wanted %zu bytes at offset %zu, %zu left", r->wanted, r->offset,
                      r->left.len);
 }

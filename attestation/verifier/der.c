@@ -85,6 +85,17 @@ uint64_t take_der_u64(struct reader *r, enum der_tag tag, uint64_t most)
     return r->failed ? 0 : value;
 }
 
+struct bytes take_der_unsigned(struct reader *r)
+{
+    struct bytes content = take_der(r, DER_INTEGER);
+
+    if (content.len == 0 || content.at[0] >= 0x80 || (content.len > 1 && content.at[0] == 0 && content.at[1] < 0x80)) {
+        r->failed = true;
+        return (struct bytes){ 0 };
+    }
+    return content.at[0] == 0 ? (struct bytes){ content.at + 1, content.len - 1 } : content;
+}
+
 bool take_der_bool(struct reader *r)
 {
     struct bytes content = take_der(r, DER_BOOLEAN);

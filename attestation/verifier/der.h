@@ -19,6 +19,7 @@ struct reader take_der_reader(struct reader *r, enum der_tag tag);
 struct bytes  take_der_whole(struct reader *r, enum der_tag tag); /* with its tag and length */
 struct bytes  take_der_any(struct reader *r, uint8_t *tag);
 uint64_t      take_der_u64(struct reader *r, enum der_tag tag, uint64_t most); /* INTEGER or ENUMERATED, not negative */
+struct bytes  take_der_unsigned(struct reader *r); /* an INTEGER that is not negative, without its sign's zero byte */
 bool          take_der_bool(struct reader *r);
 struct bytes  take_der_bits(struct reader *r); /* a BIT STRING of whole bytes */
 

@@ -63,6 +63,25 @@ static void refuses_integers_that_are_negative_padded_or_too_large(void **state)
     }
 }
 
+static void unsigned_integers_lose_the_zero_of_their_sign(void **state)
+{
+    static const struct { uint8_t bytes[6]; size_t len; bool fits; size_t wanted; } rows[] = {
+        { { 0x02, 0x01, 0x7f }, 3, true, 1 },       { { 0x02, 0x02, 0x00, 0x80 }, 4, true, 1 },
+        { { 0x02, 0x01, 0x00 }, 3, true, 0 },       { { 0x02, 0x01, 0x80 }, 3, false, 0 },
+        { { 0x02, 0x02, 0x00, 0x7f }, 4, false, 0 }, { { 0x02, 0x00 }, 2, false, 0 },
+        { { 0x04, 0x01, 0x01 }, 3, false, 0 },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct reader r = over(rows[i].bytes, rows[i].len);
+        struct err    err;
+
+        assert_int_equal(take_der_unsigned(&r).len, rows[i].wanted);
+        assert_int_equal(reader_done(&r, &err), rows[i].fits);
+    }
+}
+
 static void refuses_booleans_and_bit_strings_with_room_for_two_meanings(void **state)
 {
     static const uint8_t true_as_one[] = { 0x01, 0x01, 0x01 }, unused_bits[] = { 0x03, 0x02, 0x01, 0xfe };
@@ -108,6 +127,7 @@ int main(void)
         cmocka_unit_test(takes_elements_of_the_wanted_type),
         cmocka_unit_test(refuses_what_is_not_der),
         cmocka_unit_test(refuses_integers_that_are_negative_padded_or_too_large),
+        cmocka_unit_test(unsigned_integers_lose_the_zero_of_their_sign),
         cmocka_unit_test(refuses_booleans_and_bit_strings_with_room_for_two_meanings),
         cmocka_unit_test(a_failed_reader_gives_failed_inner_readers),
         cmocka_unit_test(reads_times_in_both_forms),

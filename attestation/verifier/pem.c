@@ -88,5 +88,9 @@ FALLIBLE pem_read_one(struct bytes text, const char *label, struct buffer *out, 
         return fail_with(err, ERR_LIMIT, "PEM text of %zu bytes; at most %d are allowed", text.len, PEM_ONE_LEN_MAX);
     if (!is_frame(take_line(&r), "BEGIN", label))
         return fail_with(err, ERR_MALFORMED, "PEM: no BEGIN %s at the start", label);
-    return body_read(&r, label, out, err) && (reader_done(&r, err) || context(err, "PEM"));
+    if (!body_read(&r, label, out, err))
+        return false;
+    while (r.left.len > 0 && (r.left.at[0] == '\n' || r.left.at[0] == '\r'))
+        (void) take_u8(&r); /* empty lines at the end */
+    return reader_done(&r, err) || context(err, "PEM");
 }

@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "attestation/verifier/der.h"
+
 bool tpm_pcrs_set(struct tpm_pcrs *p, uint16_t hash, unsigned pcr, struct bytes value)
 {
     const struct tpm_hash *found = tpm_hash_by_id(hash);
@@ -79,15 +81,41 @@ static bool attributes_check(const struct tpm_key *ak, const struct tpm_policy *
                  REASON_TPM_AK_NAME, "attestation key: its name is listed");
 }
 
-/* A TPMT_SIGNATURE, or what Azure's guests send: the bare RSASSA value. */
+/* Two INTEGERs: how tools write a bare ECDSA signature. [RFC 3279 2.2.3] */
+static bool der_signature_read(struct bytes from, struct tpm_signature *out)
+{
+    struct reader whole = reader_over(from);
+    struct reader pair  = take_der_reader(&whole, DER_SEQUENCE);
+    struct bytes  r     = take_der_unsigned(&pair);
+    struct bytes  s     = take_der_unsigned(&pair);
+    struct err    err;
+
+    if (!reader_done(&pair, &err) || !reader_done(&whole, &err))
+        return false;
+    *out = (struct tpm_signature){ .scheme = TPM_ECDSA, .r = r, .s = s };
+    return true;
+}
+
+/* The bare value, as Azure's guests and some tools send it: scheme and hash are the key's, or RSASSA and SHA-256. */
+static bool bare_signature_read(struct bytes from, const struct tpm_key *ak, struct tpm_signature *out)
+{
+    bool is_rsa     = EVP_PKEY_is_a(ak->key, "RSA");
+    bool has_scheme = ak->has_public && ak->public.scheme != TPM_ALG_NULL;
+
+    if (is_rsa ? from.len != (size_t) EVP_PKEY_get_size(ak->key) : !der_signature_read(from, out))
+        return false;
+    if (is_rsa)
+        *out = (struct tpm_signature){ .scheme = has_scheme ? ak->public.scheme : TPM_RSASSA, .rsa = from };
+    out->hash = has_scheme ? ak->public.scheme_hash : TPM_SHA256;
+    return true;
+}
+
+/* A TPMT_SIGNATURE, or the bare value. */
 static bool signature_read(struct bytes from, const struct tpm_key *ak, struct tpm_signature *out, struct appraisal *a)
 {
     struct err err  = { 0 };
-    bool       bare = EVP_PKEY_is_a(ak->key, "RSA") && from.len == (size_t) EVP_PKEY_get_size(ak->key);
-    bool       read = bare || tpm_signature_parse(from, out, &err);
+    bool       read = bare_signature_read(from, ak, out) || tpm_signature_parse(from, out, &err);
 
-    if (bare)
-        *out = (struct tpm_signature){ .scheme = TPM_RSASSA, .hash = TPM_SHA256, .rsa = from };
     return check(a, read, REASON_TPM_SIGNATURE_FORMAT, "signature: %s", read ? "well formed" : err.text);
 }
 

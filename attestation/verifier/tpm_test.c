@@ -65,6 +65,52 @@ static void rsapss_with_the_longest_salt_verifies(void **state)
                      REASON_TPM_SIGNATURE);
 }
 
+static void put_der_integer(struct writer *w, struct bytes number)
+{
+    bool needs_zero = number.at[0] >= 0x80;
+
+    put_u8(w, 0x02);
+    put_u8(w, (uint8_t) (number.len + needs_zero));
+    put_zeros(w, needs_zero);
+    put(w, number);
+}
+
+/* Tools that write "plain" signatures leave the scheme to the key. */
+static void bare_signatures_have_the_scheme_of_the_key(void **state)
+{
+    AUTO(buffer) struct buffer message = own_vector("tpm/quote_ecc.msg"), tpmt = own_vector("tpm/quote_ecc.sig"),
+                               text = own_vector("tpm/ak_ecc.tpm2b_public");
+    AUTO(buffer) struct buffer pss_message = own_vector("tpm/quote_rsapss.msg"), pss = own_vector("tpm/quote_rsapss.sig"),
+                               pss_text = own_vector("tpm/ak_rsapss.tpm2b_public");
+    AUTO(tpm_key) struct tpm_key ak = { 0 }, pss_ak = { 0 };
+    struct tpm_policy            policy = { 0 };
+    struct tpm_question          q      = { &policy, false, { 0 }, NULL };
+    struct tpm_signature         s;
+    struct tpm_result            got;
+    uint8_t                      der[96] = { 0x30 };
+    struct writer                w       = writer_over(der + 2, sizeof der - 2);
+    struct err                   err;
+
+    (void) state;
+    assert_true(tpm_key_read(buffer_bytes(&text), &ak, &err) && tpm_key_read(buffer_bytes(&pss_text), &pss_ak, &err));
+    assert_true(tpm_signature_parse(buffer_bytes(&tpmt), &s, &err));
+    put_der_integer(&w, s.r);
+    put_der_integer(&w, s.s);
+    der[1] = (uint8_t) w.len;
+    struct tpm_evidence e = { buffer_bytes(&message), { der, w.len + 2 }, { 0 }, false, NULL };
+
+    assert_true(tpm_verify(&e, &ak, &q, &got));
+    e.signature.len--;
+    assert_false(tpm_verify(&e, &ak, &q, &got));
+    assert_int_equal(got.verdict.reason, REASON_TPM_SIGNATURE_FORMAT);
+    assert_true(tpm_signature_parse(buffer_bytes(&pss), &s, &err));
+    e = (struct tpm_evidence){ buffer_bytes(&pss_message), s.rsa, { 0 }, false, NULL };
+    assert_true(tpm_verify(&e, &pss_ak, &q, &got));
+    pss_ak.has_public = false; /* then it is taken for RSASSA */
+    assert_false(tpm_verify(&e, &pss_ak, &q, &got));
+    assert_int_equal(got.verdict.reason, REASON_TPM_SIGNATURE);
+}
+
 /* Every bit of quote and signature. */
 static void no_changed_quote_is_accepted(void **state)
 {
@@ -124,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policy_decides_over_registers_selection_and_key),
         cmocka_unit_test(rsapss_with_the_longest_salt_verifies),
+        cmocka_unit_test(bare_signatures_have_the_scheme_of_the_key),
         cmocka_unit_test(no_changed_quote_is_accepted),
         cmocka_unit_test(policies_are_refused_by_name),
     };

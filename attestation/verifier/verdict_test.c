@@ -116,7 +116,8 @@ static void every_reason_has_its_own_machine_name_and_reads_back(void **state)
         assert_true(strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(code));
         assert_int_equal(reason_by_code(code), i);
         assert_true(strlen(reason_meaning((enum verdict_reason) i)) > 0);
-        assert_true(strlen(reason_why((enum verdict_reason) i)) > 0);
+        if (i > REASON_INTERNAL) /* those before it are no checks */
+            assert_string_not_equal(reason_why((enum verdict_reason) i), reason_meaning((enum verdict_reason) i));
         assert_string_not_equal(layer_code(reason_layer((enum verdict_reason) i)), "unknown");
     }
     assert_int_equal(reason_by_code("no-such"), N_REASONS);

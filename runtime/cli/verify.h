@@ -24,5 +24,15 @@ int verify_unusable(const char *tee, const struct err *err);
 /* --explain: one line per check, on standard error, so that standard output stays one JSON object. */
 const struct verdict_listener *verify_explainer(bool wanted);
 
+/*
+ * Files as services and tools hand them out, in the one form that the verifier takes. What is in none of these forms is
+ * left as it is: the verifier says what is wrong with it.
+ */
+void verify_list_normalize(struct buffer *list);   /* PEM, or DER in hex as a PCCS sends it: becomes DER */
+void verify_chain_normalize(struct buffer *chain); /* percent-encoded, as Intel's service sends it in a header: becomes PEM */
+/* Of several certificates in PEM the first or the last remains, as DER. */
+enum verify_position { VERIFY_FIRST, VERIFY_LAST };
+void verify_certificate_pick(struct buffer *certificates, enum verify_position which);
+
 /* The time of --at (RFC 3339, in UTC) or of this machine's clock. Fails CONFIG. */
 FALLIBLE verify_time(const char *at, int64_t *out, struct err *err);

@@ -59,8 +59,14 @@ static FALLIBLE files_load(struct inputs *in, struct err *err)
         if (files[i].path && !file_read(files[i].path, FILE_LEN_MAX, files[i].into, err))
             return context(err, files[i].option);
     }
-    return ca_read(in, "ark.der", true, &in->ark, err) && ca_read(in, "ask.der", false, &in->ask, err) &&
-           ca_read(in, "asvk.der", false, &in->asvk, err);
+    if (!ca_read(in, "ark.der", true, &in->ark, err) || !ca_read(in, "ask.der", false, &in->ask, err) ||
+        !ca_read(in, "asvk.der", false, &in->asvk, err))
+        return false;
+    verify_certificate_pick(&in->vek, VERIFY_FIRST); /* AMD and Azure send chains: VEK, intermediate, root */
+    verify_certificate_pick(&in->ask, VERIFY_FIRST);
+    verify_certificate_pick(&in->asvk, VERIFY_FIRST);
+    verify_certificate_pick(&in->ark, VERIFY_LAST);
+    return true;
 }
 
 static FALLIBLE policy_load(struct inputs *in, struct err *err)

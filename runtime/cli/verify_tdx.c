@@ -46,6 +46,9 @@ static FALLIBLE inputs_load(struct inputs *in, struct err *err)
         if (!file_read(files[i].path, FILE_LEN_MAX, files[i].into, err))
             return context(err, files[i].option);
     }
+    verify_chain_normalize(&in->issuer_chain);
+    verify_list_normalize(&in->root_crl);
+    verify_list_normalize(&in->pck_crl);
     if (in->event_log_path && !file_read(in->event_log_path, FILE_LEN_MAX, &in->event_log, err))
         return context(err, "--event-log");
     tdx_policy_default(&in->policy);
@@ -78,10 +81,11 @@ int verify_tdx(int argc, char **argv)
         { "tcb-info", OPTION_TEXT, &in.tcb_info_path, "FILE", "Intel's TDX TCB info for the platform, signature "
           "included", 0, 0 },
         { "qe-identity", OPTION_TEXT, &in.qe_identity_path, "FILE", "Intel's TD QE identity, signature included", 0, 0 },
-        { "issuer-chain", OPTION_TEXT, &in.issuer_chain_path, "FILE", "PEM: TCB signing certificate, root", 0, 0 },
+        { "issuer-chain", OPTION_TEXT, &in.issuer_chain_path, "FILE", "PEM, or percent-encoded as in the answer's "
+          "header: TCB signing certificate, root", 0, 0 },
         { "root-ca", OPTION_TEXT, &in.root_ca_path, "FILE", "the trust root, PEM or DER: Intel SGX Root CA", 0, 0 },
-        { "root-crl", OPTION_TEXT, &in.root_crl_path, "FILE", "the root's revocation list, DER", 0, 0 },
-        { "pck-crl", OPTION_TEXT, &in.pck_crl_path, "FILE", "the PCK authority's revocation list, DER", 0, 0 },
+        { "root-crl", OPTION_TEXT, &in.root_crl_path, "FILE", "the root's revocation list: DER, PEM or hex", 0, 0 },
+        { "pck-crl", OPTION_TEXT, &in.pck_crl_path, "FILE", "the PCK authority's revocation list, likewise", 0, 0 },
         { "event-log", OPTION_TEXT, &in.event_log_path, "FILE", "the guest's CCEL: it must explain all four RTMRs", 0, 0 },
         { "at", OPTION_TEXT, &in.at, "TIME", "judge validity at this time instead of now (2026-11-23T12:00:00Z)", 0, 0 },
         { "policy", OPTION_TEXT, &in.policy_path, "FILE", "JSON: what to accept (docs/attestation.md)", 0, 0 },
