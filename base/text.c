@@ -116,9 +116,13 @@ FALLIBLE base64_read(struct bytes text, enum base64_form form, struct buffer *ou
     uint32_t group = 0;
     size_t   bits  = 0;
     size_t   start = out->len;
+    uint8_t *to;
 
     if (!base64_body(text, form, &len, err))
         return false;
+    if (len == 0)
+        return true;
+    to = buffer_grow(out, len / 4 * 3 + len % 4 * 3 / 4);
     for (size_t i = 0; i < len; i++) {
         int value = base64_value(text.at[i], form);
 
@@ -129,11 +133,9 @@ FALLIBLE base64_read(struct bytes text, enum base64_form form, struct buffer *ou
         group = group << 6 | (uint32_t) value;
         bits += 6;
         if (bits >= 8) {
-            uint8_t byte = (uint8_t) (group >> (bits - 8));
-
             bits -= 8;
+            *to++ = (uint8_t) (group >> bits);
             group &= (1U << bits) - 1;
-            buffer_append(out, (struct bytes){ &byte, 1 });
         }
     }
     if (group != 0) {

@@ -1,11 +1,94 @@
 /*
  * The hostile corpus: every single-bit change and every truncation of two quotes and of everything around them, and
  * every splice of their parts. None may be accepted, and each is refused for a reason that fits where it was hurt.
+ * A signature that has been verified once is remembered by key, message and signature: what a change does not touch is
+ * not computed again, and whatever it touches is.
  */
 #include "tests/harness/test.h"
 #include "attestation/verifier/instant.h"
 #include "attestation/verifier/tdx.h"
 #include "tests/harness/vectors.h"
+
+/* The linker puts these in front of the verifier's own (--wrap), which have the name __real_. */
+typedef bool signed_fn(EVP_PKEY *key, struct bytes message, struct bytes signature);
+signed_fn __real_p256_signed, __wrap_p256_signed, __real_p256_signed_der, __wrap_p256_signed_der;
+typedef FALLIBLE key_fn(struct bytes point, EVP_PKEY *like, EVP_PKEY **out, struct err *err);
+key_fn __real_p256_key_of, __wrap_p256_key_of;
+
+enum { REMEMBERED = 4096 };
+static struct { bool is_set, holds; uint8_t question[SHA256_LEN]; } remembered[REMEMBERED];
+static size_t n_asked, n_computed;
+
+static void question_digest(signed_fn *form, EVP_PKEY *key, struct bytes message, struct bytes signature,
+                            uint8_t out[static SHA256_LEN])
+{
+    AUTO(md_ctx) EVP_MD_CTX *hash  = EVP_MD_CTX_new();
+    unsigned char           *point = NULL;
+    size_t                   len   = EVP_PKEY_get1_encoded_public_key(key, &point);
+    const size_t             sizes[] = { form == __real_p256_signed, len, message.len, signature.len };
+
+    assert_true(len > 0 && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(hash, sizes, sizeof sizes) == 1 && EVP_DigestUpdate(hash, point, len) == 1 &&
+                EVP_DigestUpdate(hash, message.at, message.len) == 1 &&
+                EVP_DigestUpdate(hash, signature.at, signature.len) == 1 && EVP_DigestFinal_ex(hash, out, NULL) == 1);
+    OPENSSL_free(point);
+}
+
+static bool signed_once(signed_fn *form, EVP_PKEY *key, struct bytes message, struct bytes signature)
+{
+    uint8_t  question[SHA256_LEN];
+    unsigned slot;
+
+    question_digest(form, key, message, signature, question);
+    slot = (unsigned) (question[0] << 8 | question[1]) % REMEMBERED;
+    n_asked++;
+    if (!remembered[slot].is_set || memcmp(remembered[slot].question, question, sizeof question) != 0) {
+        remembered[slot].is_set = true;
+        remembered[slot].holds  = form(key, message, signature);
+        memcpy(remembered[slot].question, question, sizeof question);
+        n_computed++;
+    }
+    return remembered[slot].holds;
+}
+
+bool __wrap_p256_signed(EVP_PKEY *key, struct bytes message, struct bytes signature)
+{
+    return signed_once(__real_p256_signed, key, message, signature);
+}
+
+bool __wrap_p256_signed_der(EVP_PKEY *key, struct bytes message, struct bytes signature)
+{
+    return signed_once(__real_p256_signed_der, key, message, signature);
+}
+
+enum { KEYS_REMEMBERED = 16 };
+static struct { uint8_t point[P256_POINT_LEN]; EVP_PKEY *key; } keys[KEYS_REMEMBERED];
+
+/* Keys of points that have been found on the curve before. */
+FALLIBLE __wrap_p256_key_of(struct bytes point, EVP_PKEY *like, EVP_PKEY **out, struct err *err)
+{
+    size_t slot = point.len == P256_POINT_LEN ? point.at[0] % KEYS_REMEMBERED : 0;
+
+    if (!keys[slot].key || !bytes_equal(point, BYTES_OF(keys[slot].point))) {
+        EVP_PKEY *made = NULL;
+
+        if (!__real_p256_key_of(point, like, &made, err))
+            return false;
+        EVP_PKEY_free(keys[slot].key);
+        keys[slot].key = made;
+        memcpy(keys[slot].point, point.at, P256_POINT_LEN); /* it would not be a point with another length */
+    }
+    *out = keys[slot].key;
+    return EVP_PKEY_up_ref(*out) == 1;
+}
+
+static int keys_forget(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < KEYS_REMEMBERED; i++)
+        EVP_PKEY_free(keys[i].key);
+    return 0;
+}
 
 enum part { QUOTE, TCB_INFO, QE_IDENTITY, ISSUER_CHAIN, ROOT_CA, ROOT_CRL, PCK_CRL, N_PARTS };
 
@@ -350,6 +433,14 @@ static void spliced_quotes_are_refused(void **state)
         specimen_free(&s[i]);
 }
 
+/* The memory is used, and is not all that there is. */
+static void signatures_were_computed(void **state)
+{
+    (void) state;
+    print_message("%zu signatures asked for, %zu computed\n", n_asked, n_computed);
+    assert_true(n_computed > 100000 && n_computed < n_asked);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,7 +450,8 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(spliced_collateral_is_refused),
         cmocka_unit_test(spliced_quotes_are_refused),
+        cmocka_unit_test(signatures_were_computed),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, keys_forget);
 }
