@@ -22,6 +22,29 @@ static int escape_value(struct bytes four)
     return value;
 }
 
+/* The leading characters of the rest that `fits` has true, stepped over; how many. */
+static size_t take_run(struct reader *r, const bool fits[static 256])
+{
+    size_t n = 0;
+
+    while (n < r->left.len && fits[r->left.at[n]])
+        n++;
+    (void) take(r, n); /* all of them seen above */
+    return n;
+}
+
+/* What a string holds as it is: all but controls, the quote and the backslash. */
+static const bool UNESCAPED[256] = {
+#define EIGHT(n) [(n)] = true, [(n) + 1] = true, [(n) + 2] = true, [(n) + 3] = true, [(n) + 4] = true, [(n) + 5] = true, \
+                 [(n) + 6] = true, [(n) + 7] = true
+    [0x20] = true, [0x21] = true, [0x23] = true, [0x24] = true, [0x25] = true, [0x26] = true, [0x27] = true,
+    EIGHT(0x28), EIGHT(0x30), EIGHT(0x38), EIGHT(0x40), EIGHT(0x48), EIGHT(0x50), [0x58] = true, [0x59] = true, [0x5a] = true,
+    [0x5b] = true, [0x5d] = true, [0x5e] = true, [0x5f] = true, EIGHT(0x60), EIGHT(0x68), EIGHT(0x70), EIGHT(0x78),
+    EIGHT(0x80), EIGHT(0x88), EIGHT(0x90), EIGHT(0x98), EIGHT(0xa0), EIGHT(0xa8), EIGHT(0xb0), EIGHT(0xb8), EIGHT(0xc0),
+    EIGHT(0xc8), EIGHT(0xd0), EIGHT(0xd8), EIGHT(0xe0), EIGHT(0xe8), EIGHT(0xf0), EIGHT(0xf8),
+#undef EIGHT
+};
+
 /*
  * Steps over one string, `r` standing behind its opening quote. json-c would cut a name at \u0000 and replace a
  * lone surrogate, so that two different texts read as the same value: both are refused here.
@@ -31,6 +54,9 @@ static FALLIBLE scan_string(struct reader *r, struct err *err)
     bool wants_low = false; /* the escape before was a high surrogate */
 
     for (;;) {
+        if (!wants_low)
+            (void) take_run(r, UNESCAPED); /* how many does not matter */
+
         uint8_t c     = take_u8(r);
         int     value = -1;
 
@@ -56,16 +82,8 @@ static FALLIBLE scan_string(struct reader *r, struct err *err)
     }
 }
 
-static size_t take_digits(struct reader *r)
-{
-    size_t n = 0;
-
-    while (r->left.len > 0 && r->left.at[0] >= '0' && r->left.at[0] <= '9') {
-        (void) take_u8(r); /* seen above */
-        n++;
-    }
-    return n;
-}
+static const bool DIGITS[256] = { ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true, ['4'] = true,
+                                  ['5'] = true, ['6'] = true, ['7'] = true, ['8'] = true, ['9'] = true };
 
 static bool take_if(struct reader *r, const char *any_of)
 {
@@ -84,14 +102,16 @@ static FALLIBLE scan_number(struct reader *r, struct err *err)
     (void) take_if(r, "-"); /* may be there */
     starts_with_zero = r->left.len > 0 && r->left.at[0] == '0';
 
-    size_t n_digits = take_digits(r);
+    size_t n_digits = take_run(r, DIGITS);
 
     is_good = n_digits == 1 || (n_digits > 1 && !starts_with_zero);
+    if (r->left.len == 0 || r->left.at[0] == ',' || r->left.at[0] == ']') /* most numbers are bytes in an array */
+        return is_good || fail_with(err, ERR_MALFORMED, "JSON: not a number at offset %zu", start);
     if (take_if(r, "."))
-        is_good &= take_digits(r) > 0;
+        is_good &= take_run(r, DIGITS) > 0;
     if (take_if(r, "eE")) {
         (void) take_if(r, "+-"); /* may be there */
-        is_good &= take_digits(r) > 0;
+        is_good &= take_run(r, DIGITS) > 0;
     }
     return is_good || fail_with(err, ERR_MALFORMED, "JSON: not a number at offset %zu", start);
 }
@@ -103,7 +123,7 @@ static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
     size_t        n = 0;
 
     while (r.left.len > 0) {
-        if (strchr("-0123456789", r.left.at[0]) && r.left.at[0] != 0) {
+        if (r.left.at[0] == '-' || DIGITS[r.left.at[0]]) {
             if (!scan_number(&r, err))
                 return false;
             continue;
@@ -116,7 +136,7 @@ static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
                 return false;
         } else if (c == ':') {
             n++;
-        } else if (!strchr("{}[], \t\r\ntrufalsen", c) || c == 0) {
+        } else if (c != ',' && (!strchr("{}[] \t\r\ntrufalsen", c) || c == 0)) {
             return fail_with(err, ERR_MALFORMED, "JSON: unexpected character at offset %zu", r.offset - 1);
         }
     }

@@ -159,11 +159,30 @@ static int utf8_tail(uint8_t lead, uint8_t *low, uint8_t *high)
     return lead < 0x80 ? 0 : -1;
 }
 
+/* Eight at once where all are ASCII. */
+static size_t ascii_run(struct bytes b, size_t from)
+{
+    size_t   i = from;
+    uint64_t eight;
+
+    for (; b.len - i >= sizeof eight; i += sizeof eight) {
+        memcpy(&eight, b.at + i, sizeof eight);
+        if (eight & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return i;
+}
+
 bool is_utf8(struct bytes b)
 {
     for (size_t i = 0; i < b.len;) {
         uint8_t low, high;
-        int     tail = utf8_tail(b.at[i++], &low, &high);
+
+        i = ascii_run(b, i);
+        if (i == b.len)
+            return true;
+
+        int tail = utf8_tail(b.at[i++], &low, &high);
 
         if (tail < 0 || (size_t) tail > b.len - i)
             return false;

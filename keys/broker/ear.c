@@ -66,6 +66,7 @@ FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *co
     struct json_object            *verifier = json_object_new_object();
     struct json_object            *submods  = json_object_new_object();
     struct json_object            *cpu      = json_object_new_object();
+    uint8_t                        digest[SHA256_LEN];
 
     json_add_text(payload, "eat_profile", "tag:github.com,2024:confidential-containers/Trustee");
     json_add(payload, "iat", json_object_new_int64(content->now));
@@ -83,7 +84,11 @@ FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *co
     if (!append_key_members(issuer, &header, err))
         return false;
     buffer_append_text(&header, "}");
-    return jwt_sign(buffer_text(&header), buffer_bytes(&text), issuer->key, token, err);
+    if (!jwt_sign(buffer_text(&header), buffer_bytes(&text), issuer->key, token, err))
+        return false;
+    sha256_of(buffer_bytes(token), digest);
+    token_memory_add(issuer->memory, digest);
+    return true;
 }
 
 FALLIBLE ear_write_jwks(const struct ear_issuer *issuer, struct buffer *out, struct err *err)
@@ -162,9 +167,23 @@ static FALLIBLE claims_read(struct json_object *payload, struct ear *out, struct
     return true;
 }
 
+static FALLIBLE signature_check(const struct ear_issuer *issuer, struct bytes token, struct json_object **claims,
+                                struct err *err)
+{
+    uint8_t digest[SHA256_LEN];
+
+    sha256_of(token, digest);
+    if (token_memory_holds(issuer->memory, digest))
+        return jwt_peek(token, KBS_TOKEN_MAX, claims, err);
+    if (!jwt_verify(token, KBS_TOKEN_MAX, issuer->key, claims, err))
+        return false;
+    token_memory_add(issuer->memory, digest);
+    return true;
+}
+
 FALLIBLE ear_read(const struct ear_issuer *issuer, struct bytes token, int64_t now, struct ear *out, struct err *err)
 {
-    if (!jwt_verify(token, KBS_TOKEN_MAX, issuer->key, &out->claims, err))
+    if (!signature_check(issuer, token, &out->claims, err))
         return false;
     if (jwt_check_times(out->claims, (uint64_t) now, LEEWAY_S, err) && claims_read(out->claims, out, err))
         return true;

@@ -3,11 +3,13 @@
 
 #include "keys/broker/appraise.h"
 #include "keys/broker/release.h"
+#include "keys/broker/token_memory.h"
 
 struct ear_issuer {
     EVP_PKEY    *key;         /* P-256 */
     struct bytes certificate; /* DER, of that key; goes into x5c */
     const char  *name;        /* iss */
+    struct token_memory *memory; /* of tokens that `key` signed; NULL: each is verified */
 };
 
 enum { EVIDENCE_DIGEST_LEN = 32 }; /* SHA-256 of the attestation as it was sent: names it in the audit log */

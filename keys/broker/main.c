@@ -38,6 +38,7 @@ static void resources_close(struct resources *r)
     store_close(r->broker.store);
     appraiser_free(r->broker.appraiser);
     policy_engine_free(r->broker.engine);
+    token_memory_free(r->broker.issuer.memory);
     secret_free(&r->broker.challenge_key);
     credentials_free(&r->credentials);
     config_free(&r->config);
@@ -157,7 +158,8 @@ static FALLIBLE broker_open(struct resources *r, struct err *err)
         return false;
     r->broker.issuer    = (struct ear_issuer){ .key         = r->credentials.token_key,
                                                .certificate = buffer_bytes(&r->credentials.token_certificate),
-                                               .name        = c->token_issuer };
+                                               .name        = c->token_issuer,
+                                               .memory      = token_memory_new() };
     r->broker.admin_key = r->credentials.admin_key;
     r->broker.session_s = (uint32_t) c->session_seconds;
     return true;

@@ -18,7 +18,7 @@ static FALLIBLE kek_derive(EVP_PKEY *ours, EVP_PKEY *theirs, struct secret *out,
     AUTO(secret) struct secret   kek = { 0 };
     size_t                       len = 0;
 
-    if (!ctx || !md || EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer(ctx, theirs) != 1 ||
+    if (!ctx || !md || EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer_ex(ctx, theirs, 0 /* jwk_point_read did */) != 1 ||
         EVP_PKEY_derive(ctx, NULL, &len) != 1)
         return err_openssl(err, ERR_UNTRUSTED, "JWE key agreement");
     if (!secret_new(len, &z, err) || !secret_new(KEK_LEN, &kek, err))
