@@ -40,7 +40,10 @@ static const char *base64_of(struct bytes b, struct buffer *text)
     return buffer_text(text);
 }
 
-/* Memory of a confidential guest is guest_memfd; what it shares lies in this memfd. [QEMU 9.1] */
+/*
+ * Private memory of a confidential guest is a guest_memfd, which QEMU makes by itself for such a machine; what the guest
+ * shares lies in this memfd. [QEMU 9.1]
+ */
 static void add_shared_memory(struct qemu_command *c, const struct vm_config *config)
 {
     add(c, "-object");
@@ -130,9 +133,9 @@ static void add_machine(struct qemu_command *c, const struct vm_config *config)
     add(c, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(c, "-machine");
     add(c, "q35,usb=off,smbus=off,hpet=off,vmport=off,graphics=off,i8042=off%s",
-        is_confidential(config) ? ",smm=off,kernel-irqchip=split,confidential-guest-support=tee,memory-backend=ram" : "");
+        is_confidential(config) ? ",smm=off,confidential-guest-support=tee,memory-backend=ram" : "");
     add(c, "-accel");
-    add(c, "%s", config->accel == ACCEL_KVM ? "kvm" : "tcg,thread=multi");
+    add(c, "%s", is_confidential(config) ? "kvm,kernel-irqchip=split" : config->accel == ACCEL_KVM ? "kvm" : "tcg,thread=multi");
     add(c, "-cpu");
     add(c, "%s", cpu_of(config));
     add(c, "-smp");
