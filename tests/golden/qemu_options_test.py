@@ -41,8 +41,11 @@ class Qemu:
         self.process.communicate()
 
     def ask(self, what, **arguments):
-        self.process.stdin.write(json.dumps({"execute": what, "arguments": arguments}) + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps({"execute": what, "arguments": arguments}) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return {"error": {"desc": "QEMU ended"}}
         while True:
             line = self.process.stdout.readline()
             answer = json.loads(line) if line else {"error": {"desc": "QEMU ended"}}
