@@ -16,6 +16,8 @@ struct process_options {
     const char        *directory;   /* NULL keeps ours */
     bool               new_group;   /* own process group: terminal signals do not reach it */
     uid_t              user;        /* not 0: become this user and group, without any other group */
+    gid_t              group;       /* with `user`: this group instead of the user's own number; 0: that */
+    bool               confined;    /* no new privileges, no capability ever again, no core file */
     bool               dies_with_us; /* SIGKILL when the thread that started it ends */
 };
 

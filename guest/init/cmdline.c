@@ -39,6 +39,7 @@ static const struct allowed {
     { "init_on_alloc",  { "1" } },
     { "init_on_free",   { "1" } },
     { "lockdown",       { "integrity", "confidentiality" } },
+    { "initrd",         { "initrd" } }, /* OVMF says so of the one that it was given and has checked */
 };
 
 enum { N_KEYS = sizeof table / sizeof *table, N_VALUES = sizeof table->values / sizeof *table->values };

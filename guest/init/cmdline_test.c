@@ -32,6 +32,7 @@ static enum cmdline_tee accepts(const char *text)
 static void reads_what_the_launcher_writes(void **state)
 {
     (void) state;
+    assert_int_equal(accepts("cloister.tee=snp initrd=initrd\n"), CMDLINE_TEE_SNP); /* as OVMF ends it */
     assert_int_equal(accepts("console=hvc0 quiet panic=-1 ia32_emulation=off cloister.tee=sim\n"), CMDLINE_TEE_SIM);
     assert_int_equal(accepts("cloister.tee=snp"), CMDLINE_TEE_SNP);
     assert_int_equal(accepts("  cloister.tee=tdx   quiet "), CMDLINE_TEE_TDX);
@@ -64,6 +65,7 @@ static void names_the_word_that_it_refuses(void **state)
 {
     (void) state;
     refuses("cloister.tee=sim init=/x", ERR_DENIED, "kernel command line: init=/x: not allowed");
+    refuses("cloister.tee=snp initrd=other", ERR_DENIED, "kernel command line: initrd=other: this value is not allowed");
     refuses("cloister.tee=sgx", ERR_DENIED, "kernel command line: cloister.tee=sgx: this value is not allowed");
     refuses("cloister.tee=", ERR_DENIED, "kernel command line: cloister.tee=: this value is not allowed");
     refuses("quiet cloister.tee=sim quiet", ERR_DENIED, "kernel command line: quiet: given twice");

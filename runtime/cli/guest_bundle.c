@@ -1,6 +1,7 @@
 #include "runtime/cli/guest_bundle.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -40,6 +41,53 @@ static void choose(char **out, const char *asked, const char *directory, const c
         abort();
 }
 
+/* The builds that can be launched as they are: with a table for the hashes of -kernel (SNP), with TDVF metadata (TDX). */
+static const struct ovmf_row { enum tee tee; const char *path; } ovmfs[] = {
+    { TEE_SNP, "/usr/share/ovmf/OVMF.amdsev.fd" },
+    { TEE_SNP, "/usr/share/edk2/ovmf/OVMF.amdsev.fd" },
+    { TEE_TDX, "/usr/share/ovmf/OVMF.inteltdx.fd" },
+    { TEE_TDX, "/usr/share/ovmf/OVMF.inteltdx.ms.fd" },
+    { TEE_TDX, "/usr/share/edk2/ovmf/OVMF.inteltdx.fd" },
+    { TEE_TPM, "/usr/share/ovmf/OVMF.fd" },
+    { TEE_TPM, "/usr/share/edk2/ovmf/OVMF.stateless.fd" },
+};
+
+static bool find_ovmf(const struct guest_bundle_options *o, char **out)
+{
+    for (size_t i = 0; i < sizeof ovmfs / sizeof *ovmfs; i++) {
+        AUTO(text) char *path = NULL;
+
+        if (asprintf(&path, "%s%s", o->root ? o->root : "", ovmfs[i].path) < 0)
+            abort();
+        if (ovmfs[i].tee == o->tee && access(path, R_OK) == 0) {
+            *out = TAKE(path);
+            return true;
+        }
+    }
+    return false;
+}
+
+static FALLIBLE choose_firmware(const struct guest_bundle_options *o, const char *directory, char **out, struct err *err)
+{
+    bool is_confidential = o->tee == TEE_SNP || o->tee == TEE_TDX;
+    bool wants_ovmf      = o->firmware ? strcmp(o->firmware, "ovmf") == 0 : is_confidential;
+
+    if (o->firmware && !wants_ovmf && strcmp(o->firmware, "stage0") != 0) {
+        choose(out, o->firmware, NULL, NULL);
+        return true;
+    }
+    if (wants_ovmf && find_ovmf(o, out))
+        return true;
+    if (wants_ovmf && o->firmware)
+        return fail_with(err, ERR_NOT_FOUND, "--firmware ovmf: none for --tee %s is installed (Debian: %s); name a file, or use stage0",
+                         tee_name(o->tee), o->tee == TEE_SNP ? "ovmf-amdsev" : o->tee == TEE_TDX ? "ovmf-inteltdx" : "ovmf");
+    if (wants_ovmf)
+        fprintf(stderr, "cloister: warning: no OVMF for --tee %s is installed; booting with stage0, which has not run on such "
+                        "hardware yet\n", tee_name(o->tee));
+    choose(out, NULL, directory, "firmware");
+    return true;
+}
+
 static FALLIBLE read_command_line(const struct guest_bundle_options *options, const char *directory, char **out,
                                   struct err *err)
 {
@@ -63,7 +111,8 @@ FALLIBLE guest_bundle_find(const struct guest_bundle_options *options, struct gu
 
     if (!find_directory(options->directory, &directory, err))
         return false;
-    choose(&found.firmware, options->firmware, directory, "firmware");
+    if (!choose_firmware(options, directory, &found.firmware, err))
+        return false;
     choose(&found.kernel, options->kernel, directory, "kernel");
     choose(&found.initrd, options->initrd, directory, "initrd");
     if (options->append)

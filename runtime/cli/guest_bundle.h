@@ -15,11 +15,16 @@ struct guest_bundle {
 
 struct guest_bundle_options {
     const char *directory;                         /* NULL: $CLOISTER_GUEST, or where cloister was built or installed */
-    const char *firmware, *kernel, *initrd, *append; /* each NULL: from the directory */
+    const char *firmware; /* a path, "stage0" or "ovmf"; NULL: stage0 on sim and tpm, else OVMF where it is installed */
+    const char *kernel, *initrd, *append;            /* each NULL: from the directory */
+    const char *root;                                /* in front of the places where distributions put OVMF; NULL: none */
     enum tee    tee;
 };
 
-/* Fails NOT_FOUND, with the way out, when there is no bundle. */
+/*
+ * Fails NOT_FOUND, with the way out, when there is no bundle, or no OVMF for this TEE where one was asked for.
+ * stage0 has not run on SNP or TDX hardware yet; where it is taken there for want of an OVMF, standard error says so.
+ */
 FALLIBLE guest_bundle_find(const struct guest_bundle_options *options, struct guest_bundle *out, struct err *err);
 void     guest_bundle_free(struct guest_bundle *bundle);
 

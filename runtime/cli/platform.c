@@ -37,11 +37,15 @@ static FALLIBLE read_id_block(const struct platform_options *o, struct platform 
     return true;
 }
 
-static FALLIBLE bind_snp(const struct platform_options *o, struct platform *p, struct err *err)
+static FALLIBLE bind_snp(const struct platform_options *o, const struct host *host, struct platform *p, struct err *err)
 {
-    p->binding.snp_policy = o->snp_policy;
-    p->binding.cpu_model  = o->cpu_model;
-    return host_memory_encryption(&p->binding.c_bit, &p->binding.reduced_phys_bits, err) && read_id_block(o, p, err);
+    if (host->c_bit == 0)
+        return fail_with(err, ERR_UNSUPPORTED, "--tee snp: CPUID 0x8000001F names no C-bit; is this a host, and not a guest?");
+    p->binding.snp_policy        = o->snp_policy;
+    p->binding.cpu_model         = o->cpu_model;
+    p->binding.c_bit             = host->c_bit;
+    p->binding.reduced_phys_bits = host->reduced_phys_bits;
+    return read_id_block(o, p, err);
 }
 
 static FALLIBLE refuse_unused(const struct platform_options *o, enum tee tee, struct err *err)
@@ -53,18 +57,21 @@ static FALLIBLE refuse_unused(const struct platform_options *o, enum tee tee, st
     return true;
 }
 
-FALLIBLE platform_choose(const struct platform_options *o, const struct host *host, struct platform *out,
+FALLIBLE platform_choose(const struct platform_options *o, struct host *host, struct platform *out,
                          struct err *err)
 {
     AUTO(platform) struct platform p = { 0 };
     const char                    *why, *accel_why;
 
-    if (!host_choose_tee(o->tee, host, &p.tee, &why, err) || !refuse_unused(o, p.tee, err) ||
-        !host_check_tee(host, p.tee, err) || !host_choose_accelerator(o->accel, host, &p.accel, &accel_why, err))
+    if (!host_choose_tee(o->tee, host, &p.tee, &why, err) || !refuse_unused(o, p.tee, err))
+        return false;
+    if ((p.tee == TEE_SNP || p.tee == TEE_TDX) && !host->has_qemu)
+        host_ask_qemu(host);
+    if (!host_check_tee(host, p.tee, err) || !host_choose_accelerator(o->accel, host, &p.accel, &accel_why, err))
         return false;
     switch (p.tee) {
     case TEE_SNP:
-        if (!bind_snp(o, &p, err))
+        if (!bind_snp(o, host, &p, err))
             return false;
         break;
     case TEE_TDX:

@@ -26,9 +26,9 @@ static inline void auto_platform(struct platform *platform) { platform_free(plat
 
 /*
  * Chooses, warns on standard error about a platform that hides nothing, and says why this host cannot launch what was
- * asked for. Reads the files.
+ * asked for. Reads the files. QEMU is asked for its version when that decides.
  *
  * Fails CONFIG, UNSUPPORTED with what is missing and how to mend it; MALFORMED for a broken ID block.
  */
-FALLIBLE platform_choose(const struct platform_options *options, const struct host *host, struct platform *out,
+FALLIBLE platform_choose(const struct platform_options *options, struct host *host, struct platform *out,
                          struct err *err);

@@ -366,7 +366,7 @@ int cmd_run(int argc, char **argv)
         { "timeout", OPTION_NUMBER, &options.timeout_s, "S", "seconds until the guest must have attested (default 180)", 1, 86400 },
         { "console", OPTION_FLAG, &options.wants_console, NULL, "copy the guest's console to standard error", 0, 0 },
         { "guest", OPTION_TEXT, &options.guest.directory, "DIR", "guest image: firmware, kernel, initrd, cmdline", 0, 0 },
-        { "firmware", OPTION_TEXT, &options.guest.firmware, "FILE", "use this firmware instead", 0, 0 },
+        { "firmware", OPTION_TEXT, &options.guest.firmware, "FILE", "use this firmware instead; stage0 and ovmf name installed ones", 0, 0 },
         { "kernel", OPTION_TEXT, &options.guest.kernel, "FILE", "use this kernel instead", 0, 0 },
         { "initrd", OPTION_TEXT, &options.guest.initrd, "FILE", "use this initrd instead", 0, 0 },
         { "append", OPTION_TEXT, &options.guest.append, "TEXT", "use this kernel command line instead", 0, 0 },

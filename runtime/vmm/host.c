@@ -41,7 +41,20 @@ static bool says_yes(const char *root, const char *path)
     return file_read(whole, 16, &text, &err) && (buffer_text(&text)[0] == 'Y' || buffer_text(&text)[0] == '1');
 }
 
-static void ask_qemu(struct host *host)
+/* CPUID 0x8000001F: SEV-SNP in EAX bit 4, the C-bit in EBX 5:0, what it costs in EBX 11:6. */
+static void ask_cpu(struct host *host)
+{
+    static const unsigned leaf = 0x8000001f;
+    enum { HAS_SNP = 1 << 4, BITS = 63 };
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+
+    if (!__get_cpuid(leaf, &eax, &ebx, &ecx, &edx) || !(eax & HAS_SNP))
+        return;
+    host->c_bit             = ebx & BITS;
+    host->reduced_phys_bits = ebx >> 6 & BITS;
+}
+
+void host_ask_qemu(struct host *host)
 {
     static const char *const   argv[] = { "qemu-system-x86_64", "--version", NULL };
     AUTO(buffer) struct buffer out    = { 0 };
@@ -66,7 +79,7 @@ FALLIBLE host_look(const char *root, struct host *out, struct err *err)
     found.kvm_opens = opens(root, "/dev/kvm");
     found.has_snp   = says_yes(root, "/sys/module/kvm_amd/parameters/sev_snp");
     found.has_tdx   = says_yes(root, "/sys/module/kvm_intel/parameters/tdx");
-    ask_qemu(&found);
+    ask_cpu(&found);
     *out = TAKE(found);
     return true;
 }
@@ -160,17 +173,4 @@ FALLIBLE host_check_tee(const struct host *host, enum tee tee, struct err *err)
         return true;
     }
     return fail_with(err, ERR_BUG, "TEE %d", (int) tee);
-}
-
-FALLIBLE host_memory_encryption(unsigned *c_bit, unsigned *reduced_phys_bits, struct err *err)
-{
-    static const unsigned leaf = 0x8000001f;
-    enum { HAS_SNP = 1 << 4, BITS = 63 };
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-
-    if (!__get_cpuid(leaf, &eax, &ebx, &ecx, &edx) || !(eax & HAS_SNP))
-        return fail_with(err, ERR_UNSUPPORTED, "--tee snp: this CPU does not offer SEV-SNP (CPUID 0x8000001F)");
-    *c_bit             = ebx & BITS;
-    *reduced_phys_bits = ebx >> 6 & BITS;
-    return true;
 }

@@ -12,7 +12,8 @@ struct host {
     bool          kvm_opens;
     bool          has_snp; /* kvm_amd runs with sev_snp=Y */
     bool          has_tdx; /* kvm_intel runs with tdx=Y */
-    bool          has_qemu;
+    unsigned      c_bit, reduced_phys_bits; /* of SEV-SNP, from CPUID; 0 without it */
+    bool          has_qemu;                 /* this and the next by host_ask_qemu */
     unsigned      qemu_major, qemu_minor;
 };
 
@@ -22,12 +23,15 @@ static inline void auto_host(struct host *host) { host_free(host); }
 /*
  * Looks.
  *
- *   root    in front of /proc, /sys and /dev; "" for this machine. QEMU is asked for its version in any case.
+ *   root    in front of /proc, /sys and /dev; "" for this machine. CPUID is this machine's in any case.
  *   out     yours, AUTO(host)
  *
  * Fails NOT_FOUND, OS without a readable /proc/cpuinfo.
  */
 FALLIBLE host_look(const char *root, struct host *out, struct err *err);
+
+/* Fills in QEMU's version: starts it, so only where it matters. */
+void host_ask_qemu(struct host *host);
 
 bool host_cpu_has(const struct host *host, const char *flag);
 /* Whether QEMU is there and at least as new. */
@@ -50,6 +54,3 @@ FALLIBLE host_choose_tee(const char *asked, const struct host *host, enum tee *o
 
 /* Fails UNSUPPORTED with the first thing that `tee` needs and `host` lacks, and how to mend it. */
 FALLIBLE host_check_tee(const struct host *host, enum tee tee, struct err *err);
-
-/* The C-bit's place and the address bits that encryption costs, from CPUID 0x8000001F. Fails UNSUPPORTED. */
-FALLIBLE host_memory_encryption(unsigned *c_bit, unsigned *reduced_phys_bits, struct err *err);

@@ -1,10 +1,29 @@
 #include "runtime/vmm/qemu.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/vmm/jail.h"
 #include "runtime/vmm/qemu_command.h"
 
-enum { NOBODY = 65534 };
+/* The group that may open /dev/kvm; 0 when there is no such device, or it is root's. */
+static gid_t group_of_kvm(void)
+{
+    struct stat at;
+
+    return stat("/dev/kvm", &at) == 0 ? at.st_gid : 0;
+}
+
+/*
+ * Nobody, where we are root. With KVM that takes a group with the right to /dev/kvm, and nothing else is needed but
+ * /dev/sev, which SNP's launch opens; where neither is open to that group, QEMU stays root, without a capability to gain.
+ */
+static uid_t user_for(const struct vm_config *config)
+{
+    if (geteuid() != 0)
+        return 0;
+    return config->accel != ACCEL_KVM || (group_of_kvm() != 0 && config->tee != TEE_SNP) ? JAIL_USER : 0;
+}
 
 FALLIBLE qemu_start(const struct vm_config *config, int words_fd, struct process *out, struct err *err)
 {
@@ -23,7 +42,9 @@ FALLIBLE qemu_start(const struct vm_config *config, int words_fd, struct process
         .n_fds        = command.n_fds,
         .new_group    = true, /* Ctrl-C is for us to pass on */
         .dies_with_us = true,
-        .user         = geteuid() == 0 && config->accel != ACCEL_KVM ? NOBODY : 0,
+        .user         = user_for(config),
+        .group        = config->accel == ACCEL_KVM ? group_of_kvm() : 0,
+        .confined     = true,
     };
 
     if (process_start(&options, out, err))

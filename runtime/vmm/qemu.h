@@ -9,7 +9,8 @@
  *
  *   words_fd   gets what QEMU says on standard output and error; borrowed
  *
- * When we are root and KVM is not used, QEMU runs as nobody.
+ * It can gain no privilege and no capability, dumps no core, has exactly the descriptors of its command line, and its own
+ * -sandbox. When we are root it runs as nobody, with KVM in the group of /dev/kvm; for SNP as root, for /dev/sev.
  *
  * Fails NOT_FOUND when QEMU is not installed (with the way out), CONFIG, OS.
  */

@@ -1,10 +1,9 @@
 #include "runtime/vmm/simulated_platform.h"
 
 #include <errno.h>
-#include <grp.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,9 +11,8 @@
 #include "firmware/measure/cpu_model.h"
 #include "firmware/measure/snp_launch.h"
 #include "guest/api/connection.h"
+#include "runtime/vmm/jail.h"
 #include "runtime/vmm/simulated_report.h"
-
-enum { NOBODY = 65534 };
 
 struct simulated_platform {
     struct loop                *loop;
@@ -70,18 +68,13 @@ static void port_closed(void *owner, const struct err *why)
     loop_stop(p->loop);
 }
 
-/* Root is not needed to sign, and nothing but the port is needed at all. */
-static bool confine(int port_fd)
-{
-    if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
-        return false;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        return false;
-    for (int fd = 3; fd < 1024; fd++)
-        if (fd != port_fd)
-            (void) close(fd); /* not open is what we want */
-    return true;
-}
+/* To serve one port, to sign, and to end. mmap and the like are OpenSSL's and malloc's. */
+static const int system_calls[] = {
+    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_ctl), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(fcntl),
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap),
+    SCMP_SYS(madvise), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
+};
 
 static void __attribute__((noreturn)) serve(struct simulated_platform *p, int port_fd, pid_t parent)
 {
@@ -89,12 +82,12 @@ static void __attribute__((noreturn)) serve(struct simulated_platform *p, int po
     struct ttrpc_connection        *connection = NULL;
     struct ttrpc_connection_options options    = { .service = &report_service, .rows = rows, .n_rows = 1,
                                                    .closed = port_closed, .owner = p };
+    const struct jail               jail       = { parent, &port_fd, 1, system_calls, sizeof system_calls / sizeof *system_calls };
     struct err                      err;
     sigset_t                        none;
 
     sigemptyset(&none);
-    if (!confine(port_fd) || getppid() != parent || sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
-        !loop_new(&p->loop, &err))
+    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || !jail_enter(&jail, &err) || !loop_new(&p->loop, &err))
         _exit(1);
     options.loop = p->loop;
     if (!ttrpc_connection_new(&options, port_fd, &connection, &err) || !loop_run(p->loop, &err))

@@ -38,7 +38,7 @@ static FALLIBLE swtpm_start(const char *channel, const char *flags, int state_fd
     const struct process_fd  fds[]         = { { state_fd, STATE_FD }, { socket_fd, SOCKET_FD },
                                                { words_fd, STDOUT_FILENO }, { words_fd, STDERR_FILENO } };
     struct process_options   options       = { .argv = argv, .environment = environment, .fds = fds,
-                                               .n_fds = 4, .new_group = true, .dies_with_us = true,
+                                               .n_fds = 4, .new_group = true, .dies_with_us = true, .confined = true,
                                                .user = geteuid() == 0 ? NOBODY : 0 };
 
     (void) snprintf(where, sizeof where, strcmp(channel, "--fd") == 0 ? "%d" : "type=unixio,clientfd=%d", SOCKET_FD); /* fits */

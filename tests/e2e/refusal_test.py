@@ -45,6 +45,13 @@ def the_good_image_runs(world):
     assert world.run(world.good).stdout == "ran\n"
 
 
+def a_platform_that_this_host_lacks(world):
+    for tee, parameter in (("snp", "/sys/module/kvm_amd/parameters/sev_snp"), ("tdx", "/sys/module/kvm_intel/parameters/tdx")):
+        if pathlib.Path(parameter).exists() and pathlib.Path(parameter).read_text()[0] in "Y1":
+            continue
+        world.refused(f"config: --tee {tee}( needs KVM|: not on this host)", "--tee", tee, world.good)
+
+
 def another_command_line(world):
     world.refused("(attest|key): .*measurement", "--append", world.append().replace("loglevel=3", "loglevel=7"), world.good)
 
@@ -144,7 +151,7 @@ def no_broker(world):
 
 with World() as world:
     world.start_broker()
-    run_tests([the_good_image_runs, another_command_line, a_command_line_that_the_agent_does_not_know, one_byte_of_the_initrd, one_byte_more_of_the_initrd,
+    run_tests([the_good_image_runs, a_platform_that_this_host_lacks, another_command_line, a_command_line_that_the_agent_does_not_know, one_byte_of_the_initrd, one_byte_more_of_the_initrd,
                one_bit_of_a_layer, one_bit_of_the_config, a_manifest_that_lies_about_sizes, an_image_that_is_not_there,
                a_layer_that_is_not_there, an_unknown_key_id, a_wrong_key, a_broker_with_another_ca,
                initdata_that_the_broker_does_not_expect, too_little_memory, no_qemu, bad_options, no_broker], world)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """cloister run, end to end, under real QEMU: what a workload sees and gives back."""
-import signal, subprocess, time
+import os, pathlib, signal, subprocess, time
 
 from oci_image import busybox, file, get_json, manifest_digest
 from world import CLOISTER, KEY_ID, World, run_tests
@@ -39,6 +39,26 @@ def the_payload_is_confined(world):
     assert "Seccomp:\t2" in done.stdout and "NoNewPrivs:\t1" in done.stdout, done.stdout
     assert "MOUNTED" not in done.stdout, done.stdout
     assert "vport" not in done.stdout and "vda" not in done.stdout, done.stdout
+
+
+def the_hosts_processes_are_jailed(world):
+    image = world.image("jail", SCRIPT + ["echo ready; while :; do sleep 0.1; done"])
+    world.expect(image)
+    run = subprocess.Popen([CLOISTER, *map(str, world.run_words(image))], cwd=world.folder, env=world.environment, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout.readline() == "ready\n", run.communicate()
+    children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    seen = set()
+    for child in children:
+        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{child}/status").read_text().splitlines() if ":\t" in line)
+        seen.add(status["Name"])
+        assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1", status
+        assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, status
+        if os.geteuid() == 0:
+            assert int(status["CapBnd"], 16) == 0 and status["Uid"].split() == ["65534"] * 4, status
+    assert seen == {"cloister", "qemu-system-x86"}, seen  # the simulated platform is a fork of cloister
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
 
 
 def a_signal_reaches_the_workload(world):
@@ -96,6 +116,6 @@ def two_cpus_have_another_digest(world):
 
 with World() as world:
     world.start_broker()
-    run_tests([output_and_exit_code_are_the_workloads_own, arguments_and_environment_are_allowed_exactly, the_payload_is_confined,
+    run_tests([output_and_exit_code_are_the_workloads_own, arguments_and_environment_are_allowed_exactly, the_payload_is_confined, the_hosts_processes_are_jailed,
                a_signal_reaches_the_workload, a_signal_before_the_workload_ends_the_run, much_output_arrives_whole,
                an_image_that_skopeo_encrypted_runs, two_cpus_have_another_digest], world)
