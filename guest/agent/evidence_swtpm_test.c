@@ -124,7 +124,12 @@ int main(void)
     }
     if (!swtpm_start())
         return 77;
-    if (!tpm_attester_open(&options, &attester, &err)) {
+    bool is_open = tpm_attester_open(&options, &attester, &err);
+    for (int i = 0; i < 1200 && !is_open; i++) { /* its socket is there before it listens */
+        usleep(50000);
+        is_open = tpm_attester_open(&options, &attester, &err);
+    }
+    if (!is_open) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -31,8 +31,13 @@ static bool swtpm_start(void)
         return false;
     }
     (void) snprintf(control, sizeof control, "%s/tpm.ctrl", folder);
-    for (int i = 0; i < 100 && access(control, F_OK) != 0; i++)
+    for (int i = 0; i < 1200; i++) { /* its sockets are there before it listens */
+        AUTO(tpm_device) struct tpm_device d = { 0 };
+
+        if (access(control, F_OK) == 0 && tpm_device_open(tcti, &d, &err))
+            break;
         usleep(50000);
+    }
     return true;
 }
 
