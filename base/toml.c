@@ -528,9 +528,21 @@ FALLIBLE toml_read(struct bytes text, struct json_object **out, struct err *err)
     return true;
 }
 
-void toml_append_text(struct buffer *out, const char *text)
+/* A literal string shows its text as it is; it has no escapes, so not every text can be one. */
+static bool is_literal(const char *text, bool is_multi_line)
 {
-    buffer_append_text(out, strchr(text, '\n') ? "\"\"\"\n" : "\"");
+    size_t len = strlen(text);
+
+    if (strstr(text, is_multi_line ? "'''" : "'") || (len > 0 && text[len - 1] == '\''))
+        return false;
+    for (const char *c = text; *c; c++)
+        if (((unsigned char) *c < 0x20 && *c != '\t' && *c != '\n') || *c == 0x7f)
+            return false;
+    return true;
+}
+
+static void append_escaped(struct buffer *out, const char *text)
+{
     for (const char *c = text; *c; c++) {
         if (*c == '"' || *c == '\\')
             buffer_printf(out, "\\%c", *c);
@@ -539,5 +551,17 @@ void toml_append_text(struct buffer *out, const char *text)
         else
             buffer_printf(out, "\\u%04x", (unsigned) (unsigned char) *c);
     }
-    buffer_append_text(out, strchr(text, '\n') ? "\"\"\"" : "\"");
+}
+
+void toml_append_text(struct buffer *out, const char *text)
+{
+    bool is_multi_line = strchr(text, '\n') != NULL;
+
+    if (strpbrk(text, "\"\\") && is_literal(text, is_multi_line)) {
+        buffer_printf(out, is_multi_line ? "'''\n%s'''" : "'%s'", text);
+        return;
+    }
+    buffer_append_text(out, is_multi_line ? "\"\"\"\n" : "\"");
+    append_escaped(out, text);
+    buffer_append_text(out, is_multi_line ? "\"\"\"" : "\"");
 }

@@ -106,7 +106,8 @@ static void nesting_is_bounded(void **state)
 
 static void text_written_reads_back(void **state)
 {
-    static const char *const texts[] = { "", "plain", "two\nlines\n", "q\"\\\t", "\"\"\"", "\x7f\x01", "line\n\"\"\"\\end", "\n" };
+    static const char *const texts[] = { "", "plain", "two\nlines\n", "q\"\\\t", "\"\"\"", "\x7f\x01", "line\n\"\"\"\\end", "\n",
+                                         "it's \"so\"", " \"\n", "\"'", "{\"a\":\n\"\\n\"}\n", "\"\r\n", "\n\"\n" };
     struct err               err;
 
     (void) state;
@@ -123,6 +124,17 @@ static void text_written_reads_back(void **state)
     }
 }
 
+static void text_with_quotes_is_written_so_that_a_person_can_read_it(void **state)
+{
+    AUTO(buffer) struct buffer one = { 0 }, many = { 0 };
+
+    (void) state;
+    toml_append_text(&one, "{\"a\":1}");
+    assert_string_equal(buffer_text(&one), "'{\"a\":1}'");
+    toml_append_text(&many, "{\n\"a\":1}\n");
+    assert_string_equal(buffer_text(&many), "'''\n{\n\"a\":1}\n'''");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +142,7 @@ int main(void)
         cmocka_unit_test(refuses_one_defect_at_a_time_and_names_the_line),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(text_written_reads_back),
+        cmocka_unit_test(text_with_quotes_is_written_so_that_a_person_can_read_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,7 @@ static FALLIBLE serve_host(struct agent *a, struct err *err)
 {
     struct ttrpc_connection_options options = { .loop = a->loop, .service = &agent_service, .rows = service_rows,
                                                 .n_rows = n_service_rows, .closed = on_host_closed,
-                                                .owner = &a->service };
+                                                .owner = &a->service, .admit = service_admit };
     struct containers_options       all     = { .loop = a->loop, .reaper = a->reaper, .directory = "/run/containers",
                                                 .crun = "/bin/crun", .more = service_more_output,
                                                 .ended = service_container_ended, .owner = &a->service,
@@ -149,6 +149,15 @@ static const char *known_phase(const char *name)
     return strcmp(name, "attest") == 0 ? "attest" : "initdata";
 }
 
+static FALLIBLE read_policy(struct service *service, const Keeper__PrepareResponse *answer, struct err *err)
+{
+    struct bytes document = bytes_of_text(answer->policy), rules = bytes_of_text(answer->rules);
+
+    service->policy.rules_decide = document.len == 0 && rules.len > 0;
+    return (document.len == 0 || policy_read(document, &service->policy, err)) &&
+           (rules.len == 0 || rules_read(rules, document, &service->rules, err));
+}
+
 /* From here on the host is heard: not before. */
 static void on_prepared(void *owner, const ProtobufCMessage *response, const struct err *why)
 {
@@ -161,7 +170,7 @@ static void on_prepared(void *owner, const ProtobufCMessage *response, const str
     for (size_t i = 0; i < answer->n_spans; i++)
         timeline_add(&a->timeline, known_phase(answer->spans[i]->phase), answer->spans[i]->begin_ms,
                      answer->spans[i]->end_ms, "");
-    if (*answer->policy && !policy_read(bytes_of_text(answer->policy), &a->service.policy, &err))
+    if (!read_policy(&a->service, answer, &err))
         give_up("initdata", &err);
     if (!serve_host(a, &err))
         give_up("boot", &err);

@@ -139,6 +139,9 @@ static void serve_prepare(void *owner, struct ttrpc_pending pending, const Proto
     const char *policy = initdata_entry(&initdata, "policy.json");
     if (policy)
         answer.policy = (char *) (uintptr_t) policy; /* written to the wire only */
+    const char *rules = initdata_entry(&initdata, "policy.rego");
+    if (rules)
+        answer.rules = (char *) (uintptr_t) rules; /* likewise */
     answer.spans   = spans.at;
     answer.n_spans = spans.n;
     ttrpc_answer(pending, &answer.base);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "guest/agent/keeper.h"
+#include "guest/api/message_json.h"
 #include "guest/container/exec.h"
 #include "guest/init/network.h"
 
@@ -47,6 +48,34 @@ static struct container_process *find_process(struct service *s, const char *id,
     (void) fail_with(&why, ERR_NOT_FOUND, "no such process in the container"); /* false is what it returns */
     refuse(pending, "start", &why);
     return NULL;
+}
+
+static const char *image_of(const struct service *s, struct json_object *input)
+{
+    struct json_object     *digest = json_object_object_get(input, "image_digest"), *id = json_object_object_get(input, "id");
+    const struct container *c      = id ? containers_find(s->containers, json_object_get_string(id)) : NULL;
+
+    if (digest)
+        return json_object_get_string(digest);
+    return c ? c->image : NULL;
+}
+
+bool service_admit(void *owner, const char *method, const ProtobufCMessage *request, struct err *err)
+{
+    const struct service          *s     = owner;
+    AUTO(json) struct json_object *input = NULL;
+    AUTO(buffer) struct buffer     text  = { 0 };
+    const char                    *image;
+
+    if (!s->rules)
+        return true;
+    input = message_to_json(request);
+    image = image_of(s, input);
+    if (image)
+        json_add_text(input, "image", image);
+    json_write(input, &text);
+    return rules_allow(s->rules, method, buffer_bytes(&text), err) ||
+           context(err, strcmp(method, "CreateContainer") == 0 ? "config" : "start");
 }
 
 static void get_status(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
@@ -258,6 +287,7 @@ static void create_container(void *owner, struct ttrpc_pending pending, const Pr
         return;
     }
     c->limits = limits_of(asked->limits);
+    (void) snprintf(c->image, sizeof c->image, "%s", asked->image_digest); /* a longer one has no image */
     struct creation *creation = calloc(1, sizeof *creation);
     if (!creation)
         abort();

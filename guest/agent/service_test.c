@@ -71,6 +71,7 @@ static void join(struct rig *rig, const struct ttrpc_service *service, const str
     int                             fds[2];
     struct err                      err;
 
+    serving.admit = service == &agent_service ? service_admit : NULL;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     assert_true(ttrpc_connection_new(&serving, fds[0], server, &err));
     assert_true(ttrpc_connection_new(&calling, fds[1], client, &err));
@@ -110,6 +111,7 @@ static int close_rig(void **state)
     ttrpc_connection_free(rig->keeper_server);
     free(rig->service.containers);
     policy_free(&rig->service.policy);
+    rules_free(rig->service.rules);
     reaper_free(rig->reaper);
     loop_free(rig->loop);
     assert_true(directory_remove(rig->folder, &err));
@@ -301,6 +303,46 @@ static void the_timeline_names_the_container(void **state)
     assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
 }
 
+/* The rules see a request first; what they allow is still judged by policy.json. */
+static void rules_come_on_top_of_the_policy(void **state)
+{
+    static const char text[] = "package agent_policy\nimport rego.v1\nCreateContainerRequest if input.id != \"db\"\n"
+                               "StartContainerRequest if input.image == \"" IMAGE "\"\nDeleteContainerRequest := true\n";
+    struct rig              *rig    = *state;
+    Agent__GetStatusRequest  status = AGENT__GET_STATUS_REQUEST__INIT;
+    struct err               err;
+
+    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
+    assert_int_equal(ask(rig, "GetStatus", &status.base), ERR_DENIED);
+    assert_string_equal(rig->text, "start: policy.rego: GetStatusRequest is not true");
+    assert_int_equal(create(rig, "db"), ERR_DENIED);
+    assert_string_equal(rig->text, "config: policy.rego: CreateContainerRequest is not true");
+    assert_int_equal(on_id(rig, "StartContainer", "web"), ERR_DENIED); /* no container, so no image */
+    assert_int_equal(create(rig, "web"), ERR_NONE);
+    assert_int_equal(on_id(rig, "StartContainer", "web"), ERR_NONE);
+    assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
+}
+
+static void rules_without_a_policy_decide_alone(void **state)
+{
+    static const char text[] = "package agent_policy\nimport rego.v1\nCreateContainerRequest if input.env == [\"A=1\"]\nDeleteContainerRequest := true\n";
+    char                          id[] = "web", digest[] = IMAGE, env[] = "A=1", *envs[] = { env };
+    struct rig                   *rig     = *state;
+    Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
+    struct err                    err;
+
+    policy_free(&rig->service.policy);
+    rig->service.policy.rules_decide = true;
+    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
+    request.id           = id;
+    request.image_digest = digest;
+    assert_int_equal(ask(rig, "CreateContainer", &request.base), ERR_DENIED);
+    request.env   = envs;
+    request.n_env = 1;
+    assert_int_equal(ask(rig, "CreateContainer", &request.base), ERR_NONE);
+    assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +351,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_the_keeper_refuses_comes_through_and_uses_the_id_up, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(input_is_denied_without_a_grant_and_streams_have_names, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(the_timeline_names_the_container, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(rules_come_on_top_of_the_policy, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(rules_without_a_policy_decide_alone, open_rig, close_rig),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,6 +196,8 @@ static FALLIBLE serve(struct ttrpc_connection *c, struct ttrpc_pending pending, 
     if (!message_read(contract->input, (struct bytes){ request->payload.data, request->payload.len }, MESSAGE_EXACT,
                       &payload, err))
         return context(err, row->method);
+    if (c->options.admit && !c->options.admit(c->options.owner, row->method, payload, err))
+        return false;
     row->serve(c->options.owner, pending, payload);
     return true;
 }

@@ -41,13 +41,17 @@ typedef void ttrpc_reply_fn(void *owner, const ProtobufCMessage *response, const
  */
 typedef void ttrpc_closed_fn(void *owner, const struct err *why);
 
+/* Judges a request before its row sees it. */
+typedef bool ttrpc_admit_fn(void *owner, const char *method, const ProtobufCMessage *request, struct err *err);
+
 struct ttrpc_connection_options {
     struct loop                *loop;
     const struct ttrpc_service *service; /* what we serve; NULL: every request is refused */
     const struct ttrpc_row     *rows;    /* a method of the service without a row is refused as UNSUPPORTED */
     size_t                      n_rows;
     ttrpc_closed_fn            *closed;
-    void                       *owner;   /* of the rows' functions and of `closed` */
+    void                       *owner;   /* of the rows' functions, of `closed` and of `admit` */
+    ttrpc_admit_fn             *admit;   /* NULL: every request goes to its row */
 };
 
 /*

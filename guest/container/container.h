@@ -54,6 +54,7 @@ struct container {
     enum container_state      state;
     uint64_t                  unpacked_ms; /* for the timeline of its owner */
     struct policy_grant       grant;
+    char                      image[CONTAINER_IMAGE_MAX + 1]; /* its manifest's digest, as it was asked for */
     struct cgroup_limits      limits;
     bool                      is_deleted; /* by crun */
     bool                      has_terminal;

@@ -306,7 +306,7 @@ static size_t nearness(const char *field)
 
 FALLIBLE policy_allow_network(const struct policy *policy, struct err *err)
 {
-    if (policy->document && json_object_get_boolean(json_object_object_get(policy->document, "network")))
+    if (policy->rules_decide || (policy->document && json_object_get_boolean(json_object_object_get(policy->document, "network"))))
         return true;
     return fail_with(err, ERR_DENIED, "policy allows no network");
 }
@@ -317,8 +317,12 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
     struct json_object *list    = policy->document ? json_object_object_get(policy->document, "containers") : NULL;
     const char         *nearest = "image";
 
+    if (policy->rules_decide) {
+        *out = (struct policy_grant){ .output = true, .input = true, .terminal = true, .update = true, .rules_decide = true };
+        return true;
+    }
     if (!list)
-        return fail_with(err, ERR_DENIED, "the initdata has no policy.json: no container may run");
+        return fail_with(err, ERR_DENIED, "the initdata has neither policy.json nor policy.rego: no container may run");
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
         const char         *field = difference(entry, request, image);
@@ -347,6 +351,8 @@ FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, 
 {
     if (terminal && !grant->terminal)
         return fail_with(err, ERR_DENIED, "policy allows no terminal in this container");
+    if (grant->rules_decide)
+        return true;
     for (size_t i = 0; grant->exec && i < json_object_array_length(grant->exec); i++)
         if (equal_texts(json_object_array_get_idx(grant->exec, i), args, n_args))
             return true;

@@ -22,7 +22,8 @@
 #include "keys/ocicrypt/image_config.h"
 
 struct policy {
-    struct json_object *document; /* owned */
+    struct json_object *document;     /* owned */
+    bool                rules_decide; /* no document, but rules, which then decide alone: guest/container/rules.h */
 };
 
 /* What a request asks for; all borrowed. */
@@ -42,6 +43,7 @@ struct policy_grant {
     bool                terminal;
     bool                update;
     bool                read_only_root;
+    bool                rules_decide; /* what is run in the container is judged by rules, not by `exec` */
     const char         *user;     /* NULL: the image's; this and the rest borrow from the policy */
     const char         *cwd;      /* NULL: the image's */
     struct json_object *exec;     /* NULL: nothing */

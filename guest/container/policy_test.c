@@ -151,7 +151,7 @@ static void without_a_policy_nothing_runs(void **state)
     (void) state;
     assert_false(allows(NULL, &request, &grant, &err));
     assert_int_equal(err.kind, ERR_DENIED);
-    assert_string_equal(err.text, "the initdata has no policy.json: no container may run");
+    assert_string_equal(err.text, "the initdata has neither policy.json nor policy.rego: no container may run");
     assert_false(allows("{\"containers\":[]}", &request, &grant, &err));
     assert_string_equal(err.text, "policy allows no container with this image");
 }

@@ -6,30 +6,55 @@
 
 #define DIGEST "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 
-/* What a manifest gives, as JSON, or the error. */
-static const char *read_text(const char *text, size_t len, const char *image)
+#define GIVEN "\"HOSTNAME\",\"KUBERNETES_SERVICE_HOST\",\"KUBERNETES_SERVICE_PORT\",\"KUBERNETES_SERVICE_PORT_HTTPS\",\"KUBERNETES_PORT\"," \
+              "\"KUBERNETES_PORT_443_TCP\",\"KUBERNETES_PORT_443_TCP_PROTO\",\"KUBERNETES_PORT_443_TCP_PORT\",\"KUBERNETES_PORT_443_TCP_ADDR\""
+
+static bool known_digest(void *owner, const char *image, char out[static 72], struct err *err)
 {
-    static char                    said[1024];
-    AUTO(json) struct json_object *out   = NULL;
-    AUTO(heap) uint8_t            *exact = exact_copy(text, len);
-    struct option_list             images = { .n = image ? 1 : 0, .at = { image } };
+    (void) owner;
+    if (strcmp(image, "x:1") != 0)
+        return fail_with(err, ERR_UNSUPPORTED, "image %s has no digest", image);
+    memcpy(out, DIGEST, sizeof DIGEST);
+    return true;
+}
+
+/* The policy that a manifest gives, as JSON, with the notes after it; or the error. */
+static const char *read_text(const char *text, size_t len)
+{
+    static char                    said[4096];
+    AUTO(pod_yaml) struct pod_yaml out    = { NULL, NULL, NULL };
+    AUTO(heap) uint8_t            *exact  = exact_copy(text, len);
+    AUTO(buffer) struct buffer     json   = { 0 };
+    struct pod_images              images = { known_digest, NULL };
     struct err                     err;
 
-    AUTO(buffer) struct buffer json = { 0 };
-    bool                       ok   = pod_yaml_read((struct bytes){ exact, len }, &images, &out, &err);
-
-    if (ok)
-        json_write(out, &json);
-    (void) snprintf(said, sizeof said, "%s", ok ? buffer_text(&json) : err.text);
+    if (!pod_yaml_read((struct bytes){ exact, len }, &images, &out, &err)) {
+        (void) snprintf(said, sizeof said, "%s", err.text);
+        return said;
+    }
+    json_write(out.policy, &json);
+    if (json_object_array_length(out.notes) > 0)
+        json_write(out.notes, &json);
+    (void) snprintf(said, sizeof said, "%s", buffer_text(&json));
     return said;
 }
 
-static const char *read_pod(const char *container, const char *image)
+static const char *read_pod(const char *container)
 {
     char text[1024];
 
     (void) snprintf(text, sizeof text, "kind: Pod\nspec:\n  containers:\n  - {name: a, %s}\n", container);
-    return read_text(text, strlen(text), image);
+    return read_text(text, strlen(text));
+}
+
+/* The policy's one entry. */
+static void assert_entry(const char *container, const char *wanted)
+{
+    char        text[2048];
+    const char *got = read_pod(container);
+
+    (void) snprintf(text, sizeof text, "{\"containers\":[%s],\"network\":true}", wanted);
+    assert_string_equal(got, text);
 }
 
 static void every_kind_gives_its_containers(void **state)
@@ -46,18 +71,55 @@ static void every_kind_gives_its_containers(void **state)
         char text[512];
 
         (void) snprintf(text, sizeof text, "kind: ConfigMap\n---\n%scontainers: [{name: a, image: x@" DIGEST "}]%s", before[i], after[i]);
-        assert_string_equal(read_text(text, strlen(text), NULL),
-                            "[{\"name\":\"a\",\"image\":\"" DIGEST "\",\"args\":null,\"env\":[],\"output\":true}]");
+        assert_string_equal(read_text(text, strlen(text)), "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
+                                                           "\",\"args\":null,\"output\":true}],\"network\":true}");
     }
 }
 
-static void command_and_values_are_taken_as_written(void **state)
+static void init_containers_come_first(void **state)
+{
+    static const char text[] = "kind: Pod\nspec:\n  containers: [{name: b, image: \"x:1\", tty: true, stdin: true}]\n"
+                               "  initContainers: [{name: a, image: \"x:1\", command: [init]}]\n";
+
+    (void) state;
+    assert_string_equal(read_text(text, sizeof text - 1),
+                        "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"command\":[\"init\"],\"args\":null,\"output\":true},"
+                        "{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"args\":null,\"output\":true,\"input\":true,\"terminal\":true}],\"network\":true}");
+}
+
+static void references_are_expanded_as_the_kubelet_does(void **state)
 {
     (void) state;
-    assert_string_equal(read_pod("image: x@" DIGEST ", command: [a], args: [\"b c\"], env: [{name: K, value: v}, {name: E}]", NULL),
-                        "[{\"name\":\"a\",\"image\":\"" DIGEST "\",\"args\":[\"a\",\"b c\"],\"env\":[\"K=v\",\"E=\"],\"output\":true}]");
-    assert_string_equal(read_pod("image: \"x:1\"", "x:1=" DIGEST),
-                        "[{\"name\":\"a\",\"image\":\"" DIGEST "\",\"args\":null,\"env\":[],\"output\":true}]");
+    assert_entry("image: \"x:1\", command: [\"$(A)/b\", \"$$(A)\", \"$(NONE)\", \"$\", \"$(\"], args: [\"b c\"], env: [{name: A, value: v}, {name: E, value: \"$(A)$(A)\"}]",
+                 "{\"env\":[\"A=v\",\"E=vv\"],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
+                 "\",\"command\":[\"v/b\",\"$(A)\",\"$(NONE)\",\"$\",\"$(\"],\"args\":[\"b c\"],\"output\":true}");
+}
+
+static void probes_and_hooks_may_be_run_and_no_more(void **state)
+{
+    (void) state;
+    assert_entry("image: \"x:1\", livenessProbe: {exec: {command: [cat, \"$(A)\"]}}, readinessProbe: {httpGet: {port: 80}}, lifecycle: {preStop: {exec: {command: [stop]}}}",
+                 "{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
+                 "\",\"args\":null,\"exec\":[[\"cat\",\"$(A)\"],[\"stop\"]],\"output\":true}");
+}
+
+static void the_pods_security_context_counts_where_the_container_has_none(void **state)
+{
+    static const char text[] = "kind: Pod\nspec:\n  securityContext: {runAsUser: 7, runAsGroup: 8}\n"
+                               "  containers: [{name: a, image: \"x:1\", workingDir: /w, securityContext: {runAsUser: 9, readOnlyRootFilesystem: true}}]\n";
+
+    (void) state;
+    assert_string_equal(read_text(text, sizeof text - 1),
+                        "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
+                        "\",\"args\":null,\"user\":\"9:8\",\"cwd\":\"/w\",\"read_only_root\":true,\"output\":true}],\"network\":true}");
+}
+
+static void what_the_host_chooses_is_said(void **state)
+{
+    (void) state;
+    assert_string_equal(read_pod("image: \"x:1\", env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}], volumeMounts: [{name: v, mountPath: /d}]"),
+                        "{\"containers\":[{\"env\":[],\"env_names\":[\"IP\"," GIVEN "],\"image\":\"" DIGEST "\",\"args\":null,\"output\":true}],\"network\":true}"
+                        "[\"container a: the host chooses the value of IP\",\"container a: the policy says nothing of the volume at /d\"]");
 }
 
 static void refuses_what_cannot_be_pinned(void **state)
@@ -66,23 +128,28 @@ static void refuses_what_cannot_be_pinned(void **state)
         const char *container;
         const char *why;
     } rows[] = {
-        { "image: \"x:1\"", "container a: image x:1 has no digest: write it as NAME@sha256:..., or give --image x:1=sha256:..." },
+        { "image: \"y:1\"", "container a: image y:1 has no digest" },
         { "image: x@sha256:00", "container a: image x@sha256:00: sha256:00 is no sha256 digest" },
-        { "image: x@" DIGEST ", args: [b]", "container a: args without command: give command too, the image's entry point is not read here" },
-        { "image: x@" DIGEST ", command: [\"$(A)\"]", "container a: command: $(...) in $(A): write the value" },
-        { "image: x@" DIGEST ", env: [{name: K, valueFrom: {}}]", "container a: env K: a value from elsewhere cannot be pinned" },
-        { "image: x@" DIGEST ", envFrom: [{}]", "container a: envFrom: values from elsewhere cannot be pinned" },
+        { "image: x@" DIGEST ", env: [{name: A, valueFrom: {}}], command: [\"$(A)\"]",
+          "container a: command: $(A): its value comes from elsewhere and cannot be pinned" },
+        { "image: x@" DIGEST ", env: [{name: A, valueFrom: {}}, {name: B, value: \"$(A)\"}]",
+          "container a: env B: $(A): its value comes from elsewhere and cannot be pinned" },
+        { "image: x@" DIGEST ", envFrom: [{}]", "container a: envFrom: the names cannot be pinned; list each variable under env, with valueFrom" },
+        { "image: x@" DIGEST ", env: [{value: v}]", "container a: env: an entry has no name" },
+        { "image: x@" DIGEST ", env: [{name: \"A=B\"}]", "container a: env: an entry has no name" },
+        { "image: x@" DIGEST ", command: [[]]", "container a: command: an entry is no text" },
         { "image: x@" DIGEST ", securityContext: {privileged: true}", "container a: privileged: a guest runs no privileged containers" },
         { "image: x@" DIGEST ", securityContext: {capabilities: {add: [X]}}", "container a: capabilities: none can be added" },
+        { "image: x@" DIGEST ", securityContext: {runAsGroup: 1}", "container a: runAsGroup without runAsUser: give both" },
         { "command: [a]", "a container needs a name and an image" },
     };
 
     (void) state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_string_equal(read_pod(rows[i].container, NULL), rows[i].why);
-    assert_string_equal(read_text("a: [", 4, NULL), "YAML line 2: did not find expected node content");
-    assert_string_equal(read_text("kind: Service\n", 14, NULL),
-                        "no Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job or CronJob in it");
+        assert_string_equal(read_pod(rows[i].container), rows[i].why);
+    assert_string_equal(read_text("a: [", 4), "YAML line 2: did not find expected node content");
+    assert_string_equal(read_text("kind: Service\n", 14), "no Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job or CronJob in it");
+    assert_string_equal(read_text("kind: Pod\nspec: {hostPID: true}\n", 32), "hostPID: a guest shares nothing with the host");
 }
 
 static void every_truncation_is_read_or_refused(void **state)
@@ -91,14 +158,18 @@ static void every_truncation_is_read_or_refused(void **state)
 
     (void) state;
     for (size_t len = 0; len < sizeof manifest; len++)
-        assert_true(read_text(manifest, len, NULL)[0] != '\0');
+        assert_true(read_text(manifest, len)[0] != '\0');
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_gives_its_containers),
-        cmocka_unit_test(command_and_values_are_taken_as_written),
+        cmocka_unit_test(init_containers_come_first),
+        cmocka_unit_test(references_are_expanded_as_the_kubelet_does),
+        cmocka_unit_test(probes_and_hooks_may_be_run_and_no_more),
+        cmocka_unit_test(the_pods_security_context_counts_where_the_container_has_none),
+        cmocka_unit_test(what_the_host_chooses_is_said),
         cmocka_unit_test(refuses_what_cannot_be_pinned),
         cmocka_unit_test(every_truncation_is_read_or_refused),
     };

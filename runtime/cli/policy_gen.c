@@ -5,8 +5,10 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "keys/api/initdata.h"
+#include "runtime/cli/stock_rules.h"
 #include "runtime/cli/pod_yaml.h"
 #include "runtime/cli/policy.h"
+#include "runtime/oci/layout.h"
 
 enum { CA_LEN_MAX = 64 << 10 };
 
@@ -18,28 +20,75 @@ struct gen_request {
     bool               json;
 };
 
-static void summarise(struct json_object *containers)
-{
-    for (size_t i = 0; i < json_object_array_length(containers); i++) {
-        struct json_object *c    = json_object_array_get_idx(containers, i);
-        struct json_object *args = json_object_object_get(c, "args");
-        struct json_object *env  = json_object_object_get(c, "env");
+/* ---- images ---- */
 
-        (void) fprintf(stderr, "allowed: container %s from %s, %s, %zu variables; its output may be read, nothing executed in it\n",
-                       json_object_get_string(json_object_object_get(c, "name")),
-                       json_object_get_string(json_object_object_get(c, "image")),
-                       args ? json_object_to_json_string_ext(args, JSON_C_TO_STRING_NOSLASHESCAPE) : "the image's own command",
-                       json_object_array_length(env));
-    }
-    (void) fputs("denied: everything else\n", stderr);
+static FALLIBLE layout_digest(const char *reference, char out[static 72], struct err *err)
+{
+    struct layout_reference layout;
+
+    return layout_reference_read(reference, &layout, err) && layout_find_manifest(&layout, out, err);
 }
 
-static FALLIBLE write_document(const struct gen_request *r, struct json_object *containers, struct buffer *out, struct err *err)
+/* "--image NAME=WHERE" or the manifest's own "oci:DIR[:TAG]"; a digest stands for itself. */
+static bool image_digest(void *owner, const char *image, char out[static 72], struct err *err)
 {
-    AUTO(buffer) struct buffer     ca = { 0 }, broker = { 0 }, policy = { 0 };
-    AUTO(json) struct json_object *object  = json_object_new_object();
-    struct initdata_entry          entries[2];
-    size_t                         n = 0;
+    const struct gen_request *r     = owner;
+    const char               *where = strncmp(image, "oci:", 4) == 0 ? image : NULL;
+    size_t                    len   = strlen(image);
+
+    for (size_t i = 0; i < r->images.n; i++)
+        if (strncmp(r->images.at[i], image, len) == 0 && r->images.at[i][len] == '=')
+            where = r->images.at[i] + len + 1;
+    if (!where)
+        return fail_with(err, ERR_UNSUPPORTED, "image %.120s has no digest: write it as NAME@sha256:..., or give "
+                         "--image %.60s=sha256:... or =oci:DIR[:TAG]", image, image);
+    if (strncmp(where, "oci:", 4) == 0)
+        return layout_digest(where, out, err) || contextf(err, "image %.80s", image);
+    if (strncmp(where, "sha256:", 7) != 0 || strlen(where) != 71 || strspn(where + 7, "0123456789abcdef") != 64)
+        return fail_with(err, ERR_MALFORMED, "image %.120s: %.80s is no sha256 digest", image, where);
+    memcpy(out, where, 72);
+    return true;
+}
+
+/* ---- the summary for a person ---- */
+
+static const char *plain(struct json_object *value)
+{
+    return json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+static void summarise_container(const char *name, struct json_object *c)
+{
+    struct json_object *command = json_object_object_get(c, "command"), *args = json_object_object_get(c, "args");
+    struct json_object *exec    = json_object_object_get(c, "exec"), *user = json_object_object_get(c, "user");
+
+    fprintf(stderr, "allowed: container %s from %s\n", name, json_object_get_string(json_object_object_get(c, "image")));
+    fprintf(stderr, "           command %s", command ? plain(command) : "the image's own");
+    fprintf(stderr, ", arguments %s\n", args ? plain(args) : command ? "none" : "the image's own");
+    fprintf(stderr, "           environment %s", plain(json_object_object_get(c, "env")));
+    fprintf(stderr, ", and of the host's choice %s\n", plain(json_object_object_get(c, "env_names")));
+    fprintf(stderr, "           user %s; output may be read%s%s\n", user ? json_object_get_string(user) : "the image's own",
+            json_object_object_get(c, "input") ? ", input written" : "", json_object_object_get(c, "terminal") ? ", at a terminal" : "");
+    fprintf(stderr, "           to be run in it later: %s\n", exec ? plain(exec) : "nothing");
+}
+
+static void summarise(const struct pod_yaml *pod)
+{
+    struct json_object *containers = json_object_object_get(pod->policy, "containers");
+
+    for (size_t i = 0; i < json_object_array_length(containers); i++)
+        summarise_container(json_object_get_string(json_object_array_get_idx(pod->names, i)),
+                            json_object_array_get_idx(containers, i));
+    for (size_t i = 0; i < json_object_array_length(pod->notes); i++)
+        fprintf(stderr, "note: %s\n", json_object_get_string(json_object_array_get_idx(pod->notes, i)));
+    fputs("denied: everything else\n", stderr);
+}
+
+static FALLIBLE write_document(const struct gen_request *r, const struct pod_yaml *pod, struct buffer *out, struct err *err)
+{
+    AUTO(buffer) struct buffer ca = { 0 }, broker = { 0 }, policy = { 0 };
+    struct initdata_entry      entries[3];
+    size_t                     n = 0;
 
     if (r->broker_url) {
         if (!r->broker_ca || !file_read(r->broker_ca, CA_LEN_MAX, &ca, err))
@@ -50,11 +99,10 @@ static FALLIBLE write_document(const struct gen_request *r, struct json_object *
         initdata_write_broker(r->broker_url, buffer_text(&ca), &broker);
         entries[n++] = (struct initdata_entry){ "aa.toml", buffer_text(&broker) };
     }
-    for (size_t i = 0; i < json_object_array_length(containers); i++)
-        json_object_object_del(json_object_array_get_idx(containers, i), "name");
-    json_add(object, "containers", json_object_get(containers));
-    json_write(object, &policy);
+    buffer_append_text(&policy, json_object_to_json_string_ext(pod->policy, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+    buffer_append_text(&policy, "\n");
     entries[n++] = (struct initdata_entry){ "policy.json", buffer_text(&policy) };
+    entries[n++] = (struct initdata_entry){ "policy.rego", STOCK_POD };
     initdata_write(INITDATA_SHA256, entries, n, out);
     return true;
 }
@@ -78,16 +126,17 @@ static FALLIBLE print_document(const struct gen_request *r, struct buffer *text,
 static FALLIBLE generate(const struct gen_request *r, struct err *err)
 {
     AUTO(buffer) struct buffer     manifest = { 0 }, text = { 0 };
-    AUTO(json) struct json_object *containers = NULL;
+    AUTO(pod_yaml) struct pod_yaml pod      = { NULL, NULL, NULL };
+    struct pod_images              images   = { image_digest, (void *) (uintptr_t) r }; /* which only reads it */
 
     if (!r->file)
         return fail_with(err, ERR_CONFIG, "-f POD.yaml is wanted (see --help)");
     bool ok = strcmp(r->file, "-") == 0 ? file_read_fd(STDIN_FILENO, POD_YAML_LEN_MAX, &manifest, err)
                                         : file_read(r->file, POD_YAML_LEN_MAX, &manifest, err);
-    if (!ok || !pod_yaml_read(buffer_bytes(&manifest), &r->images, &containers, err))
+    if (!ok || !pod_yaml_read(buffer_bytes(&manifest), &images, &pod, err))
         return contextf(err, "%.80s", r->file);
-    summarise(containers);
-    return write_document(r, containers, &text, err) && print_document(r, &text, err);
+    summarise(&pod);
+    return write_document(r, &pod, &text, err) && print_document(r, &text, err);
 }
 
 int policy_gen(int argc, char **argv)
@@ -96,14 +145,15 @@ int policy_gen(int argc, char **argv)
     struct gen_request        r             = { .file = NULL };
     const struct option_row   rows[]        = {
         { .name = "file", .kind = OPTION_TEXT, .into = &r.file, .value = "FILE", .help = "the manifest, also -f; - reads standard input" },
-        { .name = "image", .kind = OPTION_LIST, .into = &r.images, .value = "NAME=sha256:...", .help = "the digest of an image that the manifest names without one; may be given again" },
+        { .name = "image", .kind = OPTION_LIST, .into = &r.images, .value = "NAME=WHERE", .help = "where the digest of an image is known from: sha256:... or oci:DIR[:TAG]" },
         { .name = "broker", .kind = OPTION_TEXT, .into = &r.broker_url, .value = "URL", .help = "the broker to attest to" },
         { .name = "broker-ca", .kind = OPTION_TEXT, .into = &r.broker_ca, .value = "FILE", .help = "the broker's certificate, PEM" },
         { .name = "json", .kind = OPTION_FLAG, .into = &r.json, .help = "print {\"initdata\", \"digest\"}" },
     };
     const struct option_table table = { .command = "cloister policy gen", .synopsis = "[OPTION]... -f POD.yaml",
         .about = "Prints initdata that allows exactly the containers of a Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, "
-                 "Job or CronJob: images by digest, argv and environment as written. Says on standard error what is allowed.",
+                 "Job or CronJob: images by digest, argv and environment as written, probes and hooks and nothing else run in them. "
+                 "Says on standard error what is allowed.",
         .rows = rows, .n_rows = sizeof rows / sizeof rows[0] };
     enum options_outcome      outcome;
     char                    **operands;

@@ -50,8 +50,19 @@ def another_image_is_denied_even_if_its_key_would_be_given(world):
 
 def without_a_policy_nothing_runs(world):
     image = world.image("bare", command=("/bin/true",))
-    world.refused("no policy.json: no container may run", "--initdata",
+    world.refused("neither policy.json nor policy.rego: no container may run", "--initdata",
                   bound(world, "bare", image, change=without_policy), image)
+
+
+def rules_of_the_owner_deny_what_the_policy_would_allow(world):
+    image = world.image("ruled", command=("/bin/echo", "ran"))
+    everything = "package agent_policy\n" + "".join(f"{r}Request := true\n" for r in (
+        "GetStatus", "CreateContainer", "StartContainer", "WaitContainer", "ReadOutput", "GetTimeline", "Shutdown", "DeleteContainer"))
+    allowed = bound(world, "ruled", image, change=lambda text: text + f'"policy.rego" = \'\'\'\n{everything}\'\'\'\n')
+    assert world.run("--initdata", allowed, image).stdout == "ran\n"
+    some = everything.replace("StartContainerRequest := true", "StartContainerRequest if input.image == \"sha256:0\"")
+    denied = bound(world, "denied", image, change=lambda text: text + f'"policy.rego" = \'\'\'\n{some}\'\'\'\n')
+    world.refused("start: policy.rego: StartContainerRequest is not true", "--initdata", denied, image)
 
 
 def the_images_user_is_looked_up_in_the_image(world):
@@ -68,4 +79,4 @@ with World() as world:
     world.environment["CLOISTER_DEVELOPMENT_ROOT"] = str(world.path("broker") / "dev-tee")
     run_tests([denied_output_is_drained_and_the_exit_code_still_comes, arguments_that_policy_does_not_list_are_denied,
                another_image_is_denied_even_if_its_key_would_be_given, without_a_policy_nothing_runs,
-               the_images_user_is_looked_up_in_the_image], world)
+               rules_of_the_owner_deny_what_the_policy_would_allow, the_images_user_is_looked_up_in_the_image], world)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes C that holds texts: stock_policies.py OUT.c FOLDER NAME... makes STOCK_<NAME> of each FOLDER/<name>.rego."""
+"""Writes C that holds texts: stock_policies.py OUT.c HEADER FOLDER NAME... makes STOCK_<NAME>, which HEADER declares, of
+each FOLDER/<name>.rego."""
 import pathlib, sys
 
-out, folder, names = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3:]
-text = '#include "keys/broker/stock_policies.h"\n'
+out, header, folder, names = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4:]
+text = f'#include "{header}"\n'
 for name in names:
     data = (folder / f"{name}.rego").read_bytes() + b"\0"
     if not data.isascii():

@@ -1,0 +1,62 @@
+# The rules that come with policy.json, which is `data` here. The agent itself compares each field of a container with
+# its entry in policy.json; these rules say which requests may be made at all. Add to them to deny more.
+package agent_policy
+
+default ConfigureNetworkRequest := false
+
+default CreateContainerRequest := false
+
+default ExecProcessRequest := false
+
+default ReadOutputRequest := false
+
+default ResizeTerminalRequest := false
+
+default UpdateContainerRequest := false
+
+default WriteInputRequest := false
+
+# What tells nothing of a workload, or ends it.
+DeleteContainerRequest := true
+
+GetStatusRequest := true
+
+GetTimelineRequest := true
+
+ShutdownRequest := true
+
+SignalContainerRequest := true
+
+StartContainerRequest := true
+
+StatsContainerRequest := true
+
+WaitContainerRequest := true
+
+ConfigureNetworkRequest if data.network == true
+
+CreateContainerRequest if some _ in entries
+
+ExecProcessRequest if {
+	some entry in entries
+	input.args in entry.exec
+}
+
+ReadOutputRequest if some_entry_has("output")
+
+ResizeTerminalRequest if some_entry_has("terminal")
+
+UpdateContainerRequest if some_entry_has("update")
+
+WriteInputRequest if some_entry_has("input")
+
+# Those of the container's image.
+entries contains entry if {
+	some entry in data.containers
+	entry.image == input.image
+}
+
+some_entry_has(name) if {
+	some entry in entries
+	entry[name] == true
+}

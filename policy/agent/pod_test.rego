@@ -1,0 +1,51 @@
+package agent_policy_test
+
+import data.agent_policy
+
+web := "sha256:aa"
+
+other := "sha256:bb"
+
+containers := [
+	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]]},
+	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true},
+]
+
+ask(rule, asked) if agent_policy[rule] with input as asked with data.containers as containers
+
+test_only_listed_images_are_created if {
+	ask("CreateContainerRequest", {"image": web})
+	not ask("CreateContainerRequest", {"image": "sha256:cc"})
+	not ask("CreateContainerRequest", {})
+}
+
+test_only_listed_argvs_are_run if {
+	ask("ExecProcessRequest", {"image": web, "args": ["cat", "/ready"]})
+	not ask("ExecProcessRequest", {"image": web, "args": ["cat", "/secret"]})
+	not ask("ExecProcessRequest", {"image": web, "args": []})
+	not ask("ExecProcessRequest", {"image": other, "args": ["cat", "/ready"]})
+	not ask("ExecProcessRequest", {"args": ["cat", "/ready"]})
+}
+
+test_streams_follow_the_entry if {
+	ask("ReadOutputRequest", {"image": web})
+	not ask("ReadOutputRequest", {"image": other})
+	ask("WriteInputRequest", {"image": other})
+	not ask("WriteInputRequest", {"image": web})
+	ask("ResizeTerminalRequest", {"image": other})
+	not ask("ResizeTerminalRequest", {"image": web})
+	ask("UpdateContainerRequest", {"image": other})
+	not ask("UpdateContainerRequest", {"image": web})
+}
+
+test_the_network_is_granted_by_name if {
+	agent_policy.ConfigureNetworkRequest with data.network as true
+	not agent_policy.ConfigureNetworkRequest with data.network as false
+	not agent_policy.ConfigureNetworkRequest with data.network as "yes"
+}
+
+test_the_rest_tells_nothing if {
+	every rule in ["GetStatusRequest", "ShutdownRequest", "StartContainerRequest", "DeleteContainerRequest", "WaitContainerRequest"] {
+		ask(rule, {})
+	}
+}
