@@ -2,17 +2,16 @@
 
 #include "guest/api/services.h"
 
-static void the_agent_has_the_ten_methods_and_no_other(void **state)
+/* Few enough to be judged one by one; none that takes a file, a mount or a policy from the host. */
+static void the_agent_has_fewer_than_25_methods_and_no_way_around_its_policy(void **state)
 {
-    static const char *const names[] = { "GetStatus",  "CreateContainer", "StartContainer",  "WaitContainer",
-                                         "SignalContainer", "ReadOutput", "WriteInput", "DeleteContainer",
-                                         "GetTimeline", "Shutdown" };
+    static const char *const absent[] = { "SetPolicy", "CopyFile", "Mount", "SetGuestDateTime", "AddSwap", "MemHotplug" };
 
     (void) state;
-    assert_int_equal(agent_service.contract->n_methods, sizeof names / sizeof *names);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        assert_non_null(service_method(&agent_service, names[i]));
-    assert_null(service_method(&agent_service, "SetPolicy"));
+    assert_in_range(agent_service.contract->n_methods, 10, 24);
+    assert_non_null(service_method(&agent_service, "CreateContainer"));
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        assert_null(service_method(&agent_service, absent[i]));
 }
 
 static void names_on_the_wire(void **state)
@@ -27,7 +26,7 @@ static void names_on_the_wire(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_agent_has_the_ten_methods_and_no_other),
+        cmocka_unit_test(the_agent_has_fewer_than_25_methods_and_no_way_around_its_policy),
         cmocka_unit_test(names_on_the_wire),
     };
 

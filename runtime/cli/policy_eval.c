@@ -117,7 +117,7 @@ int policy_eval(int argc, char **argv)
 {
     struct eval_request       r       = { 0 };
     const struct option_row   rows[]  = {
-        { .name = "policy", .kind = OPTION_LIST, .into = &r.policies, .value = "FILE", .help = "a module; may be given again" },
+        { .name = "policy", .kind = OPTION_LIST, .into = &r.policies, .value = "FILE", .help = "a module" },
         { .name = "data", .kind = OPTION_TEXT, .into = &r.data_path, .value = "FILE", .help = "JSON object that is `data`" },
         { .name = "input", .kind = OPTION_TEXT, .into = &r.input_path, .value = "FILE", .help = "JSON that is `input`; - reads standard input" },
         { .name = "reference-values", .kind = OPTION_TEXT, .into = &r.references_path, .value = "FILE", .help = "JSON object behind query_reference_value" },
