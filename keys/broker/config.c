@@ -28,7 +28,10 @@ static const struct config_row {
     { "token_certificate", CONFIG_TEXT, AT(token_certificate), NULL, 0, 0, "PEM, of token_key" },
     { "token_key", CONFIG_TEXT, AT(token_key), NULL, 0, 0, "PEM, P-256, mode 0600: signs attestation tokens" },
     { "token_issuer", CONFIG_TEXT, AT(token_issuer), "CoCo-Attestation-Service", 0, 0, "claim iss of tokens" },
-    { "admin_key", CONFIG_TEXT, AT(admin_key), NULL, 0, 0, "PEM, public key of the administrator: Ed25519 or P-256" },
+    { "admin_listen", CONFIG_TEXT, AT(admin_listen), "127.0.0.1:8444", 0, 0, "address and port for administrators; \"same\" is `listen`" },
+    { "admin_key", CONFIG_TEXT, AT(admin_key), "", 0, 0, "PEM, public key of one administrator who may do everything: Ed25519 or P-256" },
+    { "admin_client_ca", CONFIG_TEXT, AT(admin_client_ca), "", 0, 0, "PEM, CA of administrators' client certificates" },
+    { "administrators", CONFIG_TEXT, AT(administrators), "", 0, 0, "TOML file of administrators, their roles and tenants" },
     { "development_root", CONFIG_TEXT, AT(development_root), "", 0, 0, "folder of a development root to trust; it protects nothing" },
     { "snp", CONFIG_FLAG, AT(snp), "true", 0, 0, "trust AMD's roots" },
     { "snp_crl_required", CONFIG_FLAG, AT(snp_crl_required), "true", 0, 0, "refuse SNP evidence without a fresh revocation list" },
@@ -150,7 +153,7 @@ FALLIBLE config_development(const char *folder, const char *listen, struct confi
         toml_append_text(&toml, buffer_text(&path));
         buffer_append_text(&toml, "\n");
     }
-    buffer_append_text(&toml, "sample = true\nsnp_crl_required = false\nlisten = "); /* --dev fetches no lists; it says so */
+    buffer_append_text(&toml, "sample = true\nsnp_crl_required = false\nadmin_listen = \"same\"\nlisten = "); /* --dev fetches no lists; it says so */
     toml_append_text(&toml, listen);
     buffer_append_text(&toml, "\n");
     return config_read(buffer_bytes(&toml), out, err);

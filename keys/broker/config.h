@@ -5,6 +5,8 @@
 
 #include "base/json.h"
 
+#define CONFIG_ADMIN_SAME "same"
+
 struct config {
     char *listen;            /* "127.0.0.1:8443", "[::1]:0" */
     char *store;             /* the database file */
@@ -12,7 +14,10 @@ struct config {
     char *tls_certificate, *tls_key;
     char *token_certificate, *token_key;
     char *token_issuer;
-    char *admin_key;
+    char *admin_key;         /* NULL: none */
+    char *administrators;    /* file; NULL: none */
+    char *admin_client_ca;   /* PEM: who signs administrators' certificates; NULL: tokens only */
+    char *admin_listen;      /* address and port; "same": where guests are served */
     char *development_root;  /* folder; NULL: none is trusted */
     char *snp_crls;          /* folder of DER files; NULL: none */
     bool  snp;               /* trust AMD's roots */

@@ -19,6 +19,7 @@ void credentials_free(struct credentials *c)
     EVP_PKEY_free(c->token_key);
     buffer_free(&c->token_certificate);
     EVP_PKEY_free(c->admin_key);
+    buffer_free(&c->admin_client_ca);
     secret_free(&c->store_key);
     *c = (struct credentials){ 0 };
 }
@@ -105,7 +106,9 @@ FALLIBLE credentials_load(const struct credential_paths *paths, struct credentia
     if (!file_read(paths->tls_certificate, FILE_LEN_MAX, &read.tls_certificate, err) ||
         !secret_file_read(paths->tls_key, &read.tls_key, err) || !private_key_read(paths->token_key, &read.token_key, err) ||
         !certificate_read(paths->token_certificate, read.token_key, &read.token_certificate, err) ||
-        !admin_key_read(paths->admin_key, &read.admin_key, err) || !store_key_read(paths->store_key, &read.store_key, err))
+        (paths->admin_client_ca && !file_read(paths->admin_client_ca, FILE_LEN_MAX, &read.admin_client_ca, err)) ||
+        (paths->admin_key && !admin_key_read(paths->admin_key, &read.admin_key, err)) ||
+        !store_key_read(paths->store_key, &read.store_key, err))
         return false;
     if (!EVP_PKEY_is_a(read.token_key, "EC") || EVP_PKEY_get_bits(read.token_key) != 256)
         return fail_with(err, ERR_CONFIG, "%s: tokens are signed with ES256, which wants a P-256 key", paths->token_key);

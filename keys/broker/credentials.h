@@ -8,7 +8,8 @@
 struct credential_paths {
     const char *tls_certificate, *tls_key;
     const char *token_certificate, *token_key; /* P-256: signs attestation tokens */
-    const char *admin_key;                     /* public key of the administrator: Ed25519 or P-256 */
+    const char *admin_key;                     /* public key of the administrator: Ed25519 or P-256; NULL: none */
+    const char *admin_client_ca;               /* PEM; NULL: none */
     const char *store_key;
 };
 
@@ -18,6 +19,7 @@ struct credentials {
     EVP_PKEY     *token_key;
     struct buffer token_certificate; /* DER */
     EVP_PKEY     *admin_key;
+    struct buffer admin_client_ca; /* PEM; empty: none */
     struct secret store_key;
 };
 

@@ -1,4 +1,5 @@
 /* cloister-broker: verifies evidence, applies policy, releases keys. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static void resources_close(struct resources *r)
     appraiser_free(r->broker.appraiser);
     policy_engine_free(r->broker.engine);
     token_memory_free(r->broker.issuer.memory);
+    administrators_free(r->broker.administrators);
     secret_free(&r->broker.challenge_key);
     credentials_free(&r->credentials);
     config_free(&r->config);
@@ -140,6 +142,25 @@ static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, s
     return appraiser_new(&options, out, err);
 }
 
+/* The file's, or the one of `admin_key`. */
+static FALLIBLE administrators_open(const struct config *c, EVP_PKEY *admin_key, struct administrators **out, struct err *err)
+{
+    AUTO(buffer) struct buffer toml  = { 0 };
+    const char                *slash = c->administrators ? strrchr(c->administrators, '/') : NULL;
+    char                       folder[PATH_MAX];
+
+    if (!c->administrators == !admin_key)
+        return fail_with(err, ERR_CONFIG, "give either administrators, a file, or admin_key");
+    if (admin_key)
+        return administrators_one(admin_key, out, err);
+    if ((size_t) snprintf(folder, sizeof folder, "%.*s", slash ? (int) (slash - c->administrators) : 1,
+                          slash ? c->administrators : ".") >= sizeof folder)
+        return fail_with(err, ERR_CONFIG, "administrators: the path is too long");
+    return (file_read(c->administrators, CONFIG_LEN_MAX, &toml, err) &&
+            administrators_read(buffer_bytes(&toml), folder, out, err)) ||
+           context(err, c->administrators);
+}
+
 static FALLIBLE broker_open(struct resources *r, struct err *err)
 {
     AUTO(secret) struct secret     epoch = { 0 };
@@ -149,10 +170,12 @@ static FALLIBLE broker_open(struct resources *r, struct err *err)
                                              .token_certificate = c->token_certificate,
                                              .token_key         = c->token_key,
                                              .admin_key         = c->admin_key,
+                                             .admin_client_ca   = c->admin_client_ca,
                                              .store_key         = c->store_key };
 
     if (!credentials_load(&paths, &r->credentials, err) || !appraiser_open(c, &r->broker.appraiser, err) ||
         !policy_engine_new(&r->broker.engine, err) ||
+        !administrators_open(c, r->credentials.admin_key, &r->broker.administrators, err) ||
         !store_open(c->store, &r->credentials.store_key, &r->broker.store, err) ||
         !store_epoch(r->broker.store, &epoch, err) || !challenge_key(&epoch, &r->broker.challenge_key, err))
         return false;
@@ -160,7 +183,6 @@ static FALLIBLE broker_open(struct resources *r, struct err *err)
                                                .certificate = buffer_bytes(&r->credentials.token_certificate),
                                                .name        = c->token_issuer,
                                                .memory      = token_memory_new() };
-    r->broker.admin_key = r->credentials.admin_key;
     r->broker.session_s = (uint32_t) c->session_seconds;
     return true;
 }
@@ -200,6 +222,8 @@ static FALLIBLE serve(const struct arguments *a, struct err *err)
         log_error("development root trusted", "folder=%s: guests under it are simulated, and nothing protects their secrets",
                   r.config.development_root);
     printf("listening on %s\n", server_url(r.server));
+    if (server_admin_url(r.server) != server_url(r.server))
+        printf("administration on %s\n", server_admin_url(r.server));
     if (fflush(stdout) != 0)
         return err_os(err, "say that it listens");
     return loop_run(r.loop, err);

@@ -37,7 +37,7 @@ static void config_make(const char *folder)
         toml_append_text(&toml, path);
         buffer_append_text(&toml, "\n");
     }
-    buffer_append_text(&toml, "snp_crl_required = false\nstore = ");
+    buffer_append_text(&toml, "snp_crl_required = false\nadmin_listen = \"same\"\nstore = ");
     toml_append_text(&toml, server.url);
     buffer_append_text(&toml, "\n");
     (void) snprintf(path, sizeof path, "%s/broker.toml", folder); /* the same */

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
-#include "keys/broker/audit.h"
+#include "keys/broker/administration.h"
 #include "keys/jose/jcs.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
@@ -14,17 +14,6 @@
 enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_ABSENT = 404, STATUS_METHOD = 405, STATUS_LARGE = 413,
        STATUS_INTERNAL = 500, STATUS_BUSY = 503 };
 enum { MINUTE = 60, REFUSALS_PER_MINUTE = 600, AUDIT_ENTRIES_AT_ONCE = 1000 };
-static const char JSON_TYPE[] = "application/json";
-
-/* One call under way. `variant` names the kind of error document if it fails. */
-struct call {
-    struct broker        *broker;
-    const struct request *request;
-    const char           *rest;    /* of the path, behind the route's prefix */
-    const char           *variant;
-    struct json_object   *admin;   /* payload of the administrator's token, on routes that want one */
-    struct answer        *answer;
-};
 
 void answer_free(struct answer *answer)
 {
@@ -215,7 +204,7 @@ static FALLIBLE token_find(struct call *call, struct buffer *token, struct err *
     return true;
 }
 
-static FALLIBLE path_check(const char *path, struct err *err)
+FALLIBLE call_path_check(const char *path, struct err *err)
 {
     if (!rcar_path_is_valid(bytes_of_text(path)))
         return fail_with(err, ERR_MALFORMED, "a resource is REPOSITORY/TYPE/TAG, letters, digits and _ - . only");
@@ -245,7 +234,7 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     AUTO(secret) struct secret value = { 0 };
 
     call->variant = "InvalidRequestPath";
-    if (!path_check(call->rest, err))
+    if (!call_path_check(call->rest, err))
         return false;
     call->variant = "TokenNotFound";
     if (!token_find(call, &token, err))
@@ -273,197 +262,6 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
            audit_key_released(call->broker->store, call->request->now, &guest, call->rest, err);
 }
 
-static FALLIBLE resource_put(struct call *call, struct err *err)
-{
-    AUTO(secret) struct secret value = { 0 };
-    uint64_t                   uses  = USES_UNLIMITED;
-
-    if (!path_check(call->rest, err) ||
-        (json_has(call->admin, "uses") && !json_get_u64(call->admin, "uses", USES_MAX, &uses, err)))
-        return false;
-    if (call->request->body.len == 0 || call->request->body.len > KBS_RESOURCE_MAX)
-        return fail_with(err, ERR_LIMIT, "a resource has 1 to %d bytes", KBS_RESOURCE_MAX);
-    call->answer->content_type = "text/xml"; /* as Trustee has it */
-    return secret_copy(call->request->body, &value, err) &&
-           store_resource_put(call->broker->store, call->rest, &value, uses, call->request->now, err) &&
-           audit_administered(call->broker->store, call->request->now, "admin", "put", call->rest, err);
-}
-
-static FALLIBLE resource_remove(struct call *call, struct err *err)
-{
-    call->answer->content_type = "text/xml"; /* as Trustee has it */
-    return path_check(call->rest, err) && store_resource_remove(call->broker->store, call->rest, err) &&
-           audit_administered(call->broker->store, call->request->now, "admin", "remove", call->rest, err);
-}
-
-struct listing {
-    struct buffer *out;
-    bool           has_one;
-};
-
-static void listing_separate(struct listing *l)
-{
-    if (l->has_one)
-        buffer_append_text(l->out, ",");
-    l->has_one = true;
-}
-
-static void list_resource(void *owner, const struct store_resource *r)
-{
-    struct listing *l = owner;
-
-    listing_separate(l);
-    buffer_printf(l->out, "{\"path\":\"%s\",\"len\":%llu,\"created\":%lld,\"changed\":%lld,\"uses\":", r->path,
-                  (unsigned long long) r->len, (long long) r->created, (long long) r->changed);
-    if (r->is_counted)
-        buffer_printf(l->out, "%llu}", (unsigned long long) r->uses_left);
-    else
-        buffer_append_text(l->out, "null}");
-}
-
-static FALLIBLE resource_list(struct call *call, struct err *err)
-{
-    struct listing l = { .out = &call->answer->body };
-
-    call->answer->content_type = JSON_TYPE;
-    buffer_append_text(l.out, "{\"resources\":[");
-    if (!store_resources_each(call->broker->store, list_resource, &l, err))
-        return false;
-    buffer_append_text(l.out, "]}");
-    return true;
-}
-
-/* To an administrator too, a secret travels only inside a JWE. */
-static FALLIBLE resource_read(struct call *call, struct err *err)
-{
-    AUTO(jwk) struct jwk       reply = { 0 };
-    AUTO(secret) struct secret value = { 0 };
-    struct json_object        *key;
-
-    call->answer->content_type = JSON_TYPE;
-    return path_check(call->rest, err) && json_get(call->admin, "reply-key", json_type_object, &key, err) &&
-           jwk_read(key, &reply, err) && store_resource_get(call->broker->store, call->rest, &value, err) &&
-           jwe_seal(&reply, &value, &call->answer->body, err) &&
-           audit_administered(call->broker->store, call->request->now, "admin", "read", call->rest, err);
-}
-
-/* ---- reference values ---- */
-
-static void list_reference(void *owner, const struct reference *r)
-{
-    struct listing *l = owner;
-
-    listing_separate(l);
-    buffer_printf(l->out, "{\"id\":%lld,\"kind\":\"%s\",\"tee\":\"%s\",\"value\":\"", (long long) r->id,
-                  reference_kind_name(r->kind), r->tee);
-    hex_append(l->out, r->value);
-    buffer_printf(l->out, "\",\"resource\":\"%s\",\"created\":%lld,\"expires\":%lld}", r->resource,
-                  (long long) r->created, (long long) r->expires);
-}
-
-static FALLIBLE reference_list(struct call *call, struct err *err)
-{
-    struct listing l = { .out = &call->answer->body };
-
-    call->answer->content_type = JSON_TYPE;
-    buffer_append_text(l.out, "{\"references\":[");
-    if (!store_references_each(call->broker->store, list_reference, &l, err))
-        return false;
-    buffer_append_text(l.out, "]}");
-    return true;
-}
-
-/* What each TEE's fields hold, in bytes. */
-static const struct { enum tee tee; size_t measurement, initdata; } FIELD_LENS[] = {
-    { TEE_SNP, 48, 32 },
-    { TEE_SAMPLE, 5, 32 },
-};
-
-/* A digest longer than the field is cut and a shorter one padded, as the hardware's field has it. */
-static FALLIBLE value_fit(enum reference_kind kind, enum tee tee, struct bytes value, uint8_t *field, size_t *len,
-                          struct err *err)
-{
-    for (size_t i = 0; i < sizeof FIELD_LENS / sizeof *FIELD_LENS; i++) {
-        if (FIELD_LENS[i].tee != tee)
-            continue;
-        *len = kind == REFERENCE_MEASUREMENT ? FIELD_LENS[i].measurement : FIELD_LENS[i].initdata;
-        if (kind == REFERENCE_MEASUREMENT ? value.len != *len
-                                          : value.len < ADMIN_DIGEST_LEAST || value.len > ADMIN_DIGEST_MOST)
-            return fail_with(err, ERR_MALFORMED, "value: %zu bytes are not a %s of %s", value.len,
-                             reference_kind_name(kind), tee_name(tee));
-        memset(field, 0, *len);
-        memcpy(field, value.at, value.len < *len ? value.len : *len);
-        return true;
-    }
-    return fail_with(err, ERR_UNSUPPORTED, "no reference values of %s", tee_name(tee));
-}
-
-struct reference_request {
-    struct reference reference;
-    uint8_t          field[REFERENCE_VALUE_MAX];
-};
-
-static FALLIBLE reference_request_read(struct json_object *body, int64_t now, struct reference_request *out,
-                                       struct err *err)
-{
-    AUTO(buffer) struct buffer value = { 0 };
-    struct reference          *r     = &out->reference;
-    const char                *kind, *tee_text, *hex;
-    uint64_t                   expires = 0;
-    enum tee                   tee;
-
-    *out = (struct reference_request){ .reference = { .resource = "", .created = now } };
-    if (!json_get_text(body, "kind", &kind, err) || !json_get_text(body, "tee", &tee_text, err) ||
-        !json_get_text(body, "value", &hex, err) || !tee_by_name(tee_text, &tee, err))
-        return false;
-    if (!reference_kind_by_name(kind, &r->kind))
-        return fail_with(err, ERR_MALFORMED, "kind is neither \"measurement\" nor \"initdata\"");
-    if (strlen(hex) > 2 * REFERENCE_VALUE_MAX || !hex_read(bytes_of_text(hex), &value, err))
-        return fail_with(err, ERR_MALFORMED, "value is not hex of at most %d bytes", REFERENCE_VALUE_MAX);
-    if (json_has(body, "resource") && (!json_get_text(body, "resource", &r->resource, err) || !path_check(r->resource, err)))
-        return false;
-    if (json_has(body, "expires") && !json_get_u64(body, "expires", INT64_MAX, &expires, err))
-        return false;
-    r->expires = (int64_t) expires;
-    r->tee     = tee_name(tee);
-    if (!value_fit(r->kind, tee, buffer_bytes(&value), out->field, &r->value.len, err))
-        return false;
-    r->value.at = out->field;
-    return true;
-}
-
-static FALLIBLE reference_add(struct call *call, struct err *err)
-{
-    AUTO(json) struct json_object *body = NULL;
-    struct reference_request       r;
-    int64_t                        id;
-    AUTO(buffer) struct buffer     subject = { 0 };
-
-    if (!json_read(call->request->body, KBS_BODY_MAX, &body, err) ||
-        !reference_request_read(body, call->request->now, &r, err) ||
-        !store_reference_add(call->broker->store, &r.reference, &id, err))
-        return false;
-    buffer_printf(&call->answer->body, "{\"id\":%lld}", (long long) id);
-    call->answer->content_type = JSON_TYPE;
-    buffer_printf(&subject, "%lld %s %s ", (long long) id, r.reference.tee, reference_kind_name(r.reference.kind));
-    hex_append(&subject, r.reference.value);
-    buffer_printf(&subject, " for %s", r.reference.resource[0] ? r.reference.resource : "all");
-    return audit_administered(call->broker->store, call->request->now, "admin", "expect", buffer_text(&subject), err);
-}
-
-static FALLIBLE reference_remove(struct call *call, struct err *err)
-{
-    char     *end = NULL;
-    long long id;
-
-    errno = 0;
-    id    = strtoll(call->rest, &end, 10);
-    if (call->rest[0] < '1' || call->rest[0] > '9' || *end != 0 || errno != 0)
-        return fail_with(err, ERR_MALFORMED, "a reference value is named by its number");
-    return store_reference_remove(call->broker->store, id, err) &&
-           audit_administered(call->broker->store, call->request->now, "admin", "forget", call->rest, err);
-}
-
 /* ---- the audit log ---- */
 
 /* The committed tree's size and root, signed as a token is. */
@@ -473,7 +271,7 @@ static FALLIBLE audit_head(struct call *call, struct err *err)
     AUTO(buffer) struct buffer payload = { 0 };
     struct merkle_hash         root;
 
-    if (!store_audit_refresh(call->broker->store, err))
+    if (!caller_may(&call->caller, MAY_AUDIT, NULL, err) || !store_audit_refresh(call->broker->store, err))
         return false;
     root = merkle_root(tree);
     buffer_printf(&payload, "{\"iat\":%lld,\"size\":%llu,\"root\":\"", (long long) call->request->now,
@@ -517,7 +315,8 @@ static FALLIBLE audit_entries(struct call *call, struct err *err)
     struct listing l = { .out = &call->answer->body };
     uint64_t       size, from;
 
-    if (!numbers_read(call->rest, &from, 1, err) || !store_audit_refresh(call->broker->store, err))
+    if (!caller_may(&call->caller, MAY_AUDIT, NULL, err) || !numbers_read(call->rest, &from, 1, err) ||
+        !store_audit_refresh(call->broker->store, err))
         return false;
     size                       = store_audit_tree(call->broker->store)->size;
     call->answer->content_type = JSON_TYPE;
@@ -537,7 +336,8 @@ static FALLIBLE audit_prove(struct call *call, bool is_inclusion, struct err *er
     struct merkle_proof proof;
     uint64_t            n[2];
 
-    if (!numbers_read(call->rest, n, 2, err) || !store_audit_refresh(store, err))
+    if (!caller_may(&call->caller, MAY_AUDIT, NULL, err) || !numbers_read(call->rest, n, 2, err) ||
+        !store_audit_refresh(store, err))
         return false;
     if (n[1] > store_audit_tree(store)->size ||
         (is_inclusion ? n[0] >= n[1] : n[0] == 0 || n[0] > n[1]))
@@ -577,30 +377,42 @@ static FALLIBLE jwks(struct call *call, struct err *err)
 /* ---- the table ---- */
 
 enum access { OPEN, ADMIN };
+enum { BOTH = FACE_GUESTS | FACE_ADMINISTRATORS, GUESTS = FACE_GUESTS, ADMINS = FACE_ADMINISTRATORS };
 
 /* A prefix ending in "/" takes the rest of the path as its argument; any other must be the whole path. */
 static const struct route {
     const char *method, *prefix;
+    unsigned    faces;
     enum access access;
     const char *variant;
     FALLIBLE  (*serve)(struct call *call, struct err *err);
 } ROUTES[] = {
-    { "GET", "/healthz", OPEN, "HTTPFailed", health },
-    { "GET", "/.well-known/jwks.json", OPEN, "HTTPFailed", jwks },
-    { "POST", KBS_PREFIX "/auth", OPEN, "AttestationError", auth },
-    { "POST", KBS_PREFIX "/attest", OPEN, "AttestationError", attest },
-    { "GET", KBS_PREFIX "/resource/", OPEN, "PluginInternalError", resource_get },
-    { "POST", KBS_PREFIX "/resource/", ADMIN, "PluginInternalError", resource_put },
-    { "DELETE", KBS_PREFIX "/resource/", ADMIN, "PluginInternalError", resource_remove },
-    { "GET", ADMIN_RESOURCES, ADMIN, "PluginInternalError", resource_list },
-    { "GET", ADMIN_RESOURCES "/", ADMIN, "PluginInternalError", resource_read },
-    { "GET", ADMIN_REFERENCES, ADMIN, "RvpsError", reference_list },
-    { "POST", ADMIN_REFERENCES, ADMIN, "RvpsError", reference_add },
-    { "DELETE", ADMIN_REFERENCES "/", ADMIN, "RvpsError", reference_remove },
-    { "GET", ADMIN_AUDIT, ADMIN, "PluginInternalError", audit_head },
-    { "GET", ADMIN_AUDIT "/entries/", ADMIN, "PluginInternalError", audit_entries },
-    { "GET", ADMIN_AUDIT "/inclusion/", ADMIN, "PluginInternalError", audit_inclusion },
-    { "GET", ADMIN_AUDIT "/consistency/", ADMIN, "PluginInternalError", audit_consistency },
+    { "GET", "/healthz", BOTH, OPEN, "HTTPFailed", health },
+    { "GET", "/.well-known/jwks.json", BOTH, OPEN, "HTTPFailed", jwks },
+    { "POST", KBS_PREFIX "/auth", GUESTS, OPEN, "AttestationError", auth },
+    { "POST", KBS_PREFIX "/attest", GUESTS, OPEN, "AttestationError", attest },
+    { "GET", KBS_PREFIX "/resource/", GUESTS, OPEN, "PluginInternalError", resource_get },
+    { "POST", KBS_PREFIX "/resource/", ADMINS, ADMIN, "PluginInternalError", resource_put },
+    { "DELETE", KBS_PREFIX "/resource/", ADMINS, ADMIN, "PluginInternalError", resource_remove },
+    { "GET", ADMIN_RESOURCES, ADMINS, ADMIN, "PluginInternalError", resource_list },
+    { "GET", ADMIN_RESOURCES "/", ADMINS, ADMIN, "PluginInternalError", resource_read },
+    { "GET", ADMIN_REFERENCES, ADMINS, ADMIN, "RvpsError", reference_list },
+    { "POST", ADMIN_REFERENCES, ADMINS, ADMIN, "RvpsError", reference_add },
+    { "DELETE", ADMIN_REFERENCES "/", ADMINS, ADMIN, "RvpsError", reference_remove },
+    { "GET", ADMIN_DOCUMENTS "/", ADMINS, ADMIN, "PolicyEngineError", documents_list },
+    { "POST", ADMIN_DOCUMENTS "/", ADMINS, ADMIN, "ParsePolicyError", document_put },
+    { "DELETE", ADMIN_DOCUMENTS "/", ADMINS, ADMIN, "PolicyEngineError", document_remove },
+    { "GET", ADMIN_HISTORY "/", ADMINS, ADMIN, "PolicyEngineError", document_history },
+    { "POST", KBS_PREFIX "/attestation-policy", ADMINS, ADMIN, "ParsePolicyError", trustee_attestation_policy_set },
+    { "POST", KBS_PREFIX "/resource-policy", ADMINS, ADMIN, "ParsePolicyError", trustee_resource_policy_set },
+    { "GET", KBS_PREFIX "/resource-policy", ADMINS, ADMIN, "PolicyEngineError", trustee_resource_policy_list },
+    { "POST", KBS_PREFIX "/reference-value", ADMINS, ADMIN, "RvpsError", trustee_reference_value_register },
+    { "GET", KBS_PREFIX "/reference-value", ADMINS, ADMIN, "RvpsError", trustee_reference_values_get },
+    { "GET", KBS_PREFIX "/reference-value/", ADMINS, ADMIN, "RvpsError", trustee_reference_value_get },
+    { "GET", ADMIN_AUDIT, ADMINS, ADMIN, "PluginInternalError", audit_head },
+    { "GET", ADMIN_AUDIT "/entries/", ADMINS, ADMIN, "PluginInternalError", audit_entries },
+    { "GET", ADMIN_AUDIT "/inclusion/", ADMINS, ADMIN, "PluginInternalError", audit_inclusion },
+    { "GET", ADMIN_AUDIT "/consistency/", ADMINS, ADMIN, "PluginInternalError", audit_consistency },
 };
 
 static bool prefix_fits(const struct route *route, const char *path)
@@ -610,22 +422,22 @@ static bool prefix_fits(const struct route *route, const char *path)
     return strncmp(route->prefix, path, len) == 0 && (route->prefix[len - 1] == '/' || path[len] == 0);
 }
 
-static FALLIBLE admin_check(struct call *call, struct err *err)
+FALLIBLE call_audit(struct call *call, const char *action, const char *subject, struct err *err)
 {
-    struct bytes token;
-    const char  *role;
-    uint64_t     exp, iat, now = (uint64_t) call->request->now;
+    return audit_administered(call->broker->store, call->request->now, caller_name(&call->caller), action, subject, err);
+}
 
-    if (!bearer_of(call->request, &token, err) ||
-        !jwt_verify(token, ADMIN_TOKEN_MAX, call->broker->admin_key, &call->admin, err) ||
-        !jwt_check_times(call->admin, now, 0, err) || !json_get_text(call->admin, "role", &role, err) ||
-        !json_get_u64(call->admin, "exp", INT64_MAX, &exp, err) || !json_get_u64(call->admin, "iat", INT64_MAX, &iat, err))
-        return false;
-    if (exp > now + ADMIN_TOKEN_LIFE_S || exp - iat > ADMIN_TOKEN_LIFE_S || iat > exp)
-        return fail_with(err, ERR_DENIED, "the administrator's token lives longer than %d s", ADMIN_TOKEN_LIFE_S);
-    if (strcmp(role, "admin") != 0)
-        return fail_with(err, ERR_DENIED, "the token's role is not admin");
-    return true;
+/* The certificate that TLS has verified counts first, then the token. */
+static FALLIBLE administrator_find(struct call *call, struct err *err)
+{
+    const struct request *request = call->request;
+    struct bytes          token;
+
+    if (request->certificate)
+        return administrators_by_certificate(call->broker->administrators, request->certificate, &call->caller, err) &&
+               (!request->claims || json_read(bytes_of_text(request->claims), ADMIN_TOKEN_MAX, &call->caller.claims, err));
+    return bearer_of(call->request, &token, err) &&
+           administrators_by_token(call->broker->administrators, token, call->request->now, &call->caller, err);
 }
 
 static unsigned status_of(enum err_kind kind, enum access access, const char *variant)
@@ -669,26 +481,23 @@ void answer_not_durable(struct answer *out, const struct err *why)
 
 static void serve(const struct route *route, struct call *call)
 {
-    AUTO(json) struct json_object *admin = NULL;
-    struct err                     err;
-    bool                           served;
+    struct err err;
+    bool       served;
 
     call->rest    = call->request->path + strlen(route->prefix);
     call->variant = route->variant;
-    if (route->access == ADMIN) {
-        bool is_admin = admin_check(call, &err);
-
-        admin = call->admin; /* released here, whatever the route makes of it */
-        if (!is_admin) {
-            answer_error(call->answer, STATUS_DENIED, "AdminAuthAccess", err.text);
-            return;
-        }
+    if (route->access == ADMIN && !administrator_find(call, &err)) {
+        answer_error(call->answer, STATUS_DENIED, "AdminAuthAccess", err.text);
+        return;
     }
     served = route->serve(call, &err);
     if (!served && (err.kind == ERR_OS || err.kind == ERR_BUG))
         store_spoil(call->broker->store); /* something may be half written */
+    if (!served && route->access == ADMIN && err.kind == ERR_DENIED)
+        call->variant = "AdminAuthAccess";
     if (!served)
         answer_error(call->answer, status_of(err.kind, route->access, call->variant), call->variant, err.text);
+    auto_caller(&call->caller);
 }
 
 void broker_answer(struct broker *broker, const struct request *request, struct answer *out)
@@ -698,7 +507,7 @@ void broker_answer(struct broker *broker, const struct request *request, struct 
 
     out->status = STATUS_OK;
     for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++) {
-        if (!prefix_fits(&ROUTES[i], request->path))
+        if (!(ROUTES[i].faces & request->faces) || !prefix_fits(&ROUTES[i], request->path))
             continue;
         path_known = true;
         if (strcmp(ROUTES[i].method, request->method) == 0) {

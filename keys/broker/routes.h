@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "keys/broker/administrators.h"
 #include "keys/broker/appraise.h"
 #include "keys/broker/challenge.h"
 #include "keys/broker/ear.h"
@@ -15,11 +16,13 @@ struct broker {
     struct policy_engine *engine;
     struct secret     challenge_key;
     struct ear_issuer issuer;
-    EVP_PKEY         *admin_key;
+    struct administrators *administrators;
     uint32_t          session_s; /* life of challenge, session and token */
     int64_t           refusals_since; /* refused attestations are free for anyone: the audit log takes only */
     uint32_t          n_refusals;     /* … so many a minute; the ordinary log has all */
 };
+
+enum face { FACE_GUESTS = 1, FACE_ADMINISTRATORS = 2 };
 
 /* As it arrived; texts are the peer's, views live for the call. */
 struct request {
@@ -27,6 +30,9 @@ struct request {
     const char  *path;          /* neither query nor any %XX decoded */
     const char  *session;       /* value of the session cookie; NULL when there is none */
     const char  *authorization; /* the whole header; NULL */
+    const uint8_t *certificate; /* SHA-256 of the client's certificate that TLS has verified; NULL: none */
+    const char  *claims;        /* what a token would say of the call besides: JSON; NULL */
+    unsigned     faces;         /* which routes this listener serves: bits of enum face */
     struct bytes body;
     int64_t      now;
 };

@@ -20,6 +20,7 @@ static const char PAYLOAD[] = "{\"role\":\"admin\",\"iat\":1000000,\"exp\":10000
 
 static struct broker broker;
 static struct buffer admin_token;
+static EVP_PKEY     *admin_key;
 
 static void must(bool fine)
 {
@@ -37,10 +38,11 @@ static void broker_open(void)
     must(store_open(":memory:", &key, &broker.store, &err) && challenge_key(&key, &broker.challenge_key, &err));
     must(appraiser_new(&roots, &broker.appraiser, &err) && policy_engine_new(&broker.engine, &err));
     broker.issuer    = (struct ear_issuer){ .key = EVP_EC_gen("P-256"), .certificate = bytes_of_text("cert"), .name = "n" };
-    broker.admin_key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    admin_key        = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    must(administrators_one(admin_key, &broker.administrators, &err));
     broker.session_s = 300;
     buffer_append_text(&admin_token, "Bearer ");
-    must(jwt_sign("", bytes_of_text(PAYLOAD), broker.admin_key, &admin_token, &err));
+    must(jwt_sign("", bytes_of_text(PAYLOAD), admin_key, &admin_token, &err));
 }
 
 /* The next line, as text; empty ones are absent. */
@@ -62,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char                       rooms[4][FIELD_MAX];
     struct bytes               left    = { data, size };
-    struct request             request = { .now = NOW };
+    struct request             request = { .now = NOW, .faces = FACE_GUESTS | FACE_ADMINISTRATORS };
     AUTO(answer) struct answer answer  = { 0 };
     struct err                 err;
 

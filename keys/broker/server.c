@@ -10,7 +10,9 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "keys/api/admin.h"
 #include "keys/api/limits.h"
+#include "keys/broker/peer_certificate.h"
 
 enum {
     CONNECTION_MEMORY = 128 << 10, /* of a request's head; a Bearer token alone may have KBS_TOKEN_MAX */
@@ -21,23 +23,34 @@ enum {
 };
 
 struct exchange;
+struct server;
+
+/* One address where we listen, and whom it is for. */
+struct entrance {
+    struct server     *server;
+    struct MHD_Daemon *daemon;
+    struct loop_source web;   /* libmicrohttpd's own epoll descriptor */
+    unsigned           faces; /* bits of enum face */
+    char               url[URL_MAX];
+};
+
+enum { GUESTS, ADMINISTRATORS, ENTRANCES };
 
 struct server {
     const struct server_options options;
-    struct MHD_Daemon          *daemon;
-    struct loop_source          web;   /* libmicrohttpd's own epoll descriptor */
+    struct entrance             entrances[ENTRANCES]; /* the second one may be unused: its daemon is NULL */
     struct loop_source          timer; /* when it wants to be run without an event */
     struct loop_source          housekeeping;
     struct loop_source          grace;
     struct exchange            *waiting; /* answers that wait for the commit of this turn */
     size_t                      n_exchanges;
     bool                        is_draining;
-    char                        url[URL_MAX];
 };
 
 /* One request and its answer. */
 struct exchange {
     struct exchange       *next; /* in server->waiting */
+    const struct entrance *entrance;
     struct MHD_Connection *connection;
     char                  *path;
     uint8_t               *body;
@@ -130,11 +143,16 @@ static const char *session_cookie(struct MHD_Connection *connection)
 
 static void exchange_answer(struct server *s, struct exchange *x, const char *method)
 {
-    struct request request = {
+    uint8_t        fingerprint[SHA256_LEN];
+    bool           is_known = (x->entrance->faces & FACE_ADMINISTRATORS) && peer_certificate_digest(x->connection, fingerprint);
+    struct request request  = {
         .method        = method,
         .path          = x->path,
         .session       = session_cookie(x->connection),
         .authorization = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
+        .certificate   = is_known ? fingerprint : NULL,
+        .claims        = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, ADMIN_CLAIMS_HEADER),
+        .faces         = x->entrance->faces,
         .body          = { x->body, x->len },
         .now           = now_s(),
     };
@@ -182,7 +200,7 @@ static void length_judge(struct exchange *x)
         abort();
 }
 
-static enum MHD_Result request_began(struct server *s, struct MHD_Connection *connection, const char *path, void **owned)
+static enum MHD_Result request_began(struct entrance *e, struct MHD_Connection *connection, const char *path, void **owned)
 {
     struct exchange *x = calloc(1, sizeof *x);
 
@@ -190,8 +208,9 @@ static enum MHD_Result request_began(struct server *s, struct MHD_Connection *co
         abort();
     (void) clock_gettime(CLOCK_MONOTONIC, &x->began); /* cannot fail for this clock */
     x->connection = connection;
+    x->entrance   = e;
     *owned        = x;
-    s->n_exchanges++;
+    e->server->n_exchanges++;
     length_judge(x);
     return MHD_YES;
 }
@@ -200,12 +219,13 @@ static enum MHD_Result request_served(void *owner, struct MHD_Connection *connec
                                       const char *method, const char *version, const char *upload, size_t *upload_len,
                                       void **owned)
 {
-    struct server   *s = owner;
+    struct entrance *e = owner;
+    struct server   *s = e->server;
     struct exchange *x = *owned;
 
     (void) version;
     if (!x)
-        return request_began(s, connection, path, owned);
+        return request_began(e, connection, path, owned);
     if (*upload_len > 0) {
         if (!x->too_large && !x->no_length) {
             if (*upload_len > x->capacity - x->len)
@@ -231,7 +251,7 @@ static enum MHD_Result request_served(void *owner, struct MHD_Connection *connec
 static void request_ended(void *owner, struct MHD_Connection *connection, void **owned,
                           enum MHD_RequestTerminationCode code)
 {
-    struct server *s = owner;
+    struct server *s = ((struct entrance *) owner)->server;
 
     (void) connection;
     (void) code;
@@ -266,12 +286,15 @@ static void turn_commit(struct server *s)
 
 static void timer_arm(struct server *s)
 {
-    MHD_UNSIGNED_LONG_LONG ms    = TURN_MS_MAX;
-    struct itimerspec      when  = { 0 };
-    bool                   asked = MHD_get_timeout(s->daemon, &ms) == MHD_YES;
+    MHD_UNSIGNED_LONG_LONG ms   = TURN_MS_MAX;
+    struct itimerspec      when = { 0 };
 
-    if (!asked || ms > TURN_MS_MAX)
-        ms = TURN_MS_MAX;
+    for (int i = 0; i < ENTRANCES; i++) {
+        MHD_UNSIGNED_LONG_LONG asked;
+
+        if (s->entrances[i].daemon && MHD_get_timeout(s->entrances[i].daemon, &asked) == MHD_YES && asked < ms)
+            ms = asked;
+    }
     if (s->waiting)
         ms = 0; /* for their commit */
     when.it_value.tv_sec  = (time_t) (ms / 1000);
@@ -279,12 +302,20 @@ static void timer_arm(struct server *s)
     (void) timerfd_settime(s->timer.fd, 0, &when, NULL); /* a valid time on a valid timer */
 }
 
+static void entrances_run(struct server *s)
+{
+    for (int i = 0; i < ENTRANCES; i++) {
+        if (s->entrances[i].daemon)
+            (void) MHD_run(s->entrances[i].daemon); /* fails only for a daemon with its own threads */
+    }
+}
+
 static void turn(struct server *s)
 {
-    (void) MHD_run(s->daemon); /* fails only for a daemon with its own threads */
+    entrances_run(s);
     if (s->waiting || store_is_dirty(s->options.broker->store)) {
         turn_commit(s);
-        (void) MHD_run(s->daemon); /* MHD_get_timeout is silent about resumed connections: let their answers go now */
+        entrances_run(s); /* MHD_get_timeout is silent about resumed connections: let their answers go now */
     }
     timer_arm(s);
     if (s->is_draining && s->n_exchanges == 0)
@@ -371,39 +402,44 @@ static FALLIBLE address_read(const char *text, struct address *out, struct err *
     return fail_with(err, ERR_CONFIG, "listen: \"%.80s\" is neither an IPv4 address nor an IPv6 address in brackets", host);
 }
 
-static FALLIBLE socket_listen(struct server *s, int *out, struct err *err)
+static FALLIBLE socket_listen(struct entrance *e, const char *where, int *out, struct err *err)
 {
     AUTO(fd) int   fd  = NO_FD;
     int            on  = 1;
     char           host[INET6_ADDRSTRLEN];
     struct address address;
 
-    if (!address_read(s->options.config->listen, &address, err))
+    if (!address_read(where, &address, err))
         return false;
     fd = socket(address.at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         bind(fd, &address.at.any, address.len) < 0 || listen(fd, BACKLOG) < 0 ||
         getsockname(fd, &address.at.any, &address.len) < 0)
-        return err_os(err, "listen on %s", s->options.config->listen);
+        return err_os(err, "listen on %s", where);
     if (address.at.any.sa_family == AF_INET6)
-        (void) snprintf(s->url, sizeof s->url, "https://[%s]:%u", inet_ntop(AF_INET6, &address.at.v6.sin6_addr, host, sizeof host),
+        (void) snprintf(e->url, sizeof e->url, "https://[%s]:%u", inet_ntop(AF_INET6, &address.at.v6.sin6_addr, host, sizeof host),
                         (unsigned) ntohs(address.at.v6.sin6_port)); /* fits */
     else
-        (void) snprintf(s->url, sizeof s->url, "https://%s:%u", inet_ntop(AF_INET, &address.at.v4.sin_addr, host, sizeof host),
+        (void) snprintf(e->url, sizeof e->url, "https://%s:%u", inet_ntop(AF_INET, &address.at.v4.sin_addr, host, sizeof host),
                         (unsigned) ntohs(address.at.v4.sin_port)); /* fits */
     *out = TAKE_FD(fd);
     return true;
 }
 
-static FALLIBLE daemon_start(struct server *s, int listener, struct err *err)
+static FALLIBLE daemon_start(struct entrance *e, int listener, struct err *err)
 {
-    const struct config      *c      = s->options.config;
-    const struct credentials *keys   = s->options.credentials;
-    AUTO(buffer) struct buffer chain = { 0 };
+    const struct config      *c       = e->server->options.config;
+    const struct credentials *keys    = e->server->options.credentials;
+    AUTO(buffer) struct buffer chain  = { 0 };
+    AUTO(buffer) struct buffer ca     = { 0 };
+    struct MHD_OptionItem      more[] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
 
     buffer_append(&chain, buffer_bytes(&keys->tls_certificate));
-    s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_served, s,
+    buffer_append(&ca, buffer_bytes(&keys->admin_client_ca));
+    if ((e->faces & FACE_ADMINISTRATORS) && ca.len > 0) /* certificates are asked for, and may be withheld */
+        more[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *) (uintptr_t) buffer_text(&ca) };
+    e->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_served, e,
         MHD_OPTION_LISTEN_SOCKET, listener,
         MHD_OPTION_HTTPS_MEM_KEY, (const char *) secret_expose(&keys->tls_key).at,
         MHD_OPTION_HTTPS_MEM_CERT, buffer_text(&chain),
@@ -414,27 +450,49 @@ static FALLIBLE daemon_start(struct server *s, int listener, struct err *err)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
         MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_UNESCAPE_CALLBACK, path_untouched, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, request_ended, s,
+        MHD_OPTION_NOTIFY_COMPLETED, request_ended, e,
+        MHD_OPTION_ARRAY, more,
         MHD_OPTION_END);
-    if (!s->daemon) {
+    if (!e->daemon) {
         (void) close(listener); /* never used */
         return fail_with(err, ERR_CONFIG, "start HTTPS: the certificate or its key is not usable");
     }
     return true;
 }
 
-static FALLIBLE sources_add(struct server *s, struct err *err)
+static FALLIBLE entrance_open(struct server *s, int which, const char *where, unsigned faces, struct err *err)
+{
+    struct entrance *e = &s->entrances[which];
+    int              listener;
+
+    *e = (struct entrance){ .server = s, .faces = faces, .web = { .fd = NO_FD } };
+    if (!socket_listen(e, where, &listener, err) || !daemon_start(e, listener, err))
+        return false;
+    e->web = (struct loop_source){ .fd = MHD_get_daemon_info(e->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+                                   .ready = web_ready, .owner = s };
+    return loop_add(s->options.loop, &e->web, EPOLLIN, err);
+}
+
+/* One entrance for all, or one of its own for administrators. */
+static FALLIBLE entrances_open(struct server *s, struct err *err)
+{
+    const struct config *c       = s->options.config;
+    bool                 is_same = strcmp(c->admin_listen, CONFIG_ADMIN_SAME) == 0;
+
+    return entrance_open(s, GUESTS, c->listen, is_same ? FACE_GUESTS | FACE_ADMINISTRATORS : FACE_GUESTS, err) &&
+           (is_same || entrance_open(s, ADMINISTRATORS, c->admin_listen, FACE_ADMINISTRATORS, err) ||
+            context(err, "administration"));
+}
+
+static FALLIBLE timers_add(struct server *s, struct err *err)
 {
     struct loop *loop = s->options.loop;
 
-    s->web          = (struct loop_source){ .fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
-                                            .ready = web_ready, .owner = s };
     s->timer        = (struct loop_source){ .fd = NO_FD, .ready = timer_ready, .owner = s };
     s->housekeeping = (struct loop_source){ .fd = NO_FD, .ready = housekeeping_ready, .owner = s };
     return loop_timer_fd(TURN_MS_MAX, 0, &s->timer.fd, err) &&
            loop_timer_fd(HOUSEKEEPING_MS, HOUSEKEEPING_MS, &s->housekeeping.fd, err) &&
-           loop_add(loop, &s->web, EPOLLIN, err) && loop_add(loop, &s->timer, EPOLLIN, err) &&
-           loop_add(loop, &s->housekeeping, EPOLLIN, err);
+           loop_add(loop, &s->timer, EPOLLIN, err) && loop_add(loop, &s->housekeeping, EPOLLIN, err);
 }
 
 FALLIBLE server_start(const struct server_options *options, struct server **out, struct err *err)
@@ -442,26 +500,33 @@ FALLIBLE server_start(const struct server_options *options, struct server **out,
     struct server              start = { .options = *options, .timer = { .fd = NO_FD }, .housekeeping = { .fd = NO_FD },
                                          .grace = { .fd = NO_FD } };
     AUTO(server) struct server *s    = malloc(sizeof *s);
-    int                         listener;
 
     if (!s)
         abort();
     memcpy(s, &start, sizeof start);
-    if (!socket_listen(s, &listener, err) || !daemon_start(s, listener, err) || !sources_add(s, err))
+    if (!timers_add(s, err) || !entrances_open(s, err))
         return false;
     *out = TAKE(s);
     return true;
 }
 
-const char *server_url(const struct server *server) { return server->url; }
+const char *server_url(const struct server *server) { return server->entrances[GUESTS].url; }
+
+const char *server_admin_url(const struct server *server)
+{
+    return server->entrances[server->entrances[ADMINISTRATORS].daemon ? ADMINISTRATORS : GUESTS].url;
+}
 
 void server_drain(struct server *server, uint32_t grace_ms)
 {
-    struct err    err;
-    MHD_socket    listener = MHD_quiesce_daemon(server->daemon);
+    struct err err;
 
-    if (listener != MHD_INVALID_SOCKET)
-        (void) close(listener); /* it only ever accepted */
+    for (int i = 0; i < ENTRANCES; i++) {
+        MHD_socket listener = server->entrances[i].daemon ? MHD_quiesce_daemon(server->entrances[i].daemon) : MHD_INVALID_SOCKET;
+
+        if (listener != MHD_INVALID_SOCKET)
+            (void) close(listener); /* it only ever accepted */
+    }
     server->is_draining = true;
     server->grace       = (struct loop_source){ .fd = NO_FD, .ready = grace_ended, .owner = server };
     if (server->n_exchanges == 0 || !loop_timer_fd(grace_ms, 0, &server->grace.fd, &err) ||
@@ -480,10 +545,12 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
-    if (server->daemon) {
-        turn_commit(server); /* a suspended connection must not outlive the daemon */
-        loop_remove(&server->web); /* its descriptor is the daemon's */
-        MHD_stop_daemon(server->daemon);
+    turn_commit(server); /* a suspended connection must not outlive its daemon */
+    for (int i = 0; i < ENTRANCES; i++) {
+        if (!server->entrances[i].daemon)
+            continue;
+        loop_remove(&server->entrances[i].web); /* its descriptor is the daemon's */
+        MHD_stop_daemon(server->entrances[i].daemon);
     }
     source_close(&server->timer);
     source_close(&server->housekeeping);

@@ -23,6 +23,7 @@ FALLIBLE server_start(const struct server_options *options, struct server **out,
 
 /* "https://127.0.0.1:8443", with the port really taken. */
 const char *server_url(const struct server *server);
+const char *server_admin_url(const struct server *server); /* the same when administrators have no listener of their own */
 
 /* Takes no more connections; answers what is under way for at most `grace_ms`, then stops the loop. */
 void server_drain(struct server *server, uint32_t grace_ms);

@@ -17,7 +17,8 @@ enum { TOKEN_LIFE_S = 120, CLOCK_SKEW_S = 30 };
 
 struct admin_client {
     struct http *http;
-    EVP_PKEY    *key;
+    EVP_PKEY    *key; /* NULL: a certificate is shown instead of tokens */
+    const char  *name;
 };
 
 void admin_client_free(struct admin_client *client)
@@ -31,7 +32,10 @@ void admin_client_free(struct admin_client *client)
 
 FALLIBLE admin_client_new(const struct admin_options *options, struct admin_client **out, struct err *err)
 {
-    struct http_options                     http   = { .url = options->url, .ca_pem = options->ca_pem };
+    bool                                    shows  = options->certificate_pem.len > 0;
+    struct http_options                     http   = { .url = options->url, .ca_pem = options->ca_pem,
+                                                       .certificate_pem = options->certificate_pem,
+                                                       .key_pem = shows ? options->key_pem : (struct bytes){ 0 } };
     AUTO(admin_client) struct admin_client *client = calloc(1, sizeof *client);
     AUTO(bio) BIO                          *bio    = NULL;
 
@@ -41,10 +45,21 @@ FALLIBLE admin_client_new(const struct admin_options *options, struct admin_clie
     client->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
     if (!client->key)
         return err_openssl(err, ERR_CONFIG, "administrator's key");
+    if (shows) {
+        EVP_PKEY_free(client->key);
+        client->key = NULL;
+    }
     if (!http_open(&http, &client->http, err))
         return false;
-    *out = TAKE(client);
+    client->name = options->name;
+    *out         = TAKE(client);
     return true;
+}
+
+static void append_member(struct buffer *body, const char *name, const char *value)
+{
+    buffer_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", name);
+    jcs_append_text(bytes_of_text(value), body);
 }
 
 /* What a call says besides who calls, inside its signed token. */
@@ -53,32 +68,44 @@ struct call_claims {
     uint64_t          uses;      /* of the resource that is put; 0: any number */
 };
 
+static void claims_write(const struct call_claims *claims, struct buffer *out)
+{
+    if (claims && claims->reply_key) {
+        buffer_append_text(out, ",\"reply-key\":");
+        buffer_append(out, buffer_bytes(&claims->reply_key->canonical));
+    }
+    if (claims && claims->uses > 0)
+        buffer_printf(out, ",\"uses\":%llu", (unsigned long long) claims->uses);
+    buffer_append_text(out, "}");
+}
+
 static FALLIBLE token_make(struct admin_client *client, const struct call_claims *claims, struct buffer *token,
                            struct err *err)
 {
     AUTO(buffer) struct buffer payload = { 0 };
     long long                  now     = (long long) time(NULL);
 
-    buffer_printf(&payload, "{\"iss\":\"cloister\",\"role\":\"admin\",\"iat\":%lld,\"exp\":%lld", now - CLOCK_SKEW_S,
-                  now + TOKEN_LIFE_S);
-    if (claims && claims->reply_key) {
-        buffer_append_text(&payload, ",\"reply-key\":");
-        buffer_append(&payload, buffer_bytes(&claims->reply_key->canonical));
-    }
-    if (claims && claims->uses > 0)
-        buffer_printf(&payload, ",\"uses\":%llu", (unsigned long long) claims->uses);
-    buffer_append_text(&payload, "}");
+    buffer_printf(&payload, "{\"iss\":\"cloister\",\"iat\":%lld,\"exp\":%lld", now - CLOCK_SKEW_S, now + TOKEN_LIFE_S);
+    if (client->name)
+        append_member(&payload, "sub", client->name);
+    claims_write(claims, &payload);
     return jwt_sign("", buffer_bytes(&payload), client->key, token, err);
 }
 
 static FALLIBLE call(struct admin_client *client, struct http_request r, const struct call_claims *claims,
                      struct http_answer *answer, struct err *err)
 {
-    AUTO(buffer) struct buffer token = { 0 };
+    AUTO(buffer) struct buffer token = { 0 }, rest = { 0 };
 
-    if (!token_make(client, claims, &token, err))
-        return false;
-    r.bearer = buffer_text(&token);
+    if (client->key) {
+        if (!token_make(client, claims, &token, err))
+            return false;
+        r.bearer = buffer_text(&token);
+    } else {
+        buffer_append_text(&rest, "{\"iss\":\"cloister\"");
+        claims_write(claims, &rest);
+        r.claims = buffer_text(&rest);
+    }
     return http_exchange(client->http, &r, NULL, answer, err) && http_succeeded(answer, err);
 }
 
@@ -162,12 +189,6 @@ FALLIBLE admin_references(struct admin_client *client, struct json_object **out,
     return list_get(client, ADMIN_REFERENCES, "references", out, err);
 }
 
-static void append_member(struct buffer *body, const char *name, const char *value)
-{
-    buffer_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", name);
-    jcs_append_text(bytes_of_text(value), body);
-}
-
 FALLIBLE admin_reference_add(struct admin_client *client, const struct admin_reference *reference, uint64_t *id,
                              struct err *err)
 {
@@ -201,6 +222,72 @@ FALLIBLE admin_reference_remove(struct admin_client *client, uint64_t id, struct
 
     buffer_printf(&path, ADMIN_REFERENCES "/%llu", (unsigned long long) id);
     return call(client, (struct http_request){ .method = "DELETE", .path = buffer_text(&path) }, NULL, &answer, err);
+}
+
+/* ---- documents ---- */
+
+/* Names go into the path as they are: a broker decodes nothing. */
+static FALLIBLE document_path(const char *prefix, const char *kind, const char *name, struct buffer *path, struct err *err)
+{
+    for (const char *at = name; *at; at++) {
+        if (*at <= ' ' || *at >= 0x7f || strchr("?#%", *at))
+            return fail_with(err, ERR_CONFIG, "\"%.60s\": a name has neither blanks nor ? # %% in it", name);
+    }
+    buffer_printf(path, "%s/%s/%s", prefix, kind, name);
+    return true;
+}
+
+FALLIBLE admin_document_put(struct admin_client *client, const struct admin_document *document, uint64_t *version,
+                            struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(json) struct json_object       *read   = NULL;
+    AUTO(buffer) struct buffer           body   = { 0 }, path = { 0 };
+
+    if (!is_utf8(document->text) || (document->text.len > 0 && memchr(document->text.at, 0, document->text.len)))
+        return fail_with(err, ERR_CONFIG, "%s: the text is not UTF-8", document->name);
+    buffer_append_text(&body, "{\"text\":");
+    jcs_append_text(document->text, &body);
+    buffer_printf(&body, ",\"expires\":%llu,\"add\":%s}", (unsigned long long) document->expires,
+                  document->adds ? "true" : "false");
+    return document_path(ADMIN_DOCUMENTS, document->kind, document->name, &path, err) &&
+           call(client,
+                (struct http_request){ .method = "POST", .path = buffer_text(&path), .content_type = "application/json",
+                                       .body = buffer_bytes(&body) },
+                NULL, &answer, err) &&
+           json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) &&
+           json_get_u64(read, "version", INT64_MAX, version, err);
+}
+
+FALLIBLE admin_document_remove(struct admin_client *client, const char *kind, const char *name, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(buffer) struct buffer           path   = { 0 };
+
+    return document_path(ADMIN_DOCUMENTS, kind, name, &path, err) &&
+           call(client, (struct http_request){ .method = "DELETE", .path = buffer_text(&path) }, NULL, &answer, err);
+}
+
+FALLIBLE admin_documents(struct admin_client *client, const char *kind, const char *name_or_null, struct json_object **out,
+                         struct err *err)
+{
+    AUTO(buffer) struct buffer path = { 0 };
+
+    if (!name_or_null)
+        buffer_printf(&path, ADMIN_DOCUMENTS "/%s", kind);
+    else if (!document_path(ADMIN_HISTORY, kind, name_or_null, &path, err))
+        return false;
+    return list_get(client, buffer_text(&path), "documents", out, err);
+}
+
+FALLIBLE admin_reference_message(struct admin_client *client, struct bytes message, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+
+    return call(client,
+                (struct http_request){ .method = "POST", .path = KBS_PREFIX "/reference-value",
+                                       .content_type = "application/json", .body = message },
+                NULL, &answer, err);
 }
 
 /* ---- the audit log ---- */

@@ -11,6 +11,8 @@ struct admin_options {
     const char  *url;     /* "https://HOST[:PORT]" */
     struct bytes ca_pem;  /* the only roots that count */
     struct bytes key_pem; /* private key, Ed25519 or P-256; the caller wipes it */
+    struct bytes certificate_pem; /* of that key: shown to the broker, instead of tokens; empty: tokens */
+    const char  *name;    /* of the administrator, for the token; NULL: the broker finds out by the key; outlives the client */
 };
 
 FALLIBLE admin_client_new(const struct admin_options *options, struct admin_client **out, struct err *err);
@@ -38,6 +40,26 @@ struct admin_reference {
 FALLIBLE admin_reference_add(struct admin_client *client, const struct admin_reference *reference, uint64_t *id,
                              struct err *err);
 FALLIBLE admin_reference_remove(struct admin_client *client, uint64_t id, struct err *err);
+/*
+ * Documents by KIND and NAME, see keys/api/admin.h.
+ *
+ *   expires    seconds since 1970; 0: never
+ *   adds       a reference value's elements go into the list that is there
+ */
+struct admin_document {
+    const char *kind, *name;
+    struct bytes text; /* UTF-8 */
+    uint64_t    expires;
+    bool        adds;
+};
+FALLIBLE admin_document_put(struct admin_client *client, const struct admin_document *document, uint64_t *version,
+                            struct err *err);
+FALLIBLE admin_document_remove(struct admin_client *client, const char *kind, const char *name, struct err *err);
+/* The array "documents": of a kind, or, with a name, every version of one; yours, AUTO(json). */
+FALLIBLE admin_documents(struct admin_client *client, const char *kind, const char *name_or_null, struct json_object **out,
+                         struct err *err);
+/* Hands over a message of reference values as Trustee's RVPS takes it. */
+FALLIBLE admin_reference_message(struct admin_client *client, struct bytes message, struct err *err);
 /* The array "references"; yours, AUTO(json). */
 FALLIBLE admin_references(struct admin_client *client, struct json_object **out, struct err *err);
 

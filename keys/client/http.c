@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "keys/api/admin.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
 #include "keys/client/relay.h"
@@ -96,6 +97,15 @@ static bool set_fixed(struct http *http, const struct http_options *options)
            curl_easy_setopt(c, CURLOPT_WRITEDATA, http) == CURLE_OK;
 }
 
+static bool set_certificate(struct http *http, const struct http_options *options)
+{
+    struct curl_blob certificate = { (void *) (uintptr_t) options->certificate_pem.at, options->certificate_pem.len, CURL_BLOB_COPY };
+    struct curl_blob key         = { (void *) (uintptr_t) options->key_pem.at, options->key_pem.len, CURL_BLOB_COPY };
+
+    return options->certificate_pem.len == 0 || (curl_easy_setopt(http->curl, CURLOPT_SSLCERT_BLOB, &certificate) == CURLE_OK &&
+                                                 curl_easy_setopt(http->curl, CURLOPT_SSLKEY_BLOB, &key) == CURLE_OK);
+}
+
 static bool set_hook(struct http *http)
 {
     http->connect_to = curl_slist_append(NULL, "::127.0.0.1:");
@@ -124,7 +134,8 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
     http->relay   = NO_RELAY;
     http->curl    = curl_easy_init();
     http->multi   = curl_multi_init();
-    if (!http->curl || !http->multi || !set_fixed(http, options) || (http->connect && !set_hook(http)))
+    if (!http->curl || !http->multi || !set_fixed(http, options) || !set_certificate(http, options) ||
+        (http->connect && !set_hook(http)))
         return fail_with(err, ERR_BUG, "broker: libcurl refuses our options");
     *out = TAKE(http);
     return true;
@@ -160,6 +171,7 @@ static FALLIBLE set_request(struct http *http, const struct http_request *r, str
             return false;
     }
     if (!header_add(headers, "Expect", NULL, err) || (r->cookie && !header_add(headers, "Cookie", r->cookie, err)) ||
+        (r->claims && !header_add(headers, ADMIN_CLAIMS_HEADER, r->claims, err)) ||
         (r->content_type && !header_add(headers, "Content-Type", r->content_type, err)))
         return false;
     if (curl_easy_setopt(http->curl, CURLOPT_URL, url) != CURLE_OK ||

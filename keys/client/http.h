@@ -11,6 +11,7 @@ struct http;
 struct http_options {
     const char  *url; /* "https://HOST[:PORT]" */
     struct bytes ca_pem;
+    struct bytes certificate_pem, key_pem; /* of ours; empty: none is shown */
     uint32_t     timeout_ms; /* 0: one minute */
     int        (*connect)(void *owner, struct err *err); /* see kbs_options */
     void        *owner;
@@ -21,6 +22,7 @@ struct http_request {
     const char  *path;         /* "/kbs/v0/auth" */
     const char  *bearer;       /* NULL: none */
     const char  *cookie;       /* "name=value"; NULL: none */
+    const char  *claims;       /* of an administrator without a token, see keys/api/admin.h; NULL: none */
     const char  *content_type; /* of `body`, for POST */
     struct bytes body;
 };

@@ -28,15 +28,18 @@ static FALLIBLE ca_read(const struct broker_access *access, struct buffer *pem, 
 FALLIBLE broker_access_open(const struct broker_access *access, struct admin_client **out, struct err *err)
 {
     AUTO(buffer) struct buffer key = { 0 };
-    AUTO(buffer) struct buffer ca  = { 0 };
+    AUTO(buffer) struct buffer ca  = { 0 }, certificate = { 0 };
     bool                       opened;
 
     if (!access->url || !access->admin_key)
         return fail_with(err, ERR_CONFIG, "give --%s; see --help", access->url ? "admin-key FILE" : "broker URL");
-    if (!secret_heap_open(err) || !ca_read(access, &ca, err) || !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
+    if (!secret_heap_open(err) || !ca_read(access, &ca, err) ||
+        (access->certificate && !file_read(access->certificate, PEM_LEN_MAX, &certificate, err)) ||
+        !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
         return false;
 
-    struct admin_options options = { .url = access->url, .ca_pem = buffer_bytes(&ca), .key_pem = buffer_bytes(&key) };
+    struct admin_options options = { .url = access->url, .ca_pem = buffer_bytes(&ca), .key_pem = buffer_bytes(&key),
+                                     .certificate_pem = buffer_bytes(&certificate), .name = access->name };
     opened = admin_client_new(&options, out, err);
     OPENSSL_cleanse(key.at, key.len);
     return opened;

@@ -1,16 +1,18 @@
-/* The options by which `cloister key` and `cloister reference` reach a broker, and the client made of them. */
+/* The options by which `cloister key`, `reference`, `audit` and `policy set` reach a broker, and the client made of them. */
 #pragma once
 
 #include "base/options.h"
 #include "keys/client/admin.h"
 
 struct broker_access {
-    const char *url, *admin_key, *ca;
+    const char *url, *admin_key, *ca, *certificate, *name;
 };
 
 #define BROKER_ACCESS_ROWS(a)                                                                                  \
     { "broker", OPTION_TEXT, &(a)->url, "URL", "the broker, https://HOST:PORT", 0, 0 },                        \
     { "admin-key", OPTION_TEXT, &(a)->admin_key, "FILE", "the administrator's private key, PEM", 0, 0 },       \
+    { "admin-certificate", OPTION_TEXT, &(a)->certificate, "FILE", "show this client certificate, PEM, of the admin key", 0, 0 }, \
+    { "admin-name", OPTION_TEXT, &(a)->name, "NAME", "who the token is of, at a broker with many administrators", 0, 0 }, \
     { "broker-ca", OPTION_TEXT, &(a)->ca, "FILE", "the CA of the broker, PEM (ca.pem beside the admin key)", 0, 0 }
 
 /* Fails CONFIG with the option that is missing, or as a file cannot be read. */

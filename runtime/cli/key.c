@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "keys/api/limits.h"
+#include "keys/api/rcar.h"
 #include "runtime/cli/broker_access.h"
 #include "runtime/cli/commands.h"
 
@@ -17,6 +18,7 @@ struct key_call {
     struct broker_access access;
     const char          *out;
     uint64_t             uses;
+    struct option_list   initdatas, workloads;
     bool                 json;
     char               **operands; /* behind the verb */
 };
@@ -59,6 +61,43 @@ static FALLIBLE key_get(struct admin_client *client, const struct key_call *call
 static FALLIBLE key_rm(struct admin_client *client, const struct key_call *call, struct err *err)
 {
     return admin_resource_remove(client, call->operands[0], err);
+}
+
+static struct json_object *list_of(const struct option_list *texts)
+{
+    struct json_object *list = json_object_new_array();
+
+    for (size_t i = 0; i < texts->n; i++) {
+        if (json_object_array_add(list, json_object_new_string(texts->at[i])) != 0)
+            abort();
+    }
+    return list;
+}
+
+/* Whatever the policies say, only these guests may have it. */
+static FALLIBLE key_bind(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    AUTO(json) struct json_object *binding  = json_object_new_object();
+    AUTO(buffer) struct buffer     text     = { 0 };
+    struct admin_document          document = { .kind = "binding" };
+    uint64_t                       version;
+
+    if (call->initdatas.n + call->workloads.n == 0)
+        return fail_with(err, ERR_CONFIG, "bind to what? give --initdata HEX, --workload DIGEST or both");
+    if (call->initdatas.n > 0)
+        json_add(binding, "initdata", list_of(&call->initdatas));
+    if (call->workloads.n > 0)
+        json_add(binding, "workload", list_of(&call->workloads));
+    json_write(binding, &text);
+    document.text = buffer_bytes(&text);
+    return rcar_path_of_uri(call->operands[0], &document.name, err) && admin_document_put(client, &document, &version, err);
+}
+
+static FALLIBLE key_unbind(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    const char *path;
+
+    return rcar_path_of_uri(call->operands[0], &path, err) && admin_document_remove(client, "binding", path, err);
 }
 
 static FALLIBLE resource_print(struct json_object *one, struct err *err)
@@ -109,7 +148,8 @@ static const struct verb {
     const char *name;
     size_t      n_operands;
     FALLIBLE  (*run)(struct admin_client *client, const struct key_call *call, struct err *err);
-} VERBS[] = { { "put", 2, key_put }, { "get", 1, key_get }, { "list", 0, key_list }, { "rm", 1, key_rm } };
+} VERBS[] = { { "put", 2, key_put }, { "get", 1, key_get }, { "list", 0, key_list }, { "rm", 1, key_rm },
+            { "bind", 1, key_bind }, { "unbind", 1, key_unbind } };
 
 static FALLIBLE key_run(const struct verb *verb, const struct key_call *call, struct err *err)
 {
@@ -134,10 +174,12 @@ int cmd_key(int argc, char **argv)
         BROKER_ACCESS_ROWS(&call.access),
         { "out", OPTION_TEXT, &call.out, "FILE", "get: write here, mode 0600, not to standard output", 0, 0 },
         { "uses", OPTION_NUMBER, &call.uses, "N", "put: the broker gives it to guests N times, then no more", 1, 1000000 },
+        { "initdata", OPTION_LIST, &call.initdatas, "HEX", "bind: only to guests with this digest of initdata", 0, 0 },
+        { "workload", OPTION_LIST, &call.workloads, "NAME", "bind: only to guests whose initdata allows this image, by name or digest", 0, 0 },
         { "json", OPTION_FLAG, &call.json, NULL, "list: print JSON", 0, 0 },
     };
     const struct option_table table = {
-        .command = "cloister key", .synopsis = "put URI FILE | get URI | list | rm URI   [OPTION]...",
+        .command = "cloister key", .synopsis = "put URI FILE | get URI | list | rm URI | bind URI | unbind URI   [OPTION]...",
         .about = "Keeps secrets at a broker. URI is kbs:///REPOSITORY/TYPE/TAG; FILE - is standard input.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };

@@ -91,6 +91,10 @@ static const struct {
     { "check", "say whether policies are well formed, and what is wrong where", policy_check },
     { "test", "run the rules whose names start with test_", policy_test },
     { "gen", "print initdata that allows exactly what a Kubernetes manifest asks for", policy_gen },
+    { "set", "give a broker an attestation or resource policy", policy_remote },
+    { "unset", "take one back from a broker", policy_remote },
+    { "list", "print a broker's policies", policy_remote },
+    { "history", "print every version of one", policy_remote },
     { "conformance", "run cases in the form of OPA's conformance suite", policy_conformance },
 };
 

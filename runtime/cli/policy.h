@@ -36,3 +36,4 @@ int policy_check(int argc, char **argv);
 int policy_test(int argc, char **argv);
 int policy_conformance(int argc, char **argv);
 int policy_gen(int argc, char **argv);
+int policy_remote(int argc, char **argv); /* set, unset, list, history */

@@ -2,18 +2,23 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
+#include "base/text.h"
+#include "keys/api/limits.h"
 #include "runtime/cli/broker_access.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/document_print.h"
 
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2, DAY = 86400, DAYS_MAX = 36500 };
 
 struct reference_call {
     struct broker_access access;
-    const char          *tee, *resource;
-    struct option_list   measurements, initdatas;
+    const char          *tee, *resource, *name, *rvps, *corim, *manifest;
+    struct option_list   measurements, initdatas, values, numbers;
     uint64_t             days;
     bool                 json;
     char               **operands; /* behind the verb */
@@ -36,12 +41,85 @@ static FALLIBLE add_all(struct admin_client *client, const struct reference_call
     return true;
 }
 
+static FALLIBLE values_list(const struct reference_call *call, struct json_object **out, struct err *err)
+{
+    AUTO(json) struct json_object *list = json_object_new_array();
+
+    for (size_t i = 0; i < call->values.n; i++) {
+        if (json_object_array_add(list, json_object_new_string(call->values.at[i])) != 0)
+            abort();
+    }
+    for (size_t i = 0; i < call->numbers.n; i++) {
+        char     *end    = NULL;
+        long long number = strtoll(call->numbers.at[i], &end, 10);
+
+        if (call->numbers.at[i][0] == 0 || *end != 0)
+            return fail_with(err, ERR_CONFIG, "--number %.40s is no whole number", call->numbers.at[i]);
+        if (json_object_array_add(list, json_object_new_int64(number)) != 0)
+            abort();
+    }
+    *out = TAKE(list);
+    return true;
+}
+
+/* Into the list that attestation policies ask for by this name. */
+static FALLIBLE add_named(struct admin_client *client, const struct reference_call *call, struct err *err)
+{
+    AUTO(json) struct json_object *list     = NULL;
+    AUTO(buffer) struct buffer     text     = { 0 };
+    struct admin_document          document = { .kind = "reference-value", .name = call->name, .adds = true };
+    uint64_t                       version;
+
+    if (call->values.n + call->numbers.n == 0)
+        return fail_with(err, ERR_CONFIG, "--name wants --value TEXT or --number N");
+    if (!values_list(call, &list, err))
+        return false;
+    json_write(list, &text);
+    document.text = buffer_bytes(&text);
+    if (call->days > 0)
+        document.expires = (uint64_t) time(NULL) + call->days * DAY;
+    if (!admin_document_put(client, &document, &version, err))
+        return context(err, call->name);
+    printf("%s version %" PRIu64 "\n", call->name, version);
+    return true;
+}
+
+/* A file as the payload of an RVPS message of this type; an RVPS message itself goes as it is. */
+static FALLIBLE add_file(struct admin_client *client, const char *path, const char *type, struct err *err)
+{
+    AUTO(buffer) struct buffer content = { 0 }, message = { 0 };
+
+    if (!path)
+        return true;
+    if (!file_read(path, KBS_RESOURCE_MAX, &content, err))
+        return false;
+    if (!type)
+        return admin_reference_message(client, buffer_bytes(&content), err) || context(err, path);
+    while (strcmp(type, "jws") == 0 && content.len > 0 && content.at[content.len - 1] == '\n')
+        content.len--;
+    buffer_printf(&message, "{\"version\":\"0.1.0\",\"type\":\"%s\",\"payload\":\"", type);
+    base64_append(&message, buffer_bytes(&content), BASE64_STANDARD);
+    buffer_append_text(&message, "\"}");
+    return admin_reference_message(client, buffer_bytes(&message), err) || context(err, path);
+}
+
 static FALLIBLE reference_add(struct admin_client *client, const struct reference_call *call, struct err *err)
 {
-    if (call->measurements.n + call->initdatas.n == 0)
-        return fail_with(err, ERR_CONFIG, "nothing to add: give --measurement HEX, --initdata HEX or both");
+    if (call->measurements.n + call->initdatas.n == 0 && !call->name && !call->rvps && !call->corim && !call->manifest)
+        return fail_with(err, ERR_CONFIG, "nothing to add: give --measurement HEX, --initdata HEX or both; or --name, --rvps, "
+                                          "--corim, --manifest");
     return add_all(client, call, "measurement", &call->measurements, err) &&
-           add_all(client, call, "initdata", &call->initdatas, err);
+           add_all(client, call, "initdata", &call->initdatas, err) && (!call->name || add_named(client, call, err)) &&
+           add_file(client, call->rvps, NULL, err) && add_file(client, call->corim, "corim", err) &&
+           add_file(client, call->manifest, "jws", err);
+}
+
+static FALLIBLE reference_history(struct admin_client *client, const struct reference_call *call, struct err *err)
+{
+    AUTO(json) struct json_object *list = NULL;
+
+    return admin_documents(client, "reference-value", call->operands[0], &list, err) &&
+           documents_print(list, call->json, true, err);
 }
 
 static FALLIBLE reference_print(struct json_object *one, struct err *err)
@@ -66,14 +144,17 @@ static FALLIBLE reference_print(struct json_object *one, struct err *err)
 
 static FALLIBLE reference_list(struct admin_client *client, const struct reference_call *call, struct err *err)
 {
-    AUTO(json) struct json_object *list = NULL;
+    AUTO(json) struct json_object *list = NULL, *named = NULL;
 
-    if (!admin_references(client, &list, err))
+    if (!admin_references(client, &list, err) || !admin_documents(client, "reference-value", NULL, &named, err))
         return false;
     if (call->json) {
-        AUTO(buffer) struct buffer text = { 0 };
+        AUTO(json) struct json_object *both = json_object_new_object();
+        AUTO(buffer) struct buffer     text = { 0 };
 
-        json_write(list, &text);
+        json_add(both, "references", json_object_get(list));
+        json_add(both, "values", json_object_get(named));
+        json_write(both, &text);
         (void) puts(buffer_text(&text)); /* a closed output is noticed by main's flush */
         return true;
     }
@@ -81,7 +162,7 @@ static FALLIBLE reference_list(struct admin_client *client, const struct referen
         if (!reference_print(json_object_array_get_idx(list, i), err))
             return false;
     }
-    return true;
+    return documents_print(named, false, true, err);
 }
 
 static FALLIBLE reference_rm(struct admin_client *client, const struct reference_call *call, struct err *err)
@@ -92,8 +173,7 @@ static FALLIBLE reference_rm(struct admin_client *client, const struct reference
     errno = 0;
     id    = strtoull(call->operands[0], &end, 10);
     if (call->operands[0][0] < '1' || call->operands[0][0] > '9' || *end != 0 || errno != 0)
-        return fail_with(err, ERR_CONFIG, "\"%.40s\" is not a number; `cloister reference list` shows them",
-                         call->operands[0]);
+        return admin_document_remove(client, "reference-value", call->operands[0], err);
     return admin_reference_remove(client, id, err);
 }
 
@@ -101,7 +181,8 @@ static const struct verb {
     const char *name;
     size_t      n_operands;
     FALLIBLE  (*run)(struct admin_client *client, const struct reference_call *call, struct err *err);
-} VERBS[] = { { "add", 0, reference_add }, { "list", 0, reference_list }, { "rm", 1, reference_rm } };
+} VERBS[] = { { "add", 0, reference_add }, { "list", 0, reference_list }, { "rm", 1, reference_rm },
+            { "history", 1, reference_history } };
 
 static FALLIBLE reference_run(const struct verb *verb, const struct reference_call *call, struct err *err)
 {
@@ -128,11 +209,17 @@ int cmd_reference(int argc, char **argv)
         { "initdata", OPTION_LIST, &call.initdatas, "HEX", "add: a digest of initdata", 0, 0 },
         { "tee", OPTION_TEXT, &call.tee, "NAME", "add: of this TEE (snp)", 0, 0 },
         { "resource", OPTION_TEXT, &call.resource, "URI", "add: counts for this kbs:///REPOSITORY/TYPE/TAG only", 0, 0 },
+        { "name", OPTION_TEXT, &call.name, "NAME", "add: to the list that attestation policies ask for by this name", 0, 0 },
+        { "value", OPTION_LIST, &call.values, "TEXT", "add: with --name, such as a register in hex", 0, 0 },
+        { "number", OPTION_LIST, &call.numbers, "N", "add: with --name, such as a TCB's version", 0, 0 },
+        { "rvps", OPTION_TEXT, &call.rvps, "FILE", "add: a message of Trustee's RVPS, as `cloister measure --rvps` writes it", 0, 0 },
+        { "corim", OPTION_TEXT, &call.corim, "FILE", "add: a CoRIM, signed or not, as `cloister measure --corim` writes it", 0, 0 },
+        { "manifest", OPTION_TEXT, &call.manifest, "FILE", "add: a JWS over {\"reference-values\": {NAME: VALUE}}", 0, 0 },
         { "days", OPTION_NUMBER, &call.days, "N", "add: expires after so many days (never)", 1, DAYS_MAX },
-        { "json", OPTION_FLAG, &call.json, NULL, "list: print JSON", 0, 0 },
+        { "json", OPTION_FLAG, &call.json, NULL, "list, history: print JSON", 0, 0 },
     };
     const struct option_table table = {
-        .command = "cloister reference", .synopsis = "add | list | rm NUMBER   [OPTION]...",
+        .command = "cloister reference", .synopsis = "add | list | rm NUMBER-OR-NAME | history NAME   [OPTION]...",
         .about = "Tells a broker which guests may have secrets: those of a registered measurement with expected initdata.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };

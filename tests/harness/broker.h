@@ -20,10 +20,12 @@
 struct test_broker {
     char          *folder;
     char           url[64];
+    char           admin_url[64]; /* the same, unless administrators have a listener of their own */
     struct buffer  ca;
     struct process process;
     struct development_root root;
     const char    *config; /* NULL: --dev; else a file in the folder */
+    bool           has_admin_listener; /* by that configuration */
 };
 
 static inline void assert_fine(bool fine, const struct err *err)
@@ -37,13 +39,24 @@ static inline void test_broker_path(const struct test_broker *b, const char *nam
     (void) snprintf(path, PATH_MAX, "%s/%s", b->folder, name); /* a cut path fails to open */
 }
 
+static inline void test_broker_line(int fd, const char *says, char url[static 64])
+{
+    char   line[256];
+    size_t n = 0;
+
+    while (n < sizeof line - 1 && read(fd, line + n, 1) == 1 && line[n] != '\n')
+        n++;
+    line[n] = 0;
+    if (strncmp(line, says, strlen(says)) != 0 || sscanf(line + strlen(says), "%63s", url) != 1)
+        fail_msg("the broker does not say that it listens: \"%s\"", line);
+}
+
 /* Starts, or starts again, on a port of its own; waits for the line that says it listens. */
 static inline void test_broker_start(struct test_broker *b)
 {
     const char *build = getenv("CLOISTER_BUILD");
-    char        program[PATH_MAX], config[PATH_MAX], line[256];
+    char        program[PATH_MAX], config[PATH_MAX];
     int         pipes[2];
-    size_t      n = 0;
     struct err  err;
 
     (void) snprintf(program, sizeof program, "%s/cloister-broker", build ? build : "."); /* a cut path does not start */
@@ -58,12 +71,11 @@ static inline void test_broker_start(struct test_broker *b)
 
     assert_fine(process_start(&options, &b->process, &err), &err);
     (void) close(pipes[1]);
-    while (n < sizeof line - 1 && read(pipes[0], line + n, 1) == 1 && line[n] != '\n')
-        n++;
-    line[n] = 0;
+    test_broker_line(pipes[0], "listening on ", b->url);
+    memcpy(b->admin_url, b->url, sizeof b->url);
+    if (b->has_admin_listener)
+        test_broker_line(pipes[0], "administration on ", b->admin_url);
     (void) close(pipes[0]);
-    if (sscanf(line, "listening on %63s", b->url) != 1)
-        fail_msg("the broker does not say that it listens: \"%s\"", line);
 }
 
 static inline void test_broker_make(struct test_broker *b)
@@ -112,7 +124,7 @@ static inline struct admin_client *test_admin(const struct test_broker *b)
 
     test_broker_path(b, "admin.key", path);
     assert_fine(file_read(path, 1 << 16, &key, &err), &err);
-    struct admin_options options = { .url = b->url, .ca_pem = buffer_bytes(&b->ca), .key_pem = buffer_bytes(&key) };
+    struct admin_options options = { .url = b->admin_url, .ca_pem = buffer_bytes(&b->ca), .key_pem = buffer_bytes(&key) };
     assert_fine(admin_client_new(&options, &client, &err), &err);
     return client;
 }
