@@ -268,21 +268,23 @@ uint32_t emulator_port_read(struct emulator *e, uint16_t port)
 
 /* --- the machine ----------------------------------------------------------------------------------------------- */
 
-void emulator_new(struct emulator *e, enum fault fault)
+void emulator_new(struct emulator *e, enum fault fault, const char *cmdline)
 {
     uint8_t *kernel = new_kernel(), *initrd = emulator_new_bytes(INITRD_LEN, 'i');
+    size_t   len    = strlen(cmdline);
 
     memset(e, 0, sizeof *e);
-    e->fault = fault;
-    e->ram   = aligned_alloc(PAGE, RAM_LEN);
+    e->fault   = fault;
+    e->cmdline = cmdline;
+    e->ram     = aligned_alloc(PAGE, RAM_LEN);
     assert_non_null(e->ram);
     memset(e->ram, 0xa5, RAM_LEN);
-    kernel_hashes_of((struct bytes){ kernel, KERNEL_LEN }, (struct bytes){ initrd, INITRD_LEN }, CMDLINE, &e->hashes);
+    kernel_hashes_of((struct bytes){ kernel, KERNEL_LEN }, (struct bytes){ initrd, INITRD_LEN }, cmdline, &e->hashes);
     if (fault == KERNEL_OF_OTHER_CONTENT)
         kernel[1500] ^= 1;
     emulator_add_file(e, "opt/org.cloister/kernel", kernel, KERNEL_LEN);
     emulator_add_file(e, "opt/org.cloister/initrd", initrd, INITRD_LEN);
-    emulator_add_file(e, "opt/org.cloister/cmdline", emulator_new_bytes(5, 'q'), 5);
+    emulator_add_file(e, "opt/org.cloister/cmdline", memcpy(emulator_new_bytes(len, 0), cmdline, len), (uint32_t) len);
 }
 
 void emulator_on(struct emulator *e, const char *name, emulator_hook_fn *hook, void *user)
@@ -344,9 +346,65 @@ void emulator_run(struct emulator *e, unsigned lie)
         fail_msg("lie %u: %s, at %#llx; the serial port said: %s", lie, e->violation, (unsigned long long) at, e->serial);
 }
 
+/* What EFI's tables say: the list of unaccepted memory, or nothing when there are no tables. */
+static struct bytes unaccepted_list(struct emulator *e, const uint8_t *params)
+{
+    static const uint8_t guid[16] = "\x3c\xde\xd1\xd5\x5c\x10\xf9\x44\x9e\xa9\xbc\xef\x98\x12\x00\x31";
+    const uint8_t       *table, *configuration, *list;
+
+    if (memcmp(params + 0x1c0, "EL64", 4) != 0)
+        return (struct bytes){ 0 };
+    table = e->ram + load_le(params + 0x1c4, 4);
+    assert_memory_equal(table, "IBI SYST", 8);
+    assert_int_equal(load_le(table + 104, 4), 1);
+    configuration = e->ram + load_le(table + 112, 8);
+    assert_memory_equal(configuration, guid, sizeof guid);
+    list = e->ram + load_le(configuration + 16, 8);
+    assert_int_equal(load_le(list, 4), 1);
+    assert_int_equal(load_le(list + 4, 4), LARGE);
+    assert_int_equal(load_le(list + 8, 8), 0);
+    return (struct bytes){ list + 24, load_le(list + 16, 8) };
+}
+
+static bool is_listed(struct bytes list, uint64_t gpa)
+{
+    uint64_t unit = gpa / LARGE;
+
+    return unit / 8 < list.len && (list.at[unit / 8] >> unit % 8 & 1) != 0;
+}
+
+/* EFI's map and e820 are of one mind about what is RAM, and the map says what the list says. */
+static void check_efi_map(struct emulator *e, const uint8_t *params, struct bytes list, uint64_t ram)
+{
+    const uint8_t *map = e->ram + load_le(params + 0x1d0, 4);
+    uint64_t       len = load_le(params + 0x1d4, 4), step = load_le(params + 0x1c8, 4), found = 0;
+
+    for (uint64_t i = 0; list.at && i < len; i += step) {
+        uint64_t type = load_le(map + i, 4), start = load_le(map + i + 8, 8), pages = load_le(map + i + 24, 8);
+
+        assert_true(type == 7 || type == 9 || type == 15);
+        found += type != 9 ? pages * PAGE : 0;
+        for (uint64_t at = start; at < start + pages * PAGE; at += PAGE)
+            if (type != 9)
+                assert_int_equal(is_listed(list, at), type == 15);
+    }
+    if (list.at)
+        assert_int_equal(found, ram);
+}
+
+size_t emulator_count_ours(const struct emulator *e)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < N_PAGES; i++)
+        n += e->state[i] == OURS;
+    return n;
+}
+
 const uint8_t *emulator_check_handover(struct emulator *e)
 {
     const uint8_t *params = e->ram + emulator_reg(e, UC_X86_REG_RDI);
+    struct bytes   list   = unaccepted_list(e, params);
     uint64_t       ram    = 0;
 
     assert_int_equal(emulator_reg(e, UC_X86_REG_RSI), 0x1000000 + SETUP_LEN + 0x200);
@@ -357,10 +415,11 @@ const uint8_t *emulator_check_handover(struct emulator *e)
             continue;
         ram += len;
         for (uint64_t at = start; at < start + len; at += PAGE)
-            assert_int_equal(e->state[at / PAGE], OURS);
+            assert_int_equal(at < RAM_LEN && e->state[at / PAGE] == OURS, !is_listed(list, at));
     }
     assert_true(ram > RAM_LEN - (2 << 20));
+    check_efi_map(e, params, list, ram);
     assert_memory_equal(e->ram + load_le(params + 0x218, 4), "iiiiiiii", 8);
-    assert_string_equal((const char *) e->ram + load_le(params + 0x228, 4), CMDLINE);
+    assert_string_equal((const char *) e->ram + load_le(params + 0x228, 4), e->cmdline);
     return params;
 }

@@ -14,6 +14,7 @@
 enum { RAM_LEN = 64 << 20, PAGE = 4096, N_PAGES = RAM_LEN / PAGE, LARGE = 2 << 20, SERIAL_MAX = 4096 };
 enum { KERNEL_LEN = 2048, SETUP_LEN = 1024, INITRD_LEN = 200000, FILES_MAX = 8 };
 #define CMDLINE "qqqqq"
+#define CMDLINE_LAZY "q accept_memory=lazy q"
 
 enum page_state { HELD_BY_HOST, SHARED, PRIVATE, OURS };
 
@@ -25,6 +26,7 @@ struct emulated_file { char name[56]; uint8_t *at; uint32_t len; };
 struct emulator {
     uc_engine           *uc;
     enum fault           fault;
+    const char          *cmdline;
     uint8_t             *ram;
     enum page_state      state[N_PAGES];
     bool                 is_large[N_PAGES / 512]; /* the host gave it as one page of 2 MiB */
@@ -45,7 +47,7 @@ bool     emulator_load(struct err *err);
 uint64_t emulator_symbol(const char *name);
 uint8_t *emulator_image(void); /* STAGE0_IMAGE_LEN bytes, for a launcher to patch */
 
-void emulator_new(struct emulator *e, enum fault fault); /* with the three files of a boot */
+void emulator_new(struct emulator *e, enum fault fault, const char *cmdline); /* with the three files of a boot */
 void emulator_start(struct emulator *e, uint32_t kind);  /* no more files; the CPU is made */
 void emulator_free(struct emulator *e);
 
@@ -71,5 +73,9 @@ uint32_t emulator_port_read(struct emulator *e, uint16_t port);
 /* Gives pages to the guest or takes them: what they held is gone. */
 void emulator_set_state(struct emulator *e, uint64_t gpa, size_t n, enum page_state state);
 
-/* All that the kernel is told to be RAM is ours; command line and initrd are there. Returns the page of parameters. */
+/*
+ * All that the kernel is told to be RAM is ours but what it is told to accept itself, of which nothing is ours; command line
+ * and initrd are there. Returns the page of parameters.
+ */
 const uint8_t *emulator_check_handover(struct emulator *e);
+size_t         emulator_count_ours(const struct emulator *e); /* pages */

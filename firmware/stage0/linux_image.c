@@ -4,7 +4,7 @@
 
 /* Offsets in the setup part, which are the same in the page of parameters. */
 enum {
-    RSDP = 0x070, E820_COUNT = 0x1e8, SETUP_SECTS = 0x1f1, VIDEO_MODE = 0x1fa, HEADER_END = 0x201, LOADER = 0x210,
+    RSDP = 0x070, EFI = 0x1c0, E820_COUNT = 0x1e8, SETUP_SECTS = 0x1f1, VIDEO_MODE = 0x1fa, HEADER_END = 0x201, LOADER = 0x210,
     INITRD = 0x218, CMDLINE = 0x228, SETUP_DATA = 0x250, HEADER_LEAST = 0x264, E820_TABLE = 0x2d0
 };
 enum { PROTOCOL_LEAST = 0x020c, LOADED_HIGH = 1, HAS_ENTRY_64 = 1, E820_MAX = 128, SECTOR = 512 };
@@ -89,6 +89,20 @@ static void store(uint8_t *params, size_t offset, size_t width, uint64_t value)
         put_u8(&w, (uint8_t) (value >> (8 * i)));
 }
 
+static void store_efi(uint8_t *params, const struct linux_efi *efi)
+{
+    if (efi->system_table == 0)
+        return;
+    memcpy(params + EFI, "EL64", 4);
+    store(params, EFI + 4, 4, efi->system_table);
+    store(params, EFI + 8, 4, efi->descriptor_len);
+    store(params, EFI + 12, 4, 1); /* version of a descriptor */
+    store(params, EFI + 16, 4, efi->map);
+    store(params, EFI + 20, 4, efi->map_len);
+    store(params, EFI + 24, 4, efi->system_table >> 32);
+    store(params, EFI + 28, 4, efi->map >> 32);
+}
+
 FALLIBLE linux_params_write(const struct linux_image *image, const struct linux_start *start,
                             const struct memory_map *map, uint8_t params[static LINUX_PARAMS_LEN], struct err *err)
 {
@@ -106,6 +120,7 @@ FALLIBLE linux_params_write(const struct linux_image *image, const struct linux_
     store(params, INITRD + 4, 4, start->initrd_len);
     store(params, CMDLINE, 4, start->cmdline);
     store(params, SETUP_DATA, 8, start->setup_data);
+    store_efi(params, &start->efi);
     for (size_t i = 0; i < map->n; i++) {
         put_u64le(&w, map->at[i].start);
         put_u64le(&w, map->at[i].end - map->at[i].start);

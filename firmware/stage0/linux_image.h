@@ -23,11 +23,18 @@ struct linux_image {
  */
 FALLIBLE linux_image_read(struct bytes file, struct linux_image *out, struct err *err);
 
+/* Tables of EFI, as guest-physical addresses; system_table 0: the machine has none. */
+struct linux_efi {
+    uint64_t system_table, map;
+    uint32_t map_len, descriptor_len;
+};
+
 /* All are guest-physical addresses below 4 GiB. */
 struct linux_start {
-    uint32_t cmdline, initrd, initrd_len;
-    uint64_t rsdp;       /* 0: none */
-    uint64_t setup_data; /* 0: none */
+    uint32_t         cmdline, initrd, initrd_len;
+    uint64_t         rsdp;       /* 0: none */
+    uint64_t         setup_data; /* 0: none */
+    struct linux_efi efi;
 };
 
 /* Fills `params`. Fails LIMIT when the map has more ranges than the page can take. */

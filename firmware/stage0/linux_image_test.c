@@ -100,7 +100,7 @@ static void parameters_carry_header_map_and_addresses(void **state)
     static const uint8_t range[20] = { 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0xf0, 0x1f, 0, 0, 0, 0, 1 };
     uint8_t              file[FILE_LEN], params[LINUX_PARAMS_LEN];
     struct linux_image   image;
-    struct linux_start   start = { 0x1000, 0x2000, 0x3000, 0x4000, 0x5000 };
+    struct linux_start   start = { 0x1000, 0x2000, 0x3000, 0x4000, 0x5000, { 0x100006000, 0x200007000, 0x8000, 40 } };
     struct memory_map    map   = { .n = 1, .at = { { 0x100000, 0x20000000, MEMORY_RAM } } };
     struct err           err;
 
@@ -117,6 +117,10 @@ static void parameters_carry_header_map_and_addresses(void **state)
     assert_memory_equal(params + 0x070, "\0\x40\0\0\0\0\0", 8);
     assert_memory_equal(params + 0x250, "\0\x50\0\0\0\0\0", 8);
     assert_true(bytes_are_zero((struct bytes){ params + 0x2d0 + 20, 256 }));
+    assert_memory_equal(params + 0x1c0, "EL64\0\x60\0\0\x28\0\0\0\1\0\0\0\0\x70\0\0\0\x80\0\0\1\0\0\0\2\0\0\0", 32);
+    start.efi.system_table = 0;
+    assert_true(linux_params_write(&image, &start, &map, params, &err));
+    assert_true(bytes_are_zero((struct bytes){ params + 0x1c0, 32 }));
 }
 
 int main(void)

@@ -2,11 +2,12 @@
 
 #include <string.h>
 
+#include "firmware/stage0/efi_tables.h"
 #include "firmware/stage0/snp.h"
 #include "firmware/stage0/tdx.h"
 
 enum { COM1 = 0x3f8, COM1_STATUS = 0x3fd, COM1_EMPTY = 0x20, DEBUG_CONSOLE = 0xe9, SPINS_MAX = 100000 };
-enum { PM1_CONTROL = 0x604, PM1_SLEEP = 0x2000, PAGE = 4096 };
+enum { PM1_CONTROL = 0x604, PM1_SLEEP = 0x2000, PAGE = 4096, LOW_MEMORY = 1 << 20 };
 
 /* What is ours already when the rest of memory is accepted: by launch, and by snp_open() or tdx_open(). */
 static const struct { uint32_t kind; uint64_t start, end; } ours[] = {
@@ -115,18 +116,36 @@ static FALLIBLE leave_out_ours(struct machine *m, struct err *err)
     return true;
 }
 
-FALLIBLE machine_accept(struct machine *m, struct err *err)
+FALLIBLE machine_accept(struct machine *m, uint64_t start, uint64_t end, struct err *err)
+{
+    uint64_t from = start & ~(uint64_t) (EFI_UNIT - 1), to = (end + EFI_UNIT - 1) & ~(uint64_t) (EFI_UNIT - 1);
+
+    if (m->kind == STAGE0_PLAIN)
+        return true;
+    for (size_t i = 0; i < m->pending.n; i++) {
+        const struct memory_range *r  = &m->pending.at[i];
+        uint64_t                   lo = r->start > from ? r->start : from, hi = r->end < to ? r->end : to;
+
+        if (r->type != MEMORY_RAM || lo >= hi)
+            continue;
+        if (!(m->kind == STAGE0_SNP ? snp_accept(m, lo, hi, err) : tdx_accept(lo, hi, err)))
+            return false;
+    }
+    return memory_map_set(&m->pending, from, to, MEMORY_HOLE, err);
+}
+
+/* All below 1 MiB, and where RAM does not start or end with a unit. */
+FALLIBLE machine_open_memory(struct machine *m, struct err *err)
 {
     if (m->kind == STAGE0_PLAIN)
         return true;
-    if (!leave_out_ours(m, err))
+    if (!leave_out_ours(m, err) || !machine_accept(m, 0, LOW_MEMORY, err))
         return false;
-    for (size_t i = 0; i < m->pending.n; i++) {
-        const struct memory_range *r = &m->pending.at[i];
+    for (size_t i = 0; i < m->map.n; i++) {
+        const struct memory_range *r = &m->map.at[i];
 
-        if (r->type != MEMORY_RAM)
-            continue;
-        if (!(m->kind == STAGE0_SNP ? snp_accept(m, r->start, r->end, err) : tdx_accept(r->start, r->end, err)))
+        if (r->type == MEMORY_RAM && ((r->start % EFI_UNIT != 0 && !machine_accept(m, r->start, r->start + 1, err)) ||
+                                      (r->end % EFI_UNIT != 0 && !machine_accept(m, r->end - 1, r->end, err))))
             return false;
     }
     return true;

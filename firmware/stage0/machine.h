@@ -30,7 +30,7 @@ struct machine {
     size_t               log_len;
     struct kernel_hashes hashes;
     struct memory_map    map;
-    struct memory_map    pending;          /* SNP, TDX: what is still to be accepted */
+    struct memory_map    pending;          /* SNP, TDX: RAM that is not ours yet */
     struct linux_image   image;
     struct linux_start   start;
     struct bytes         tables;           /* the ACPI tables in memory */
@@ -54,8 +54,14 @@ struct cpuid    machine_cpuid(const struct machine *m, uint32_t leaf, uint32_t s
 uint32_t port_in(const struct machine *m, uint16_t port, unsigned width);
 void     port_out(const struct machine *m, uint16_t port, unsigned width, uint32_t value);
 
-/* Makes all RAM of the map usable; before the kernel is entered, takes back what was shared. */
-FALLIBLE machine_accept(struct machine *m, struct err *err);
+/*
+ * What is not ours yet is pending, in whole units of EFI_UNIT. machine_accept() makes the RAM of a range ours, the units
+ * that it touches; it must come before the first access, on a plain machine too, where there is nothing to do.
+ */
+FALLIBLE machine_open_memory(struct machine *m, struct err *err);
+FALLIBLE machine_accept(struct machine *m, uint64_t start, uint64_t end, struct err *err);
+
+/* Before the kernel is entered: takes back what was shared. */
 FALLIBLE machine_close(struct machine *m, struct err *err);
 
 /* Shared pages through the mapping that the host can read and write too. */

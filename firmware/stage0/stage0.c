@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "firmware/stage0/chipset.h"
+#include "firmware/stage0/efi_tables.h"
 #include "firmware/stage0/fw_cfg.h"
 #include "firmware/stage0/hob.h"
 #include "firmware/stage0/table_loader.h"
 #include "firmware/stage0/tdx.h"
 #include "firmware/stage0/tpm.h"
 
-enum { KERNEL_GPA = 0x1000000, ACPI_ROOM = 0x80000, LOW_MEMORY_END = 0xa0000, HIGH_MEMORY = 0x100000 };
+enum { KERNEL_GPA = 0x1000000, ACPI_ROOM = 0x80000, TABLES_ROOM = ACPI_ROOM - EFI_TABLES_ROOM - TDX_ROOM, LOW_MEMORY_END = 0xa0000, HIGH_MEMORY = 0x100000 };
 enum { BIOS_SHADOW_END = 0x100000 };
 
 extern const uint8_t stage0_hashes[STAGE0_HASHES_LEN]; /* in the image: a launcher writes them */
@@ -147,7 +148,8 @@ static FALLIBLE load_kernel(struct machine *m, struct source from, struct err *e
         return fail_with(err, ERR_NOT_FOUND, "the host offers none");
     if (!memory_map_is_ram(&m->map, KERNEL_GPA, (uint64_t) KERNEL_GPA + setup_len + len))
         return fail_with(err, ERR_LIMIT, "no memory for its %u bytes", len);
-    if ((!from.prefix && !fw_cfg_read(m, FW_CFG_SETUP, at, setup_len, err)) ||
+    if (!machine_accept(m, KERNEL_GPA, (uint64_t) KERNEL_GPA + setup_len + len, err) ||
+        (!from.prefix && !fw_cfg_read(m, FW_CFG_SETUP, at, setup_len, err)) ||
         !blob_read(m, from, "kernel", FW_CFG_KERNEL, at + setup_len, len, err))
         return false;
 
@@ -172,10 +174,21 @@ static FALLIBLE load_cmdline(struct machine *m, struct source from, struct err *
         return false;
     if (strlen(m->cmdline) != len - 1)
         return fail_with(err, ERR_MALFORMED, "a zero inside");
-    if (len - 1 > m->image.cmdline_max)
-        return fail_with(err, ERR_LIMIT, "%u characters, the kernel takes %u", len - 1, m->image.cmdline_max);
     m->start.cmdline = (uint32_t) (uintptr_t) m->cmdline;
     return true;
+}
+
+/* The kernel's own option for it: a kernel that knows no unaccepted memory must not be left with any. */
+static bool kernel_accepts(const struct machine *m)
+{
+    static const char word[] = "accept_memory=lazy";
+    const size_t      len    = sizeof word - 1;
+    const char       *end    = m->cmdline + strlen(m->cmdline);
+
+    for (const char *at = m->cmdline; (size_t) (end - at) >= len; at++)
+        if ((at == m->cmdline || at[-1] == ' ') && memcmp(at, word, len) == 0 && (at[len] == 0 || at[len] == ' '))
+            return true;
+    return false;
 }
 
 /* Above the kernel's working space, as high as it goes below 4 GiB. */
@@ -188,9 +201,9 @@ static FALLIBLE load_initrd(struct machine *m, struct source from, struct err *e
 
     if (!memory_map_is_ram(&m->map, KERNEL_GPA, least))
         return fail_with(err, ERR_LIMIT, "the kernel needs memory up to %#llx", (unsigned long long) least);
-    if (!blob_len(m, from, "initrd", FW_CFG_INITRD_LEN, &len, err) ||
+    if (!machine_accept(m, KERNEL_GPA, least, err) || !blob_len(m, from, "initrd", FW_CFG_INITRD_LEN, &len, err) ||
         !memory_map_find(&m->map, len, least, (uint64_t) m->image.initrd_max + 1, &gpa, err) ||
-        !blob_read(m, from, "initrd", FW_CFG_INITRD, (uint8_t *) gpa, len, err) ||
+        !machine_accept(m, gpa, gpa + len, err) || !blob_read(m, from, "initrd", FW_CFG_INITRD, (uint8_t *) gpa, len, err) ||
         !check(m, (struct bytes){ (const uint8_t *) gpa, len }, m->hashes.initrd, PCR_INITRD, err))
         return false;
     m->start.initrd     = len > 0 ? (uint32_t) gpa : 0;
@@ -208,11 +221,12 @@ static bool fetch_table(void *owner, const char *name, uint8_t *into, size_t roo
 /* The tables keep their own range at the top of low memory. */
 static FALLIBLE load_tables(struct machine *m, uint64_t *tpm_log, struct err *err)
 {
-    size_t              room   = m->kind == STAGE0_TDX ? ACPI_ROOM - TDX_ROOM : ACPI_ROOM, len = 0;
-    struct table_loader loader = { .area_len = room, .fetch = fetch_table, .owner = m };
+    struct table_loader loader = { .area_len = TABLES_ROOM, .fetch = fetch_table, .owner = m };
+    size_t              len    = 0;
 
     if (!memory_map_find(&m->map, ACPI_ROOM, HIGH_MEMORY, 1ULL << 32, &loader.area_gpa, err) ||
-        !memory_map_set(&m->map, loader.area_gpa, loader.area_gpa + ACPI_ROOM, MEMORY_ACPI, err))
+        !memory_map_set(&m->map, loader.area_gpa, loader.area_gpa + ACPI_ROOM, MEMORY_ACPI, err) ||
+        !machine_accept(m, loader.area_gpa, loader.area_gpa + ACPI_ROOM, err))
         return false;
     loader.area = (uint8_t *) loader.area_gpa;
     m->tables   = (struct bytes){ loader.area, ACPI_ROOM };
@@ -243,24 +257,45 @@ static FALLIBLE measure_platform(struct machine *m, uint64_t tpm_log, struct err
     return tpm_measure(m, PCR_TABLES, tables, err);
 }
 
-static FALLIBLE boot(struct machine *m, struct err *err)
+static FALLIBLE load(struct machine *m, struct err *err)
 {
-    struct source from    = { NULL };
-    uint64_t      tpm_log = 0;
+    struct source from = { NULL };
 
-    chipset_open(m);
-    if (!read_hashes(m, err) || !fw_cfg_open(m, err) || !read_memory(m, err) || !find_source(m, &from, err))
+    if (!find_source(m, &from, err))
         return false;
-    chipset_set_caching(m);
-    if (!machine_accept(m, err) || !load_tables(m, &tpm_log, err) || !measure_platform(m, tpm_log, err))
+    if (!load_cmdline(m, from, err))
+        return context(err, "command line");
+    if (!kernel_accepts(m) && !machine_accept(m, 0, MEMORY_TOP_MAX, err))
         return false;
     if (!load_kernel(m, from, err))
         return context(err, "kernel");
-    if (!load_cmdline(m, from, err))
-        return context(err, "command line");
-    if (!load_initrd(m, from, err))
-        return context(err, "initrd");
-    return (m->kind == STAGE0_TDX ? tdx_separate(m, err) : tpm_separate(m, err)) && machine_close(m, err) &&
+    if (strlen(m->cmdline) > m->image.cmdline_max)
+        return fail_with(err, ERR_LIMIT, "command line: %zu characters, the kernel takes %u", strlen(m->cmdline),
+                         m->image.cmdline_max);
+    return load_initrd(m, from, err) || context(err, "initrd");
+}
+
+static FALLIBLE tell_pending(struct machine *m, struct err *err)
+{
+    uint8_t *room    = (uint8_t *) m->tables.at + TABLES_ROOM;
+    bool     pending = false;
+
+    for (size_t i = 0; i < m->pending.n; i++)
+        pending |= m->pending.at[i].type == MEMORY_RAM;
+    return !pending || efi_tables_write(room, (uint64_t) room, &m->map, &m->pending, &m->start.efi, err);
+}
+
+static FALLIBLE boot(struct machine *m, struct err *err)
+{
+    uint64_t tpm_log = 0;
+
+    chipset_open(m);
+    if (!read_hashes(m, err) || !fw_cfg_open(m, err) || !read_memory(m, err))
+        return false;
+    chipset_set_caching(m);
+    return machine_open_memory(m, err) && load_tables(m, &tpm_log, err) && measure_platform(m, tpm_log, err) &&
+           load(m, err) && (m->kind == STAGE0_TDX ? tdx_separate(m, err) : tpm_separate(m, err)) &&
+           machine_close(m, err) && tell_pending(m, err) &&
            linux_params_write(&m->image, &m->start, &m->map, m->params, err);
 }
 

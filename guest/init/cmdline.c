@@ -34,6 +34,7 @@ static const struct allowed {
     { "noreplace-smp",  { "" } },
     { "cryptomgr.notests", { "", "1" } },
     { "acpi",           { "off" } },
+    { "accept_memory",  { "lazy", "eager" } },
     { "pci",            { "lastbus=0", "nocrs" } },
     { "swiotlb",        { "force" } },
     { "init_on_alloc",  { "1" } },
