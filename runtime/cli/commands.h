@@ -8,6 +8,8 @@
     X(reference, "tell a broker which guests may have secrets: add, list, rm") \
     X(audit,    "read a broker's log of every decision, and check that it only grew") \
     X(doctor,   "say what this host can run, what is missing, and how to mend it") \
+    X(install,  "let containerd and CRI-O on this node start confidential pods") \
+    X(uninstall, "take that back") \
     X(initdata, "print the document that binds a guest to one workload, or its digest") \
     X(measure,  "print what the hardware will report about a guest: launch digest, MRTD, RTMRs") \
     X(policy,   "evaluate, check and test Rego policies") \
