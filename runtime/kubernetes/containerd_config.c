@@ -136,10 +136,21 @@ static void add_handler(const struct containerd_choice *c, int format, const cha
         buffer_printf(out, "[%s.runtime_platforms.%s]\nsnapshotter = \"" SNAPSHOTTER_NAME "\"\n", images_table[format], name);
 }
 
-static void add_end(const struct containerd_choice *c, int format, bool has_images_table, struct buffer *out)
+/* What the file has already of what is added at its end. */
+struct present { bool images_table, runc; };
+
+/* A file that names any runtime must name all of them: containerd's own runc is the default no longer. */
+static void add_runc(int format, struct buffer *out)
+{
+    buffer_printf(out, "[%s.runc]\nruntime_type = \"io.containerd.runc.v2\"\n", runtimes_table[format]);
+}
+
+static void add_end(const struct containerd_choice *c, int format, struct present has, struct buffer *out)
 {
     buffer_append_text(out, BEGIN_MARK);
-    if (!has_images_table) {
+    if (!has.runc)
+        add_runc(format, out);
+    if (!has.images_table) {
         buffer_printf(out, "[%s]\n", images_table[format]);
         add_image_keys(c, format, out);
     }
@@ -151,17 +162,21 @@ static void add_end(const struct containerd_choice *c, int format, bool has_imag
 
 FALLIBLE containerd_config_add(struct bytes present, const struct containerd_choice *choice, struct buffer *out, struct err *err)
 {
-    bool         is_inside = false, has_table = false;
-    struct bytes left = present;
-    int          format;
+    bool           is_inside = false;
+    struct present has       = { false, false };
+    struct bytes   left      = present;
+    char           runc[100];
+    int            format;
 
     if (!find_format(present, choice->major, &format, err) || !check_free(present, format, err))
         return false;
     if (present.len == 0)
         buffer_printf(out, BEGIN_MARK "version = %d\n" END_MARK, format);
+    (void) snprintf(runc, sizeof runc, "%s.runc", runtimes_table[format]); /* fits */
     while (left.len > 0) {
         struct bytes line = next_line(&left);
 
+        has.runc |= is_header(line, runc);
         if (first_of(line) == '[')
             is_inside = is_header(line, images_table[format]);
         if (is_inside && (sets(line, "disable_snapshot_annotations") || (is_for_all(choice) && sets(line, "snapshotter"))))
@@ -171,12 +186,12 @@ FALLIBLE containerd_config_add(struct bytes present, const struct containerd_cho
             buffer_append_text(out, BEGIN_MARK);
             add_image_keys(choice, format, out);
             buffer_append_text(out, END_MARK);
-            has_table = true;
+            has.images_table = true;
         }
     }
     if (present.len > 0 && present.at[present.len - 1] != '\n')
         buffer_append_text(out, "\n" NO_NEWLINE);
-    add_end(choice, format, has_table, out);
+    add_end(choice, format, has, out);
     return true;
 }
 
