@@ -9,8 +9,8 @@ static struct containerd_choice choice(unsigned major, unsigned minor)
 /* As Debian ships it; as `containerd config default` prints it; of version 3; without a last new line; none at all. */
 static const char *const files[] = {
     "version = 2\n\n[plugins]\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    [plugins.\"io.containerd.grpc.v1.cri\".cni]\n      bin_dir = \"/usr/lib/cni\"\n",
-    "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd]\n  default_runtime_name = \"runc\"\n  disable_snapshot_annotations = true\n"
-    "  snapshotter = \"overlayfs\"\n  [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n    snapshotter = \"\"\n",
+    ("version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd]\n  default_runtime_name = \"runc\"\n  disable_snapshot_annotations = true\n"
+    "  snapshotter = \"overlayfs\"\n  [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n    snapshotter = \"\"\n"),
     "version = 3\nroot = '/var/lib/containerd'\n[plugins.'io.containerd.cri.v1.images']\n  snapshotter = 'overlayfs'\n  disable_snapshot_annotations = true\n",
     "version = 2",
     "",
