@@ -5,6 +5,7 @@
 #include "attestation/attester/sev_guest.h"
 #include "attestation/attester/tpm/tpm_attester.h"
 #include "attestation/attester/tsm_report.h"
+#include "attestation/evidence/evidence_envelope.h"
 #include "attestation/evidence/snp_certificates.h"
 #include "attestation/evidence/snp_report.h"
 #include "attestation/evidence/tdx_quote.h"
@@ -117,43 +118,18 @@ static FALLIBLE write_key_info(struct bytes area, struct buffer *der, struct err
     return true;
 }
 
-static void add_base64(struct json_object *object, const char *name, struct bytes value)
-{
-    AUTO(buffer) struct buffer text = { 0 };
-
-    base64_append(&text, value, BASE64_STANDARD);
-    json_add_text(object, name, buffer_text(&text));
-}
-
-/*
- * [evidence-formats 5], and two members that CoCo's guests do not send: the whole public area, since a bare key does
- * not say what it may sign, and the firmware's log.
- */
+/* [evidence-formats 5] */
 static FALLIBLE write_tpm(const struct attested *evidence, struct buffer *json, struct err *err)
 {
-    AUTO(json) struct json_object *object = json_object_new_object();
-    AUTO(buffer) struct buffer     key    = { 0 };
-    struct json_object            *quote = json_object_new_object(), *pcrs = json_object_new_array();
+    AUTO(evidence_envelope) struct evidence_envelope envelope = { .kind = ENVELOPE_TPM };
 
-    json_add(object, "tpm_quote", quote);
-    json_add(quote, "pcrs", pcrs);
-    if (!write_key_info(buffer_bytes(&evidence->public_key), &key, err))
-        return false;
-    add_base64(quote, "signature", buffer_bytes(&evidence->signature));
-    add_base64(quote, "message", buffer_bytes(&evidence->report));
-    for (size_t at = 0; at + SHA256_LEN <= evidence->pcrs.len; at += SHA256_LEN) {
-        AUTO(buffer) struct buffer hex = { 0 };
-
-        hex_append(&hex, (struct bytes){ evidence->pcrs.at + at, SHA256_LEN });
-        if (json_object_array_add(pcrs, json_object_new_string(buffer_text(&hex))) != 0)
-            abort();
-    }
-    add_base64(object, "ak_public", buffer_bytes(&key));
-    add_base64(object, "ak_public_area", buffer_bytes(&evidence->public_key));
-    if (evidence->event_log.len > 0)
-        add_base64(object, "event_log", buffer_bytes(&evidence->event_log));
-    json_write(object, json);
-    return true;
+    if (evidence->pcrs.len != sizeof envelope.tpm.pcr)
+        return fail_with(err, ERR_BUG, "%zu bytes of PCRs", evidence->pcrs.len);
+    memcpy(envelope.tpm.pcr, evidence->pcrs.at, sizeof envelope.tpm.pcr);
+    buffer_append(&envelope.tpm.message, buffer_bytes(&evidence->report));
+    buffer_append(&envelope.tpm.signature, buffer_bytes(&evidence->signature));
+    return write_key_info(buffer_bytes(&evidence->public_key), &envelope.ak_public, err) &&
+           evidence_envelope_write(&envelope, json, err);
 }
 
 static const struct tee_row {

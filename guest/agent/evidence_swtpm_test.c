@@ -75,10 +75,10 @@ static void base64_member(struct json_object *object, const char *name, struct b
         fail_msg("%s: %s", name, err.text);
 }
 
-static void the_broker_gets_quote_values_key_and_public_area(void **state)
+static void the_broker_gets_quote_values_and_key(void **state)
 {
     AUTO(json) struct json_object *read = NULL;
-    AUTO(buffer) struct buffer     json = { 0 }, message = { 0 }, key = { 0 }, area = { 0 };
+    AUTO(buffer) struct buffer     json = { 0 }, message = { 0 }, key = { 0 };
     struct json_object            *quote, *pcrs;
     struct tpm_quote               parsed;
     uint8_t                        data[KBS_REPORT_DATA_LEN];
@@ -101,10 +101,6 @@ static void the_broker_gets_quote_values_key_and_public_area(void **state)
     AUTO(pkey) EVP_PKEY *openssls = d2i_PUBKEY(NULL, &at, (long) key.len);
     assert_non_null(openssls);
     assert_ptr_equal(at, key.at + key.len);
-    base64_member(read, "ak_public_area", &area);
-    assert_int_equal(area.len, 90);
-    assert_memory_equal(area.at + 24, key.at + 27, 32); /* x in both */
-    assert_false(json_object_object_get_ex(read, "event_log", NULL)); /* this host's TPM is not the one that was asked */
 }
 
 int main(void)
@@ -113,7 +109,7 @@ int main(void)
     const struct CMUnitTest           tests[] = {
         cmocka_unit_test(initdata_is_bound_by_extending_register_8),
         cmocka_unit_test(a_register_that_someone_extended_before_is_refused),
-        cmocka_unit_test(the_broker_gets_quote_values_key_and_public_area),
+        cmocka_unit_test(the_broker_gets_quote_values_and_key),
     };
     struct err err;
     int        failed;
