@@ -62,12 +62,15 @@ FALLIBLE platform_choose(const struct platform_options *o, struct host *host, st
 {
     AUTO(platform) struct platform p = { 0 };
     const char                    *why, *accel_why;
+    struct err                     lacks;
 
     if (!host_choose_tee(o->tee, host, &p.tee, &why, err) || !refuse_unused(o, p.tee, err))
         return false;
     if ((p.tee == TEE_SNP || p.tee == TEE_TDX) && !host->has_qemu)
         host_ask_qemu(host);
-    if (!host_check_tee(host, p.tee, err) || !host_choose_accelerator(o->accel, host, &p.accel, &accel_why, err))
+    if (!host_check_tee(host, p.tee, &lacks))
+        return fail_with(err, lacks.kind, "%s; cloister doctor says more", lacks.text);
+    if (!host_choose_accelerator(o->accel, host, &p.accel, &accel_why, err))
         return false;
     switch (p.tee) {
     case TEE_SNP:

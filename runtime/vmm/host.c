@@ -148,9 +148,9 @@ static FALLIBLE check_confidential(const struct host *host, const char *tee, boo
                                    unsigned major, unsigned minor, struct err *err)
 {
     if (!host->kvm_opens)
-        return fail_with(err, ERR_UNSUPPORTED, "--tee %s needs KVM, and /dev/kvm does not open; cloister doctor says more", tee);
+        return fail_with(err, ERR_UNSUPPORTED, "--tee %s needs KVM, and /dev/kvm does not open", tee);
     if (!has_tee)
-        return fail_with(err, ERR_UNSUPPORTED, "--tee %s: not on this host: %s; cloister doctor says more", tee, mend);
+        return fail_with(err, ERR_UNSUPPORTED, "--tee %s: not on this host: %s", tee, mend);
     if (!host_has_qemu(host, major, minor))
         return fail_with(err, ERR_UNSUPPORTED, "--tee %s needs QEMU %u.%u; %s %u.%u", tee, major, minor,
                          host->has_qemu ? "this is" : "there is none, not even", host->qemu_major, host->qemu_minor);
