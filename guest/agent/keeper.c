@@ -20,7 +20,7 @@
 
 enum { BLOB_TIMEOUT_MS = 120000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
 
-const struct ttrpc_service keeper_service = { "cloister.keeper", &keeper__keeper__descriptor };
+const struct ttrpc_service keeper_service = { "cloister.keeper", &keeper__keeper__descriptor, MESSAGE_EXACT };
 
 static const struct ttrpc_method read_blob_method = { &blobs_service, "Read" };
 

@@ -168,12 +168,20 @@ void ttrpc_answer(struct ttrpc_pending pending, const ProtobufCMessage *response
     flush(c);
 }
 
-static const struct ttrpc_row *find_row(const struct ttrpc_connection *c, const Envelope__Request *request)
+static const struct ttrpc_service *find_service(const struct ttrpc_connection *c, const char *name)
 {
-    if (!c->options.service || strcmp(request->service, c->options.service->name) != 0)
-        return NULL;
+    if (c->options.service && strcmp(name, c->options.service->name) == 0)
+        return c->options.service;
+    for (size_t i = 0; i < c->options.n_more; i++)
+        if (strcmp(name, c->options.more[i]->name) == 0)
+            return c->options.more[i];
+    return NULL;
+}
+
+static const struct ttrpc_row *find_row(const struct ttrpc_connection *c, const char *method)
+{
     for (size_t i = 0; i < c->options.n_rows; i++)
-        if (strcmp(request->method, c->options.rows[i].method) == 0)
+        if (strcmp(method, c->options.rows[i].method) == 0)
             return &c->options.rows[i];
     return NULL;
 }
@@ -186,19 +194,19 @@ static FALLIBLE serve(struct ttrpc_connection *c, struct ttrpc_pending pending, 
 
     if (!ttrpc_request_read(message, &envelope, err))
         return false;
-    const Envelope__Request *request = (const Envelope__Request *) envelope;
-    const struct ttrpc_row  *row     = find_row(c, request);
-    if (!row)
-        return fail_with(err, ERR_UNSUPPORTED, "no such method");
+    const Envelope__Request         *request  = (const Envelope__Request *) envelope;
+    const struct ttrpc_service      *service  = find_service(c, request->service);
+    const struct ttrpc_row          *row      = find_row(c, request->method);
+    const ProtobufCMethodDescriptor *contract = service && row ? service_method(service, row->method) : NULL;
 
-    const ProtobufCMethodDescriptor *contract = service_method(c->options.service, row->method);
-    assert(contract);
-    if (!message_read(contract->input, (struct bytes){ request->payload.data, request->payload.len }, MESSAGE_EXACT,
+    if (!contract)
+        return fail_with(err, ERR_UNSUPPORTED, "no such method");
+    if (!message_read(contract->input, (struct bytes){ request->payload.data, request->payload.len }, service->form,
                       &payload, err))
         return context(err, row->method);
     if (c->options.admit && !c->options.admit(c->options.owner, row->method, payload, err))
         return false;
-    row->serve(c->options.owner, pending, payload);
+    row->serve(c->options.rows_owner ? c->options.rows_owner : c->options.owner, pending, payload);
     return true;
 }
 

@@ -8,8 +8,8 @@
 #include "guest/api/ttrpc.h"
 
 enum {
-    CONNECTION_PENDING_MAX = 64,      /* requests of the peer that wait for their answer; the next is refused */
-    CONNECTION_CALLS_MAX   = 64,      /* calls of ours that wait for theirs */
+    CONNECTION_PENDING_MAX = 256,     /* requests of the peer that wait for their answer; the next is refused */
+    CONNECTION_CALLS_MAX   = 256,     /* calls of ours that wait for theirs */
     CONNECTION_OUTPUT_MAX  = 8 << 20, /* bytes not yet taken by the peer; more closes the connection */
     CONNECTION_OUTPUT_FULL = 1 << 20, /* bytes from which on no further request is read */
     CONNECTION_RETRY_MS    = 10       /* a port without a host is looked at again after this time */
@@ -52,6 +52,9 @@ struct ttrpc_connection_options {
     ttrpc_closed_fn            *closed;
     void                       *owner;   /* of the rows' functions, of `closed` and of `admit` */
     ttrpc_admit_fn             *admit;   /* NULL: every request goes to its row */
+    const struct ttrpc_service *const *more; /* further services whose methods are in `rows` */
+    size_t                      n_more;
+    void                       *rows_owner; /* of the rows' functions, where it is not `owner` */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include "guest/api/agent.pb-c.h"
 #include "guest/api/blobs.pb-c.h"
 #include "guest/api/report.pb-c.h"
+#include "guest/api/message.h"
 #include "guest/api/tunnel.pb-c.h"
 
 #define AGENT_PORT  "cloister.agent"  /* the guest serves */
@@ -18,6 +19,7 @@ enum { TRANSFER_LEN_MAX = 256 << 10 }; /* bytes of payload in one message, for e
 struct ttrpc_service {
     const char                       *name;
     const ProtobufCServiceDescriptor *contract;
+    enum message_form                 form; /* of requests: MESSAGE_LOOSE for a contract that others write and extend */
 };
 
 struct ttrpc_method {

@@ -230,7 +230,8 @@ static bool image_holds(const struct text_list *env, const char *text)
 
 /*
  * Each variable comes from the policy, or from the image and is not set by the policy, or has a name that the policy
- * leaves to the host; and all of the policy's are there. What the host leaves out of the image's is put back later.
+ * leaves to the host, or is what engines add for a terminal; and all of the policy's are there. What the host leaves
+ * out of the image's is put back later.
  */
 static bool env_follows(struct json_object *entry, const struct policy_request *request,
                         const struct image_config *image)
@@ -240,7 +241,7 @@ static bool env_follows(struct json_object *entry, const struct policy_request *
 
     for (size_t i = 0; i < request->n_env; i++)
         if (!holds(env, request->env[i]) && !image_holds(&image->env, request->env[i]) &&
-            !holds_name(names, request->env[i]))
+            !holds_name(names, request->env[i]) && !(request->terminal && strcmp(request->env[i], "TERM=xterm") == 0))
             return false;
     for (size_t i = 0; i < json_object_array_length(env); i++) {
         size_t at = 0;

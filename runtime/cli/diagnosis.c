@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
-#include "runtime/cli/guest_bundle.h"
+#include "runtime/sandbox/guest_bundle.h"
 #include "runtime/cli/snp_status.h"
 
 enum { SMALL_FILE_MAX = 64 << 10, LOG_LEN_MAX = 4 << 20, PROGRAM_OUTPUT_MAX = 1 << 20, PROGRAM_TIMEOUT_MS = 60000 };

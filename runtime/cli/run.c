@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "runtime/cli/commands.h"
-#include "runtime/cli/guest_bundle.h"
+#include "runtime/sandbox/guest_bundle.h"
 #include "runtime/cli/platform.h"
 #include "runtime/cli/pod.h"
 #include "runtime/cli/timeline.h"

@@ -123,6 +123,14 @@ static FALLIBLE resolve(const char *directory, struct digest_text *digest, struc
     return true;
 }
 
+static FALLIBLE give_sha256(const struct digest_text *digest, char out[static LAYOUT_DIGEST_LEN], struct err *err)
+{
+    if (strlen(digest->at) != LAYOUT_DIGEST_LEN - 1)
+        return fail_with(err, ERR_UNSUPPORTED, "manifest digest %s: sha256 is wanted", digest->at);
+    memcpy(out, digest->at, LAYOUT_DIGEST_LEN);
+    return true;
+}
+
 FALLIBLE layout_find_manifest(const struct layout_reference *reference, char out[static LAYOUT_DIGEST_LEN],
                               struct err *err)
 {
@@ -132,8 +140,16 @@ FALLIBLE layout_find_manifest(const struct layout_reference *reference, char out
     if (!read_index(reference->directory, &index, err) || !choose(&index, reference, &digest, err) ||
         !resolve(reference->directory, &digest, err))
         return false;
-    if (strlen(digest.at) != LAYOUT_DIGEST_LEN - 1)
-        return fail_with(err, ERR_UNSUPPORTED, "manifest digest %s: sha256 is wanted", digest.at);
-    memcpy(out, digest.at, LAYOUT_DIGEST_LEN);
-    return true;
+    return give_sha256(&digest, out, err);
+}
+
+FALLIBLE layout_resolve(const char *directory, const char *digest, char out[static LAYOUT_DIGEST_LEN], struct err *err)
+{
+    struct digest      read;
+    struct digest_text text;
+
+    if (!digest_read(bytes_of_text(digest), &read, err))
+        return false;
+    text = digest_text(&read);
+    return resolve(directory, &text, err) && give_sha256(&text, out, err);
 }

@@ -30,6 +30,15 @@ enum { LAYOUT_DIGEST_LEN = 7 + 64 + 1 };
 FALLIBLE layout_find_manifest(const struct layout_reference *reference, char out[static LAYOUT_DIGEST_LEN],
                               struct err *err);
 
+/*
+ * The manifest for linux/amd64 that `digest` means, itself or, when it is an index, one of those that it lists.
+ *
+ *   directory   holds blobs/sha256/…, and need not be a whole layout
+ *
+ * Fails NOT_FOUND, MALFORMED, UNTRUSTED, UNSUPPORTED.
+ */
+FALLIBLE layout_resolve(const char *directory, const char *digest, char out[static LAYOUT_DIGEST_LEN], struct err *err);
+
 /* Reads a blob of at most `len_max` bytes and checks its digest. Fails NOT_FOUND, LIMIT, UNTRUSTED. */
 FALLIBLE layout_read_blob(const char *directory, const char *digest, size_t len_max, struct buffer *out,
                           struct err *err);

@@ -5,9 +5,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define BLOB_FLAGS (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
+
 struct blob_service {
     struct ttrpc_connection *connection;
     int                      layout_fd;
+    int                      more_fd;             /* a second directory, or NO_FD */
+    bool                   (*may_read)(void *owner, const char *digest); /* NULL: all */
+    void                    *guard;               /* its owner */
     int                      blob_fd;             /* the blob last asked for stays open: reads come in sequence */
     char                     path[BLOB_PATH_LEN]; /* of blob_fd */
 };
@@ -31,8 +36,13 @@ static FALLIBLE open_blob(struct blob_service *service, const char *digest, stru
     if (service->blob_fd >= 0 && strcmp(path, service->path) == 0)
         return true;
 
-    AUTO(fd) int fd = openat(service->layout_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (service->may_read && !service->may_read(service->guard, digest))
+        return fail_with(err, ERR_NOT_FOUND, "%s is not of an image of this pod", digest);
 
+    AUTO(fd) int fd = openat(service->layout_fd, path, BLOB_FLAGS);
+
+    if (fd < 0 && errno == ENOENT && service->more_fd >= 0)
+        fd = openat(service->more_fd, path, BLOB_FLAGS);
     if (fd < 0)
         return errno == ENOENT ? fail_with(err, ERR_NOT_FOUND, "%s is not in the image layout", digest)
                                : err_os(err, "open %s", digest);
@@ -96,6 +106,7 @@ FALLIBLE blob_service_new(struct loop *loop, int layout_fd_take, int fd_take, st
     if (!service)
         abort();
     service->layout_fd = layout_fd_take;
+    service->more_fd   = NO_FD;
     service->blob_fd   = NO_FD;
 
     struct ttrpc_connection_options options = { .loop = loop, .service = &blobs_service, .rows = rows, .n_rows = 1,
@@ -107,6 +118,18 @@ FALLIBLE blob_service_new(struct loop *loop, int layout_fd_take, int fd_take, st
     return true;
 }
 
+void blob_service_add(struct blob_service *service, int layout_fd_take)
+{
+    auto_fd(&service->more_fd);
+    service->more_fd = layout_fd_take;
+}
+
+void blob_service_guard(struct blob_service *service, bool (*may_read)(void *owner, const char *digest), void *owner)
+{
+    service->may_read = may_read;
+    service->guard    = owner;
+}
+
 void blob_service_free(struct blob_service *service)
 {
     if (!service)
@@ -114,5 +137,6 @@ void blob_service_free(struct blob_service *service)
     ttrpc_connection_free(service->connection);
     auto_fd(&service->blob_fd);
     auto_fd(&service->layout_fd);
+    auto_fd(&service->more_fd);
     free(service);
 }

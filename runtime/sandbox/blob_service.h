@@ -14,6 +14,10 @@ struct blob_service;
  */
 FALLIBLE blob_service_new(struct loop *loop, int layout_fd_take, int fd_take, struct blob_service **out,
                           struct err *err);
+/* A second directory, for blobs that the first does not have; taken. */
+void     blob_service_add(struct blob_service *service, int layout_fd_take);
+/* From now on only blobs that `may_read` names are given out: a store may hold others' as well. */
+void     blob_service_guard(struct blob_service *service, bool (*may_read)(void *owner, const char *digest), void *owner);
 void     blob_service_free(struct blob_service *service);
 DEFINE_AUTO(blob_service, struct blob_service *, blob_service_free)
 

@@ -349,6 +349,10 @@ static FALLIBLE start_services(struct sandbox *s, struct launch *l, struct err *
         return err_os(err, "config: open %s", s->options.layout);
     if (!blob_service_new(s->options.loop, layout_fd, TAKE_FD(l->ours[PORT_BLOBS]), &s->blobs, err))
         return context(err, "boot");
+    int more_fd = s->options.more_blobs ? open(s->options.more_blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : NO_FD;
+    if (more_fd >= 0) /* a cache that is not there has no blobs */
+        blob_service_add(s->blobs, more_fd);
+    blob_service_guard(s->blobs, s->options.may_read, s->options.owner);
     if (!tunnel_service_new(s->options.loop, s->options.broker_url, TAKE_FD(l->ours[PORT_BROKER]), &s->tunnel, err))
         return context(err, "config");
     if (!console_open(&s->console, s->options.loop, TAKE_FD(l->console_ours), s->options.console_fd, err) ||
@@ -420,6 +424,12 @@ void sandbox_expect_end(struct sandbox *sandbox)
 {
     if (sandbox->state == SANDBOX_READY || sandbox->state == SANDBOX_STARTING)
         sandbox->state = SANDBOX_STOPPING;
+}
+
+void sandbox_processes(const struct sandbox *sandbox, pid_t *vmm, pid_t *platform)
+{
+    *vmm      = sandbox->vmm.pid;
+    *platform = sandbox->platform.pid;
 }
 
 const struct sandbox_times *sandbox_times(const struct sandbox *sandbox)

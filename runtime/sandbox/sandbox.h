@@ -25,6 +25,8 @@ struct sandbox_options {
     struct bytes         initdata;       /* the TOML text */
     const char          *broker_url;     /* where the tunnel leads */
     const char          *layout;         /* directory of an OCI layout whose blobs are served */
+    const char          *more_blobs;     /* another, for blobs that the first lacks; NULL: none */
+    bool               (*may_read)(void *owner, const char *digest); /* NULL: every blob of them */
     const char          *platform_keys;  /* simulated platform: its key directory */
     const struct pod_link *network;      /* of the pod; used by sandbox_start only. NULL: the guest has none */
     const char          *tpm_identity;   /* --tee tpm: folder of the TPM's seeds */
@@ -57,6 +59,8 @@ bool sandbox_lost_agent(const struct sandbox *sandbox);
 
 /* The end of the VM is wanted from now on: `ended` is then called with kind NONE. */
 void                        sandbox_expect_end(struct sandbox *sandbox);
+/* The processes that a sandbox consists of, for a record that survives their parent; 0: none. */
+void                        sandbox_processes(const struct sandbox *sandbox, pid_t *vmm, pid_t *platform);
 const struct sandbox_times *sandbox_times(const struct sandbox *sandbox);
 void                        sandbox_free(struct sandbox *sandbox);
 DEFINE_AUTO(sandbox, struct sandbox *, sandbox_free)

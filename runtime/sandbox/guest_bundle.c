@@ -1,4 +1,4 @@
-#include "runtime/cli/guest_bundle.h"
+#include "runtime/sandbox/guest_bundle.h"
 
 #include <limits.h>
 #include <stdio.h>

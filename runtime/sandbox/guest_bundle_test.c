@@ -1,4 +1,4 @@
-#include "runtime/cli/guest_bundle.h"
+#include "runtime/sandbox/guest_bundle.h"
 #include "tests/harness/test.h"
 
 #include "base/file.h"

@@ -1,0 +1,265 @@
+#include "runtime/shim/container_spec.h"
+
+#include <string.h>
+
+#include "runtime/shim/limits.h"
+
+/* Annotations with an effect: these and no others. [containerd internal/cri/annotations, CRI-O internal/annotations] */
+static const char *const role_names[]    = { "io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType" };
+static const char *const sandbox_names[] = { "io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID" };
+static const char *const image_names[]   = { "io.kubernetes.cri.image-name", "io.kubernetes.cri-o.Image",
+                                             "io.kubernetes.cri-o.ImageName" };
+static const char *const digest_names[]  = { "io.kubernetes.cri-o.ImageRepoDigests" };
+static const char *const initdata_names[] = { "io.cloister.initdata",
+                                              "io.katacontainers.config.hypervisor.cc_init_data" };
+
+void process_spec_free(struct process_spec *spec)
+{
+    free(spec->args);
+    free(spec->env);
+    *spec = (struct process_spec){ 0 };
+}
+
+void container_spec_free(struct container_spec *spec)
+{
+    process_spec_free(&spec->process);
+    json_object_put(spec->document);
+    *spec = (struct container_spec){ 0 };
+}
+
+/* NULL when the member is missing or null. */
+static FALLIBLE member(struct json_object *from, const char *name, enum json_type type, struct json_object **out,
+                       struct err *err)
+{
+    *out = NULL;
+    return !from || !json_has(from, name) || json_get(from, name, type, out, err);
+}
+
+static FALLIBLE text_member(struct json_object *from, const char *name, const char **out, struct err *err)
+{
+    struct json_object *value;
+
+    if (!member(from, name, json_type_string, &value, err))
+        return false;
+    if (value)
+        *out = json_object_get_string(value);
+    return true;
+}
+
+static FALLIBLE read_texts(struct json_object *from, const char *name, char ***out, size_t *n, struct err *err)
+{
+    struct json_object *list;
+
+    if (!member(from, name, json_type_array, &list, err))
+        return false;
+    size_t len = list ? json_object_array_length(list) : 0;
+    if (len > SHIM_STRINGS_MAX)
+        return fail_with(err, ERR_LIMIT, "%s: over %d entries", name, SHIM_STRINGS_MAX);
+    *out = calloc(len + 1, sizeof **out);
+    if (!*out)
+        abort();
+    for (size_t i = 0; i < len; i++) {
+        struct json_object *text = json_object_array_get_idx(list, i);
+
+        if (!json_object_is_type(text, json_type_string))
+            return fail_with(err, ERR_MALFORMED, "%s: entry %zu is not a string", name, i);
+        (*out)[i] = (char *) (uintptr_t) json_object_get_string(text); /* only read */
+    }
+    *n = len;
+    return true;
+}
+
+static FALLIBLE read_process(struct json_object *process, struct process_spec *out, struct err *err)
+{
+    struct json_object *terminal;
+
+    if (!member(process, "terminal", json_type_boolean, &terminal, err) ||
+        !read_texts(process, "args", &out->args, &out->n_args, err) ||
+        !read_texts(process, "env", &out->env, &out->n_env, err))
+        return context(err, "process");
+    out->terminal = terminal && json_object_get_boolean(terminal);
+    return out->n_args > 0 || fail_with(err, ERR_MALFORMED, "process: no args");
+}
+
+/* -1 and 0 are no limit, as engines mean it. */
+static FALLIBLE number_member(struct json_object *from, const char *name, uint64_t *out, struct err *err)
+{
+    struct json_object *value;
+
+    if (!member(from, name, json_type_int, &value, err))
+        return false;
+    int64_t n = value ? json_object_get_int64(value) : 0;
+    *out      = n > 0 ? (uint64_t) n : 0;
+    return true;
+}
+
+static FALLIBLE read_resources(struct json_object *resources, struct spec_limits *out, struct err *err)
+{
+    struct json_object *memory, *cpu;
+
+    if (!member(resources, "memory", json_type_object, &memory, err) ||
+        !member(resources, "cpu", json_type_object, &cpu, err) ||
+        !number_member(memory, "limit", &out->memory_bytes, err) ||
+        !number_member(cpu, "quota", &out->cpu_quota_us, err) ||
+        !number_member(cpu, "period", &out->cpu_period_us, err))
+        return context(err, "resources");
+    if (out->cpu_quota_us == 0 || out->cpu_period_us == 0)
+        out->cpu_quota_us = out->cpu_period_us = 0;
+    return true;
+}
+
+static FALLIBLE annotation(struct json_object *from, const char *const *names, size_t n, const char **out,
+                           struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *value = NULL;
+
+        if (!text_member(from, names[i], &value, err))
+            return context(err, "annotations");
+        if (value && *value && !*out)
+            *out = value;
+    }
+    return true;
+}
+#define ANNOTATION(from, names, out, err) annotation(from, names, sizeof(names) / sizeof *(names), out, err)
+
+static FALLIBLE read_role(struct json_object *annotations, struct container_spec *s, struct err *err)
+{
+    const char *role = NULL;
+
+    if (!ANNOTATION(annotations, role_names, &role, err) || !ANNOTATION(annotations, sandbox_names, &s->sandbox_id, err))
+        return false;
+    if (!role) {
+        s->sandbox_id = NULL;
+        return true;
+    }
+    if (strcmp(role, "sandbox") != 0 && strcmp(role, "container") != 0)
+        return fail_with(err, ERR_MALFORMED, "annotations: container type \"%.20s\"", role);
+    if (!s->sandbox_id || strlen(s->sandbox_id) > SHIM_ID_MAX)
+        return fail_with(err, ERR_MALFORMED, "annotations: a pod's container without its sandbox's id");
+    s->role = strcmp(role, "sandbox") == 0 ? ROLE_SANDBOX : ROLE_CONTAINER;
+    return true;
+}
+
+/* Decimal text, as containerd writes its numbers; "0" and "-1": none. */
+static FALLIBLE number_annotation(struct json_object *from, const char *name, uint64_t *out, struct err *err)
+{
+    const char *text = NULL;
+    char       *end;
+
+    if (!text_member(from, name, &text, err))
+        return context(err, "annotations");
+    if (!text)
+        return true;
+    long long n = strtoll(text, &end, 10);
+    if (end == text || *end || strlen(text) > 20)
+        return fail_with(err, ERR_MALFORMED, "annotations: %s: no number", name);
+    *out = n > 0 ? (uint64_t) n : 0;
+    return true;
+}
+
+static FALLIBLE read_annotations(struct json_object *from, struct container_spec *s, struct err *err)
+{
+    const char *both[2] = { NULL, NULL };
+
+    if (!read_role(from, s, err) || !ANNOTATION(from, image_names, &s->image_name, err) ||
+        !ANNOTATION(from, digest_names, &s->image_digests, err) ||
+        !text_member(from, initdata_names[0], &both[0], err) || !text_member(from, initdata_names[1], &both[1], err) ||
+        !number_annotation(from, "io.kubernetes.cri.sandbox-memory", &s->pod_limits.memory_bytes, err) ||
+        !number_annotation(from, "io.kubernetes.cri.sandbox-cpu-quota", &s->pod_limits.cpu_quota_us, err) ||
+        !number_annotation(from, "io.kubernetes.cri.sandbox-cpu-period", &s->pod_limits.cpu_period_us, err))
+        return false;
+    if (both[0] && both[1])
+        return fail_with(err, ERR_CONFIG, "annotations: both %s and %s", initdata_names[0], initdata_names[1]);
+    s->initdata = both[0] ? both[0] : both[1];
+    return true;
+}
+
+static FALLIBLE read_network(struct json_object *os, struct container_spec *s, struct err *err)
+{
+    struct json_object *list;
+
+    if (!member(os, "namespaces", json_type_array, &list, err))
+        return context(err, "linux");
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *space = json_object_array_get_idx(list, i);
+        const char         *type = "", *path = NULL;
+
+        if (!json_object_is_type(space, json_type_object) || !text_member(space, "type", &type, err) ||
+            !text_member(space, "path", &path, err))
+            return fail_with(err, ERR_MALFORMED, "linux: namespaces: entry %zu", i);
+        if (strcmp(type, "network") == 0)
+            s->network = path;
+    }
+    return true;
+}
+
+static FALLIBLE check_version(struct json_object *document, struct err *err)
+{
+    const char *version;
+
+    if (!json_get_text(document, "ociVersion", &version, err))
+        return false;
+    return strncmp(version, "1.", 2) == 0 ||
+           fail_with(err, ERR_UNSUPPORTED, "ociVersion %.20s: 1.x is wanted", version);
+}
+
+FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, struct err *err)
+{
+    AUTO(container_spec) struct container_spec s = { .hostname = "" };
+    struct json_object                        *annotations, *process, *os, *resources = NULL;
+
+    if (!json_read(text, SHIM_SPEC_MAX, &s.document, err) || !check_version(s.document, err) ||
+        !member(s.document, "annotations", json_type_object, &annotations, err) ||
+        !member(s.document, "linux", json_type_object, &os, err) ||
+        !member(os, "resources", json_type_object, &resources, err) ||
+        !json_get(s.document, "process", json_type_object, &process, err) ||
+        !text_member(s.document, "hostname", &s.hostname, err) || !read_annotations(annotations, &s, err) ||
+        !read_process(process, &s.process, err) || !read_resources(resources, &s.limits, err) ||
+        !read_network(os, &s, err))
+        return context(err, "config.json");
+    *out = TAKE(s);
+    return true;
+}
+
+FALLIBLE process_spec_read(struct bytes text, struct json_object **document, struct process_spec *out, struct err *err)
+{
+    AUTO(json) struct json_object *read  = NULL;
+    struct process_spec            found = { 0 };
+
+    if (!json_read(text, SHIM_SPEC_MAX, &read, err))
+        return context(err, "process");
+    if (!json_object_is_type(read, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "process: not an object");
+    if (!read_process(read, &found, err)) {
+        process_spec_free(&found);
+        return false;
+    }
+    *document = TAKE(read);
+    *out      = found;
+    return true;
+}
+
+FALLIBLE resources_read(struct bytes text, struct spec_limits *out, struct err *err)
+{
+    AUTO(json) struct json_object *document = NULL;
+    struct spec_limits             found    = { 0 };
+
+    if (!json_read(text, SHIM_SPEC_MAX, &document, err))
+        return context(err, "resources");
+    if (!json_object_is_type(document, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "resources: not an object");
+    if (!read_resources(document, &found, err))
+        return false;
+    *out = found;
+    return true;
+}
+
+const char *image_reference_digest(const char *reference)
+{
+    const char *at = reference ? strstr(reference, "@sha256:") : NULL;
+
+    if (at && strspn(at + 8, "0123456789abcdef") == 64 && (at[72] == 0 || at[72] == ','))
+        return at + 1;
+    return NULL;
+}

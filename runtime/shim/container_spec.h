@@ -1,0 +1,60 @@
+/*
+ * The parts of an OCI bundle's config.json that have any effect here: a closed set of annotations, argv, environment,
+ * terminal, host name and limits. Everything else in it, mounts, hooks, devices, capabilities and paths of the host
+ * among it, is not looked at. [OCI-RUNTIME 1.x config]
+ */
+#pragma once
+
+#include "base/json.h"
+
+enum container_role {
+    ROLE_SINGLE,   /* no pod: the container is its own */
+    ROLE_SANDBOX,  /* the pod itself: the engine's pause container */
+    ROLE_CONTAINER /* one of a pod that is there */
+};
+
+struct spec_limits { /* 0: none */
+    uint64_t memory_bytes;
+    uint64_t cpu_quota_us, cpu_period_us;
+};
+
+struct process_spec {
+    char **args; /* borrow from the document; the arrays are owned */
+    char **env;
+    size_t n_args, n_env;
+    bool   terminal;
+};
+
+struct container_spec {
+    struct json_object *document; /* owns the texts */
+    enum container_role role;
+    const char         *sandbox_id;    /* NULL for ROLE_SINGLE */
+    const char         *image_name;    /* as a person wrote it; NULL: the engine did not say */
+    const char         *image_digests; /* CRI-O: "repo@sha256:…,…"; NULL */
+    const char         *hostname;      /* "" when it has none of its own */
+    const char         *initdata;      /* base64 of gzip of TOML; NULL */
+    const char         *network;       /* path of the network namespace; NULL: none of its own */
+    struct process_spec process;
+    struct spec_limits  limits;        /* of the container */
+    struct spec_limits  pod_limits;    /* of the pod, where the engine says them */
+};
+
+void container_spec_free(struct container_spec *spec);
+static inline void auto_container_spec(struct container_spec *spec) { container_spec_free(spec); }
+void process_spec_free(struct process_spec *spec); /* the arrays */
+
+/*
+ * Reads the JSON text.
+ *
+ *   out    yours, AUTO(container_spec); written only on success
+ *
+ * Fails MALFORMED, LIMIT; UNSUPPORTED for a spec version that is not 1.x; CONFIG when both initdata annotations are set.
+ */
+FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, struct err *err);
+
+/* The process of an exec request, and the resources of an update; `document` owns the texts and is yours. */
+FALLIBLE process_spec_read(struct bytes text, struct json_object **document, struct process_spec *out, struct err *err);
+FALLIBLE resources_read(struct bytes text, struct spec_limits *out, struct err *err);
+
+/* The digest in "repo@sha256:…", or the first of a list; NULL when there is none. Borrowed; ends at a comma or zero. */
+const char *image_reference_digest(const char *reference);

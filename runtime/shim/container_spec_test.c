@@ -1,0 +1,177 @@
+#include "tests/harness/test.h"
+
+#include "runtime/shim/container_spec.h"
+#include "runtime/shim/limits.h"
+
+#define DIGEST "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define PROCESS "\"ociVersion\":\"1.0.2-dev\",\"process\":{\"args\":[\"/bin/sh\",\"-c\"],\"env\":[\"A=1\"],\"terminal\":true}"
+
+static const char containerd_sandbox[] =
+    "{" PROCESS ",\"hostname\":\"pod\",\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\","
+    "\"io.kubernetes.cri.sandbox-id\":\"8325a4\",\"io.kubernetes.cri.sandbox-memory\":\"104857600\","
+    "\"io.kubernetes.cri.sandbox-cpu-quota\":\"150000\",\"io.kubernetes.cri.sandbox-cpu-period\":\"100000\","
+    "\"io.cloister.initdata\":\"H4sI\",\"com.example.other\":\"x\"},"
+    "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/run/netns/a\"}]},"
+    "\"mounts\":[{\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"/etc\"}],\"hooks\":{\"prestart\":[{\"path\":\"/bin/evil\"}]}}";
+
+static const char crio_container[] =
+    "{\"ociVersion\":\"1.2.1\",\"process\":{\"args\":[\"a\"]},\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"container\","
+    "\"io.kubernetes.cri-o.SandboxID\":\"c82433\",\"io.kubernetes.cri-o.Image\":\"docker.io/library/x:1\","
+    "\"io.kubernetes.cri-o.ImageName\":\"other\",\"io.kubernetes.cri-o.ImageRepoDigests\":\"r/a@" DIGEST ",r/b@" DIGEST "\"},"
+    "\"linux\":{\"resources\":{\"memory\":{\"limit\":67108864},\"cpu\":{\"quota\":-1,\"period\":100000}}}}";
+
+static void reads_a_sandbox_of_containerd(void **state)
+{
+    AUTO(container_spec) struct container_spec s = { 0 };
+    struct err                                 err;
+
+    (void) state;
+    if (!container_spec_read(bytes_of_text(containerd_sandbox), &s, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(s.role, ROLE_SANDBOX);
+    assert_string_equal(s.sandbox_id, "8325a4");
+    assert_string_equal(s.hostname, "pod");
+    assert_string_equal(s.initdata, "H4sI");
+    assert_string_equal(s.network, "/run/netns/a");
+    assert_int_equal(s.pod_limits.memory_bytes, 104857600);
+    assert_int_equal(s.pod_limits.cpu_quota_us, 150000);
+    assert_int_equal(s.process.n_args, 2);
+    assert_string_equal(s.process.args[1], "-c");
+    assert_string_equal(s.process.env[0], "A=1");
+    assert_true(s.process.terminal);
+    assert_null(s.image_name);
+}
+
+static void reads_a_container_of_crio(void **state)
+{
+    AUTO(container_spec) struct container_spec s = { 0 };
+    struct err                                 err;
+
+    (void) state;
+    if (!container_spec_read(bytes_of_text(crio_container), &s, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(s.role, ROLE_CONTAINER);
+    assert_string_equal(s.sandbox_id, "c82433");
+    assert_string_equal(s.image_name, "docker.io/library/x:1"); /* as the user wrote it, not some name of it */
+    assert_memory_equal(image_reference_digest(s.image_digests), DIGEST, 71);
+    assert_int_equal(s.limits.memory_bytes, 67108864);
+    assert_int_equal(s.limits.cpu_quota_us, 0); /* -1: none, and so no period */
+    assert_int_equal(s.limits.cpu_period_us, 0);
+}
+
+static void without_a_container_type_it_is_its_own_pod(void **state)
+{
+    AUTO(container_spec) struct container_spec s = { 0 };
+    struct err                                 err;
+
+    (void) state;
+    assert_true(container_spec_read(bytes_of_text("{" PROCESS ",\"annotations\":{\"io.kubernetes.cri.sandbox-id\":\"x\"}}"), &s, &err));
+    assert_int_equal(s.role, ROLE_SINGLE);
+    assert_null(s.sandbox_id);
+}
+
+static void refuses(const char *text, enum err_kind kind, const char *why)
+{
+    struct container_spec s = { .role = ROLE_CONTAINER };
+    struct err            err;
+
+    assert_false(container_spec_read(bytes_of_text(text), &s, &err));
+    assert_int_equal(err.kind, kind);
+    if (why)
+        assert_string_equal(err.text, why);
+    assert_null(s.document);
+}
+
+static void refuses_what_breaks_the_form(void **state)
+{
+    (void) state;
+    refuses("", ERR_MALFORMED, NULL);
+    refuses("{}", ERR_MALFORMED, NULL);
+    refuses("{\"ociVersion\":\"2.0.0\",\"process\":{\"args\":[\"a\"]}}", ERR_UNSUPPORTED, "config.json: ociVersion 2.0.0: 1.x is wanted");
+    refuses("{\"ociVersion\":\"1.0\"}", ERR_MALFORMED, NULL);
+    refuses("{\"ociVersion\":\"1.0\",\"process\":{\"args\":[]}}", ERR_MALFORMED, "config.json: process: no args");
+    refuses("{\"ociVersion\":\"1.0\",\"process\":{\"args\":[1]}}", ERR_MALFORMED, "config.json: process: args: entry 0 is not a string");
+    refuses("{" PROCESS ",\"annotations\":{\"io.kubernetes.cri.container-type\":\"pod\"}}", ERR_MALFORMED,
+            "config.json: annotations: container type \"pod\"");
+    refuses("{" PROCESS ",\"annotations\":{\"io.kubernetes.cri.container-type\":\"container\"}}", ERR_MALFORMED,
+            "config.json: annotations: a pod's container without its sandbox's id");
+    refuses("{" PROCESS ",\"annotations\":{\"io.kubernetes.cri.sandbox-memory\":\"1k\"}}", ERR_MALFORMED,
+            "config.json: annotations: io.kubernetes.cri.sandbox-memory: no number");
+    refuses("{" PROCESS ",\"annotations\":{\"io.cloister.initdata\":\"a\",\"io.katacontainers.config.hypervisor.cc_init_data\":\"b\"}}",
+            ERR_CONFIG, "config.json: annotations: both io.cloister.initdata and io.katacontainers.config.hypervisor.cc_init_data");
+    refuses("{" PROCESS ",\"linux\":{\"namespaces\":[1]}}", ERR_MALFORMED, "config.json: linux: namespaces: entry 0");
+    refuses("{" PROCESS ",\"linux\":{\"resources\":{\"memory\":{\"limit\":\"1\"}}}}", ERR_MALFORMED, NULL);
+}
+
+static void every_truncation_is_refused(void **state)
+{
+    (void) state;
+    for (size_t len = 0; len + 1 < sizeof containerd_sandbox; len++) {
+        AUTO(heap) uint8_t   *exact = exact_copy(containerd_sandbox, len);
+        struct container_spec s     = { 0 };
+        struct err            err;
+
+        assert_false(container_spec_read((struct bytes){ exact, len }, &s, &err));
+        assert_null(s.document);
+    }
+}
+
+static void bounds_lists_and_size(void **state)
+{
+    AUTO(buffer) struct buffer many = { 0 }, large = { 0 };
+
+    (void) state;
+    buffer_append_text(&many, "{\"ociVersion\":\"1.0\",\"process\":{\"args\":[\"a\"");
+    for (int i = 0; i < SHIM_STRINGS_MAX; i++)
+        buffer_append_text(&many, ",\"a\"");
+    buffer_append_text(&many, "]}}");
+    refuses(buffer_text(&many), ERR_LIMIT, "config.json: process: args: over 4096 entries");
+    memset(buffer_grow(&large, SHIM_SPEC_MAX + 1), ' ', SHIM_SPEC_MAX + 1);
+    refuses(buffer_text(&large), ERR_LIMIT, NULL);
+}
+
+static void reads_processes_and_resources_alone(void **state)
+{
+    AUTO(json) struct json_object *document = NULL, *none = NULL;
+    struct process_spec            process  = { 0 }, untouched = { 0 };
+    struct spec_limits             limits   = { 0 };
+    struct err                     err;
+
+    (void) state;
+    assert_true(process_spec_read(bytes_of_text("{\"args\":[\"a\",\"b\"],\"cwd\":\"/\"}"), &document, &process, &err));
+    assert_int_equal(process.n_args, 2);
+    process_spec_free(&process);
+    assert_false(process_spec_read(bytes_of_text("[]"), &none, &untouched, &err));
+    assert_string_equal(err.text, "process: not an object");
+    assert_false(process_spec_read(bytes_of_text("{\"args\":[]}"), &none, &untouched, &err));
+    assert_true(resources_read(bytes_of_text("{\"memory\":{\"limit\":5},\"cpu\":{\"quota\":10,\"period\":20}}"), &limits, &err));
+    assert_int_equal(limits.memory_bytes, 5);
+    assert_int_equal(limits.cpu_quota_us, 10);
+    assert_false(resources_read(bytes_of_text("3"), &limits, &err));
+}
+
+static void a_digest_is_whole_or_none(void **state)
+{
+    (void) state;
+    assert_null(image_reference_digest(NULL));
+    assert_null(image_reference_digest("x:1"));
+    assert_null(image_reference_digest("x@sha256:00"));
+    assert_null(image_reference_digest("x@" DIGEST "0"));
+    assert_string_equal(image_reference_digest("x:1@" DIGEST), DIGEST);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_a_sandbox_of_containerd),
+        cmocka_unit_test(reads_a_container_of_crio),
+        cmocka_unit_test(without_a_container_type_it_is_its_own_pod),
+        cmocka_unit_test(refuses_what_breaks_the_form),
+        cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(bounds_lists_and_size),
+        cmocka_unit_test(reads_processes_and_resources_alone),
+        cmocka_unit_test(a_digest_is_whole_or_none),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,33 @@
+/*
+ * The process that stays for a pod: its socket, the engines that are connected to it, and the end when all is done.
+ * [containerd runtime/v2 README]
+ */
+#pragma once
+
+#include "runtime/shim/invocation.h"
+#include "runtime/shim/pod.h"
+
+struct daemon_options {
+    const struct invocation     *invocation;
+    const struct machine_driver *driver;
+    const char                  *ttrpc_address; /* for events; "": none */
+    const char                  *directory;     /* of this pod: holds its socket and its record */
+    struct settings             *settings_take;
+    int                          listener_take; /* a listening socket */
+};
+
+enum { DAEMON_PATH_MAX = 108 };
+void daemon_socket_path(const char *directory, char out[static DAEMON_PATH_MAX]);
+void daemon_record_path(const char *directory, char out[static DAEMON_PATH_MAX]);
+
+/* Makes the directory, 0700, and listens in it, 0600. Fails OS, LIMIT. */
+FALLIBLE daemon_listen(const char *directory, int *listener, struct err *err);
+
+/* Serves until the engines are done with the pod, then leaves nothing behind. */
+FALLIBLE daemon_run(const struct daemon_options *options, struct err *err);
+
+/* Whether a pod's shim answers at its socket. */
+bool     daemon_answers(const char *directory);
+
+/* Ends what a dead shim left: processes by its record, socket, directory. Does nothing while the shim lives. */
+FALLIBLE daemon_clean_up(const char *directory, struct err *err);

@@ -1,0 +1,50 @@
+/*
+ * What a RuntimeClass's handler is configured to do: a few keys of TOML, from the file or the table that the engine
+ * passes on, and nothing from a pod. [runtimeoptions.v1.Options]
+ *
+ *   development = true          pods without initdata may start, with `initdata` below; default false
+ *   initdata = "/path"          TOML text for such pods
+ *   tee = "auto"                snp, tdx, tpm, sim
+ *   accel = "auto"              kvm, tcg
+ *   guest = "/path"             the guest image's folder; default: beside the program or under share/
+ *   cpus = 1                    at least
+ *   memory = 512                MiB for the guest itself and its images; a pod's limit is added
+ *   memory_most = 65536         MiB of one VM
+ *   boot_timeout = 180          seconds until the guest must have attested
+ *   blobs = "/path"             where image blobs are, blobs/sha256/… below it, before containerd's content store
+ */
+#pragma once
+
+#include "base/json.h"
+#include "runtime/shim/engine.pb-c.h"
+#include "runtime/vmm/vm.h"
+
+struct settings {
+    struct json_object *document; /* owns the texts; NULL: all defaults */
+    bool                development;
+    const char         *initdata, *guest, *blobs; /* NULL: none */
+    const char         *tee, *accel;
+    uint64_t            cpus, memory_mib, memory_most_mib, boot_timeout_s;
+};
+
+void settings_default(struct settings *out);
+void settings_free(struct settings *settings);
+static inline void auto_settings(struct settings *settings) { settings_free(settings); }
+
+/*
+ * Reads TOML text.
+ *
+ *   out    yours, AUTO(settings); written only on success
+ *
+ * Fails MALFORMED, LIMIT, UNSUPPORTED as toml_read; CONFIG for an unknown key or a value that is none.
+ */
+FALLIBLE settings_read(struct bytes text, struct settings *out, struct err *err);
+
+/* What an engine's options mean: their table, or the file they name; /etc/cloister/shim.toml for none. Fails so, and OS. */
+FALLIBLE settings_from_options(const Engine__Any *options, struct settings *out, struct err *err);
+
+/*
+ * Reads what an engine wrote to the standard input of `start`: an Any, or since containerd 2.3 BootstrapParams, which
+ * begin with the id of the shim.
+ */
+FALLIBLE settings_from_input(struct bytes input, const char *id, struct settings *out, struct err *err);

@@ -1,0 +1,73 @@
+/*
+ * One process as an engine knows it: a container's first, or one that was run in it later. Its state, its streams, and
+ * who waits for what. All of it is memory; what is asked of the guest is asked by `pod`.
+ */
+#pragma once
+
+#include <time.h>
+
+#include "guest/api/connection.h"
+#include "runtime/shim/container_spec.h"
+#include "runtime/shim/inlet.h"
+#include "runtime/shim/limits.h"
+#include "runtime/shim/outlet.h"
+
+enum task_state {
+    TASK_CREATING, /* the guest works, or its streams have no reader yet */
+    TASK_CREATED,
+    TASK_STARTING,
+    TASK_RUNNING,
+    TASK_STOPPING, /* it has ended; its output has not */
+    TASK_STOPPED,
+    TASK_DELETING,
+    TASK_STATES
+};
+
+enum task_verb { TASK_START, TASK_KILL, TASK_EXEC, TASK_RESIZE, TASK_UPDATE, TASK_STATS, TASK_DELETE, TASK_VERBS };
+
+/* Fails CONFIG, or NOT_FOUND where engines expect that, for what a state does not allow. */
+FALLIBLE task_may(enum task_state state, enum task_verb verb, struct err *err);
+
+/* As StateResponse numbers them: 1 created, 2 running, 3 stopped. */
+int32_t task_status(enum task_state state);
+
+enum { GUEST_ID_MAX = 64, TASK_OUTLETS = 2 };
+
+struct pod;
+
+struct task {
+    struct task          *next;
+    struct pod           *pod;
+    char                 *id, *exec;  /* the engine's; exec is "" for a container */
+    char                  guest_id[GUEST_ID_MAX + 1], guest_exec[GUEST_ID_MAX + 1];
+    char                 *bundle, *paths[3];
+    bool                  terminal;
+    enum task_state       state;
+    struct container_spec spec;       /* of a container */
+    struct json_object   *process;    /* owns what `command` borrows: of an exec */
+    struct process_spec   command;
+    char                 *digest;     /* of the image's manifest */
+    bool                  is_in_guest; /* the guest knows it */
+    bool                  is_removed;  /* lives on until its calls are back */
+    unsigned              n_calls;     /* to the guest, on its behalf */
+    unsigned              n_unopened; /* outlets */
+    unsigned              n_streaming; /* outlets whose guest stream has not ended */
+    struct outlet         outlets[TASK_OUTLETS];
+    struct inlet          inlet;
+    struct loop_source    drain;      /* gives output time after the end */
+    uint32_t              exit_status;
+    bool                  ran_out_of_memory;
+    struct timespec       exited_at;
+    struct ttrpc_pending  pending;    /* Create, Start or Delete, while the guest works on it */
+    struct ttrpc_pending  waiters[SHIM_WAITERS_MAX];
+    size_t                n_waiters;
+};
+
+/* The guest's name for an engine's id: the id itself where it is one, else its SHA-256. */
+void guest_id_of(const char *id, char out[static GUEST_ID_MAX + 1]);
+
+struct task *task_new(struct pod *pod, const char *id, const char *exec);
+void         task_free(struct task *task); /* tells no one */
+bool         task_add_waiter(struct task *task, struct ttrpc_pending pending); /* false: too many */
+/* Tokens of a connection that is about to be freed are void. */
+void         task_forget(struct task *task, const struct ttrpc_connection *connection);

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Pods under containerd's CRI: two containers in one VM, exec, streams, logs, statistics, limits, and a containerd that is
+killed in between. Arguments: the names of tests; CLOISTER_CONTAINERD_DIRECTORY: another containerd's programs."""
+import os, pathlib, signal, sys, time
+
+from node import IMAGE, PAUSE, Node, allowed, annotation_of, enter_namespaces, run_tests, shims_of
+
+enter_namespaces()
+import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
+
+SH = ["/bin/sh", "-c"]
+MAIN = SH + ["echo started $FOO; echo to-stderr >&2; while :; do sleep 0.2; done"]
+ECHO, FAIL, SLEEP, READ = (SH + [s] for s in ("echo $FOO; echo e >&2", "exit 42", "sleep 30", "read l; echo got $l; exit 3"))
+TERMINAL = SH + ["[ -t 0 ] && echo IS-TTY; /bin/busybox stty size"]
+
+
+def policy_of(node):
+    may = {"env_names": ["HOSTNAME"], "input": True, "terminal": True, "update": True}
+    return [allowed(node.image_digest, MAIN, env=["FOO=bar"], exec=[ECHO, FAIL, SLEEP, READ, TERMINAL], **may),
+            allowed(node.image_digest, SH + ["exit 7"], **may)]
+
+
+def start_pod(node, name, handler="cloister-dev", **more):
+    logs = node.path(f"logs-{name}")
+    logs.mkdir()
+    config = cri.pod_config(name, logs, **more)
+    return node.cri.run_pod(config, handler), config, logs
+
+
+def start_container(node, pod, config, name, argv, **more):
+    container = node.cri.create(pod, cri.container_config(name, IMAGE, argv, **more), config)
+    node.cri.call("StartContainer", {1: container})
+    return container
+
+
+def remove_pod(node, pod):
+    node.cri.call("StopPodSandbox", {1: pod})
+    node.cri.call("StopPodSandbox", {1: pod})
+    assert cri.at(node.cri.call("PodSandboxStatus", {1: pod}), 1, 3) == 1, "not NOTREADY"
+    node.cri.call("RemovePodSandbox", {1: pod})
+
+
+def check_execs(node, main):
+    assert node.cri.exec_sync(main, ECHO) == ("bar\n", "e\n", 0)
+    assert node.cri.exec_sync(main, FAIL)[2] == 42
+    assert node.cri.exec_stream(main, READ, b"line\n") == ("got line\n", 3)
+    output, _ = node.cri.exec_stream(main, TERMINAL, tty=True, size=b'{"Width":91,"Height":37}')
+    assert "IS-TTY" in output, output
+
+
+def wait_for_log(path, *lines):
+    for _ in range(600):
+        log = path.read_text()
+        if all(line in log for line in lines):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"wanted {lines} in: {log}")
+
+
+def connect(node):
+    """Until the CRI plugin has read its state."""
+    for _ in range(600):
+        try:
+            node.cri = cri.Cri(node.socket)
+            node.cri.call("ListPodSandbox", {})
+            return
+        except cri.grpc.RpcError:
+            time.sleep(0.1)
+    raise AssertionError("CRI does not answer\n" + node.log())
+
+
+def refused(what, *words):
+    try:
+        what()
+    except cri.grpc.RpcError as e:
+        assert all(w in e.details() for w in words), e.details()
+        return
+    raise AssertionError(f"was not refused: wanted {words}")
+
+
+def a_pod_of_two_containers_lives_and_ends(node):
+    node.development_initdata(*policy_of(node), network=True)
+    pod, config, logs = start_pod(node, "rt")
+    assert cri.at(node.cri.call("PodSandboxStatus", {1: pod}), 1, 3) == 0, "not READY"
+    main = start_container(node, pod, config, "main", MAIN, env={"FOO": "bar"})
+    assert node.cri.status(main)[0] == cri.RUNNING
+    assert len(shims_of(node)) == 1
+    check_execs(node, main)
+    refused(lambda: node.cri.exec_sync(main, SH + ["echo evil"]), "policy does not allow this argv")
+    refused(lambda: node.cri.exec_sync(main, SLEEP, seconds=1), "timeout")
+    wait_for_log(logs / "main.log", " stdout F started bar\n", " stderr F to-stderr\n")
+    stats = cri.at(node.cri.call("ContainerStats", {1: main}), 1)
+    assert cri.at(stats, 3, 2, 1) > 0 and cri.at(stats, 2, 2, 1) > 0, stats
+    node.cri.call("UpdateContainerResources", {1: main, 2: {4: 64 << 20}})
+    two = start_container(node, pod, config, "two", SH + ["exit 7"])
+    assert node.cri.wait_exited(two)[0] == 7
+    node.cri.call("RemoveContainer", {1: two})
+    node.cri.call("StopContainer", {1: main, 2: 2})
+    assert node.cri.wait_exited(main)[0] == 137  # a first process without a handler does not hear SIGTERM
+    node.cri.call("RemoveContainer", {1: main})
+    remove_pod(node, pod)
+
+
+def a_pod_outlives_a_containerd_that_was_killed(node):
+    node.development_initdata(*policy_of(node), network=True)
+    pod, config, logs = start_pod(node, "restart")
+    main = start_container(node, pod, config, "main", MAIN, env={"FOO": "bar"})
+    node.restart_containerd(signal.SIGKILL)
+    connect(node)
+    assert node.cri.status(main)[0] == cri.RUNNING
+    assert node.cri.exec_sync(main, ECHO) == ("bar\n", "e\n", 0)
+    remove_pod(node, pod)
+
+
+def initdata_comes_with_the_pod_or_it_does_not_start(node):
+    refused(lambda: start_pod(node, "bare", "cloister"), "io.cloister.initdata", "not for development")
+    refused(lambda: start_pod(node, "broken", "cloister", annotations={"io.cloister.initdata": "AAAA"}), "initdata")
+    text = node.initdata_for(*policy_of(node), network=True)
+    for name in ("io.cloister.initdata", "io.katacontainers.config.hypervisor.cc_init_data"):
+        pod, config, logs = start_pod(node, "own" + name[3:5], "cloister", annotations={name: annotation_of(text)})
+        two = start_container(node, pod, config, "two", SH + ["exit 7"])
+        assert node.cri.wait_exited(two)[0] == 7
+        remove_pod(node, pod)
+
+
+def after_its_vm_was_killed_a_pod_can_be_removed(node):
+    node.development_initdata(*policy_of(node), network=True)
+    pod, config, logs = start_pod(node, "killed")
+    main = start_container(node, pod, config, "main", MAIN, env={"FOO": "bar"})
+    (shim,) = shims_of(node)
+    children = pathlib.Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
+    (vmm,) = [int(c) for c in children if b"qemu" in pathlib.Path(f"/proc/{c}/cmdline").read_bytes()]
+    os.kill(vmm, signal.SIGKILL)
+    assert node.cri.wait_exited(main)[0] in (137, 255)
+    remove_pod(node, pod)
+
+
+other = os.environ.get("CLOISTER_CONTAINERD_DIRECTORY")
+with Node(*([f"{other}/containerd", f"{other}/ctr"] if other else [])) as node:
+    node.start_broker()
+    node.start_containerd()
+    connect(node)
+    node.image_digest = node.make_image("workload", IMAGE, namespaces=["k8s.io"])
+    node.make_image("pause", PAUSE, namespaces=["k8s.io"])
+    run_tests([a_pod_of_two_containers_lives_and_ends, a_pod_outlives_a_containerd_that_was_killed,
+               initdata_comes_with_the_pod_or_it_does_not_start, after_its_vm_was_killed_a_pod_can_be_removed], node)

@@ -1,0 +1,159 @@
+"""A client of the Kubernetes container runtime interface, as much of it as the tests need: gRPC by Debian's
+python3-grpcio, messages as {field number: value}. Runs under Debian's own Python. [cri-api v1]"""
+import base64, os, re, socket, struct, time
+
+import grpc
+
+
+def varint(value):
+    out = bytearray()
+    while True:
+        out.append(value & 127 | (128 if value > 127 else 0))
+        value >>= 7
+        if not value:
+            return bytes(out)
+
+
+def encode(message):
+    """Numbers, texts, messages, and lists of them; maps of texts are lists of {1: key, 2: value}."""
+    out = b""
+    for tag, value in message.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, (bool, int)):
+                out += (varint(tag << 3) + varint(int(one) & (1 << 64) - 1)) if one else b""
+            else:
+                content = encode(one) if isinstance(one, dict) else one.encode() if isinstance(one, str) else one
+                out += varint(tag << 3 | 2) + varint(len(content)) + content
+    return out
+
+
+def decode(message):
+    """{field number: [value, ...]}; numbers as int, the rest as bytes."""
+    at, out = 0, {}
+
+    def take():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte, at = message[at], at + 1
+            value, shift = value | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        key = take()
+        if key & 7 == 0:
+            value = take()
+        else:
+            size = {1: 8, 5: 4}.get(key & 7)
+            size = take() if size is None else size
+            value, at = message[at:at + size], at + size
+        out.setdefault(key >> 3, []).append(value)
+    return out
+
+
+def at(message, *path):
+    """The first value along a path of field numbers; 0 when it is not there."""
+    for tag in path:
+        if not isinstance(message, (bytes, bytearray)):
+            return 0
+        message = decode(message).get(tag, [0])[0]
+    return message
+
+
+def text_map(items):
+    return [{1: key, 2: value} for key, value in items.items()]
+
+
+RUNNING, EXITED = 1, 2
+
+
+class Cri:
+    def __init__(self, address):
+        self.channel = grpc.insecure_channel(f"unix:{address}")
+
+    def call(self, method, request, seconds=240):
+        stub = self.channel.unary_unary(f"/runtime.v1.RuntimeService/{method}", request_serializer=encode,
+                                        response_deserializer=lambda b: b)
+        return stub(request, timeout=seconds)
+
+    def run_pod(self, config, handler):
+        return at(self.call("RunPodSandbox", {1: config, 2: handler}), 1).decode()
+
+    def create(self, pod, config, pod_config):
+        return at(self.call("CreateContainer", {1: pod, 2: config, 3: pod_config}), 1).decode()
+
+    def status(self, container):
+        """(state, exit code, reason)"""
+        s = at(self.call("ContainerStatus", {1: container}), 1)
+        return at(s, 3), at(s, 7), (at(s, 10) or b"").decode()
+
+    def wait_exited(self, container, seconds=120):
+        for _ in range(seconds * 5):
+            state, code, reason = self.status(container)
+            if state == EXITED:
+                return code, reason
+            time.sleep(0.2)
+        raise AssertionError("the container did not end")
+
+    def exec_sync(self, container, argv, seconds=60):
+        """(stdout, stderr, exit code)"""
+        answer = self.call("ExecSync", {1: container, 2: list(argv), 3: seconds})
+        return (at(answer, 1) or b"").decode(), (at(answer, 2) or b"").decode(), at(answer, 3)
+
+    def exec_stream(self, container, argv, typed=b"", tty=False, size=None):
+        """Through the streaming server, as kubectl exec does. Returns (output, exit code)."""
+        url = at(self.call("Exec", {1: container, 2: list(argv), 3: tty, 4: True, 5: True, 6: not tty}), 1).decode()
+        return exec_websocket(url, typed, size)
+
+
+def exec_websocket(url, typed, size):
+    """The protocol v4.channel.k8s.io: the first byte of a message is its channel. [RFC 6455]"""
+    host, port, path = re.fullmatch(r"http://([^:/]+):(\d+)(/.*)", url).groups()
+    s = socket.create_connection((host, int(port)), timeout=120)
+    key = base64.b64encode(os.urandom(16)).decode()
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+              f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\nOrigin: http://{host}\r\n\r\n".encode())
+    stream = s.makefile("rb")
+    assert b" 101 " in stream.readline()
+    while stream.readline() not in (b"\r\n", b""):
+        pass
+
+    def send(channel, data):
+        data = bytes([channel]) + data
+        s.sendall(bytes([0x82, 0x80 | len(data)]) + bytes(4) + data)  # masked with zeros
+
+    if size:
+        send(4, size)
+    if typed:
+        send(0, typed)
+    output, status = b"", b""
+    while True:
+        head = stream.read(2)
+        if len(head) < 2 or head[0] & 15 == 8:
+            break
+        length = head[1] & 127
+        if length > 125:
+            length = struct.unpack(">H" if length == 126 else ">Q", stream.read(2 if length == 126 else 8))[0]
+        data = stream.read(length)
+        if data[:1] in (b"\1", b"\2"):
+            output += data[1:]
+        elif data[:1] == b"\3":
+            status = data[1:]
+    s.close()
+    found = re.search(rb'"reason":"ExitCode","message":"(\d+)"', status)
+    return output.decode(), int(found[1]) if found else 0 if b'"Success"' in status else status.decode()
+
+
+def pod_config(name, log_directory, annotations=None, host_network=False, memory=0):
+    config = {1: {1: name, 2: f"uid-{name}", 3: "default"}, 2: "" if host_network else name, 3: str(log_directory),
+              7: text_map(annotations or {}),
+              8: {1: f"/kubepods/besteffort/pod{name}", 2: {1: {1: 2 if host_network else 0, 2: 1, 3: 0}}}}
+    if memory:
+        config[8][5] = {4: memory}
+    return config
+
+
+def container_config(name, image, argv=(), env=None, tty=False, stdin=False, memory=0):
+    return {1: {1: name}, 2: {1: image}, 3: list(argv), 6: [{1: k, 2: v} for k, v in (env or {}).items()], 11: f"{name}.log",
+            12: stdin, 14: tty, 15: {1: {4: memory, 5: 1000}, 2: {3: {1: 0, 2: 1, 3: 0}}}}
