@@ -7,12 +7,14 @@
 
 #include "base/text.h"
 #include "keys/api/admin.h"
+#include "keys/api/initdata.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
 #include "keys/client/http.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
 #include "tests/harness/broker.h"
+#include "tests/harness/tpm_guest.h"
 
 static struct test_broker broker;  /* --dev: one listener, one administrator */
 static struct test_broker tenants; /* --config: administrators apart */
@@ -348,6 +350,81 @@ static void a_binding_holds_against_a_policy_that_allows_all(void **state)
     assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/bound/key/1"), 200);
 }
 
+/* ---- a TPM: registers and keys registered by name ---- */
+
+static bool tpm_evidence(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json, struct err *err)
+{
+    (void) err;
+    tpm_guest_evidence(owner, report_data, json);
+    return true;
+}
+
+static bool tpm_fetch(struct tpm_guest *guest, struct bytes initdata, struct kbs_verdict *verdict, struct secret *out,
+                      struct err *err)
+{
+    struct kbs_options                  options  = { .url = broker.url, .ca_pem = buffer_bytes(&broker.ca), .timeout_ms = 60000 };
+    struct kbs_attester                 attester = { .tee = "tpm", .evidence = tpm_evidence, .owner = guest, .initdata = initdata };
+    AUTO(kbs_client) struct kbs_client *client   = NULL;
+
+    assert_fine(kbs_client_new(&options, &client, err), err);
+    return kbs_attest(client, &attester, verdict, err) && kbs_resource_get(client, "kbs:///tpm/key/1", out, err);
+}
+
+static void value_add(struct admin_client *admin, const char *name, struct buffer *text)
+{
+    AUTO(buffer) struct buffer list = { 0 };
+    struct admin_document      d    = { .kind = "reference-value", .name = name, .adds = true };
+    uint64_t                   version;
+    struct err                 err;
+
+    buffer_printf(&list, "[\"%s\"]", buffer_text(text));
+    d.text = buffer_bytes(&list);
+    assert_fine(admin_document_put(admin, &d, &version, &err), &err);
+}
+
+static void a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known(void **state)
+{
+    AUTO(admin_client) struct admin_client *admin = test_admin(&broker);
+    AUTO(tpm_guest) struct tpm_guest        guest = tpm_guest_new();
+    AUTO(buffer) struct buffer              initdata = { 0 }, ak = { 0 }, pcr = { 0 }, hex = { 0 };
+    AUTO(secret) struct secret              value = { 0 }, got = { 0 };
+    struct initdata_entry                   entry   = { "policy.json", "{\"containers\":[{\"image\":\"sha256:aa\"}]}" };
+    struct admin_document   binding   = { .kind = "binding", .name = "tpm/key/1", .text = bytes_of_text("{\"workload\":[\"sha256:aa\"]}") };
+    struct admin_reference  reference = { .kind = "initdata", .tee = "tpm", .resource = "kbs:///tpm/key/1" };
+    struct kbs_verdict      verdict   = { 0 };
+    uint8_t                 digest[SHA256_LEN];
+    uint64_t                id;
+    struct err              err;
+
+    (void) state;
+    initdata_write(INITDATA_SHA256, &entry, 1, &initdata);
+    sha256_of(buffer_bytes(&initdata), digest);
+    hex_append(&hex, BYTES_OF(digest));
+    tpm_guest_extend(&guest, 8, digest);
+    tpm_guest_ak(&guest, &ak);
+    hex_append(&pcr, BYTES_OF(guest.pcr[11]));
+    assert_fine(secret_copy(bytes_of_text("tpm"), &value, &err) && admin_resource_put(admin, "kbs:///tpm/key/1", &value, &err) &&
+                    admin_document_put(admin, &binding, &id, &err),
+                &err);
+    reference.value = buffer_text(&hex);
+    assert_fine(admin_reference_add(admin, &reference, &id, &err), &err);
+    assert_false(tpm_fetch(&guest, buffer_bytes(&initdata), &verdict, &got, &err)); /* nobody vouches for its key */
+    assert_string_equal(verdict.status, "contraindicated");
+    assert_string_equal(err.text, "the attestation policy does not affirm this guest's hardware and executables");
+    value_add(admin, "trusted_aks", &ak);
+    assert_false(tpm_fetch(&guest, buffer_bytes(&initdata), &verdict, &got, &err)); /* nor are its registers known */
+    assert_string_equal(verdict.status, "warning");
+    value_add(admin, "tpm_pcr11", &pcr);
+    assert_fine(tpm_fetch(&guest, buffer_bytes(&initdata), &verdict, &got, &err), &err);
+    assert_string_equal(verdict.status, "affirming");
+    assert_true(secret_equal(&got, &value));
+    secret_free(&got);
+    binding.text = bytes_of_text("{\"workload\":[\"sha256:bb\"]}");
+    assert_fine(admin_document_put(admin, &binding, &id, &err), &err);
+    assert_false(tpm_fetch(&guest, buffer_bytes(&initdata), &verdict, &got, &err));
+    assert_string_equal(err.text, "tpm/key/1 is bound to another workload than this guest's");
+}
+
 /* ---- administrators, roles, tenants, on a listener of their own ---- */
 
 static void file_in(const struct test_broker *b, const char *name, const char *text)
@@ -580,6 +657,7 @@ int main(void)
         cmocka_unit_test(bad_output_of_an_attestation_policy_gives_no_token),
         cmocka_unit_test(documents_keep_their_history),
         cmocka_unit_test(a_binding_holds_against_a_policy_that_allows_all),
+        cmocka_unit_test(a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known),
         cmocka_unit_test(a_tenants_administrator_reaches_that_tenant_only),
         cmocka_unit_test(a_client_certificate_is_as_good_as_a_token),
         cmocka_unit_test(administrators_and_guests_have_listeners_of_their_own),

@@ -2,12 +2,13 @@
 
 #include <string.h>
 
-#include "attestation/verifier/snp.h"
+#include "attestation/collateral/kds.h"
+#include "attestation/verifier/envelope.h"
 #include "base/text.h"
-#include "base/toml.h"
 #include "keys/api/development_root.h"
 #include "keys/api/initdata.h"
-#include "attestation/evidence/snp_evidence.h"
+#include "keys/broker/initdata_claims.h"
+#include "keys/broker/intel_collateral.h"
 
 enum { CRLS_MAX = 16, CHAINS_MAX = 256 };
 
@@ -19,7 +20,8 @@ static const struct { const char *name; bool appraised; } TEE_ROWS[] = {
 
 const char *tee_name(enum tee tee) { return TEE_ROWS[tee].name; }
 
-static const char *const ENDORSERS[] = { [ENDORSED_BY_VENDOR] = "vendor", [ENDORSED_BY_DEVELOPMENT_ROOT] = "development",
+static const char *const ENDORSERS[] = { [ENDORSED_BY_VENDOR] = "vendor", [ENDORSED_BY_OPERATOR] = "operator",
+                                         [ENDORSED_BY_DEVELOPMENT_ROOT] = "development",
                                          [ENDORSED_BY_NOBODY] = "nobody" };
 
 const char *endorser_name(enum endorser endorser) { return ENDORSERS[endorser]; }
@@ -52,6 +54,12 @@ struct appraiser {
     struct snp_crl                *crls[CRLS_MAX];
     size_t                         n_crls;
     bool                           crl_required;
+    struct snp_policy_document    *snp_policy; /* NULL: the strict one */
+    struct intel_collateral       *intel;      /* NULL: TDX is not trusted */
+    struct tdx_policy              tdx_policy;
+    struct tpm_policy              tpm_policy;
+    struct bundle                 *bundle;
+    bool                           tpm, tpm_any_key;
     bool                           sample;
 };
 
@@ -66,6 +74,11 @@ void appraiser_free(struct appraiser *appraiser)
     snp_trust_free(appraiser->amd);
     snp_trust_free(appraiser->development);
     development_root_free(&appraiser->root);
+    snp_policy_document_free(appraiser->snp_policy);
+    intel_collateral_free(appraiser->intel);
+    bundle_free(appraiser->bundle);
+    tdx_policy_free(&appraiser->tdx_policy);
+    tpm_policy_free(&appraiser->tpm_policy);
     free(appraiser);
 }
 
@@ -83,6 +96,20 @@ static FALLIBLE development_trust(struct appraiser *a, const char *folder, struc
     return snp_trust_new(&root, 1, &a->development, NULL, err);
 }
 
+static FALLIBLE policies_read(const struct appraiser_options *options, struct appraiser *a, struct err *err)
+{
+    struct snp_policy strict = snp_policy_strict();
+
+    tdx_policy_default(&a->tdx_policy);
+    if (options->snp_policy.len > 0 && !snp_policy_read(options->snp_policy, &strict, &a->snp_policy, err))
+        return context(err, "snp_policy");
+    if (options->tdx_policy.len > 0 && !tdx_policy_read(options->tdx_policy, &a->tdx_policy, err))
+        return context(err, "tdx_policy");
+    if (options->tpm_policy.len > 0 && !tpm_policy_read(options->tpm_policy, &a->tpm_policy, err))
+        return context(err, "tpm_policy");
+    return true;
+}
+
 FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser **out, struct err *err)
 {
     AUTO(appraiser) struct appraiser *a = calloc(1, sizeof *a);
@@ -96,11 +123,18 @@ FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser
     roots           = snp_amd_roots(&n);
     a->crl_required = options->crl_required;
     a->sample       = options->sample;
+    a->tpm          = options->tpm || options->tpm_any_key;
+    a->tpm_any_key  = options->tpm_any_key;
+    if (!policies_read(options, a, err) ||
+        (options->bundle.len > 0 && !bundle_read(options->bundle, &a->bundle, err)))
+        return false;
+    if (options->tdx_root.len > 0)
+        a->intel = intel_collateral_new(options->tdx_root, a->bundle);
     if (options->amd && !snp_trust_new(roots, n, &a->amd, NULL, err))
         return false;
     if (options->development_folder && !development_trust(a, options->development_folder, err))
         return false;
-    if (!a->amd && !a->development && !a->sample)
+    if (!a->amd && !a->development && !a->intel && !a->tpm && !a->sample)
         return fail_with(err, ERR_CONFIG, "no root of trust is configured: nothing could ever attest");
     for (; a->amd && a->n_crls < options->n_crls; a->n_crls++) {
         struct verdict   verdict;
@@ -122,96 +156,52 @@ void facts_free(struct facts *facts)
 
 /* ---- initdata that came along ---- */
 
-/* aa.toml and cdh.toml become JSON where they parse, as Trustee has them. [evidence-formats 7.1] */
-static void initdata_claims(const struct initdata *initdata, struct json_object **out)
+/* A PCR holds the digest extended once from zero: the envelope tells, before anything is parsed. */
+static FALLIBLE initdata_read_in_pcr(struct bytes text, const struct envelope_result *result, struct initdata *out,
+                                     struct err *err)
 {
-    struct json_object *claims = json_object_new_object();
+    uint8_t digest[SHA256_LEN];
 
-    json_object_object_foreach(initdata->entries, name, value)
-    {
-        AUTO(json) struct json_object *parsed = NULL;
-        struct err                     ignored; /* text that is no TOML stays text */
-        bool                           is_toml = strcmp(name, "aa.toml") == 0 || strcmp(name, "cdh.toml") == 0;
-
-        if (is_toml && toml_read(bytes_of_text(json_object_get_string(value)), &parsed, &ignored))
-            json_add(claims, name, TAKE(parsed));
-        else
-            json_add(claims, name, json_object_get(value));
-    }
-    *out = claims;
+    sha256_of(text, digest);
+    if (!envelope_binds_init_data(result, BYTES_OF(digest)))
+        return fail_with(err, ERR_UNTRUSTED, "initdata: its digest is not the one in PCR 8");
+    if (!initdata_read(text, out, err))
+        return false;
+    return out->algorithm == INITDATA_SHA256 ||
+           fail_with(err, ERR_UNTRUSTED, "initdata: PCR 8 holds a SHA-256, the text names another algorithm");
 }
 
-static FALLIBLE initdata_check(const char *text, struct facts *facts, struct err *err)
+/* `result` NULL: the field holds the digest as it is. */
+static FALLIBLE initdata_check(const char *text, const struct envelope_result *result, struct facts *facts, struct err *err)
 {
     AUTO(initdata) struct initdata initdata = { 0 };
+    bool                           is_pcr   = result && result->kind != ENVELOPE_SNP && result->kind != ENVELOPE_TDX;
 
     if (!text)
         return true;
-    if (!initdata_read_bound(bytes_of_text(text), (struct bytes){ facts->initdata, facts->initdata_len }, &initdata, err))
+    if (is_pcr ? !initdata_read_in_pcr(bytes_of_text(text), result, &initdata, err)
+               : !initdata_read_bound(bytes_of_text(text), (struct bytes){ facts->initdata, facts->initdata_len }, &initdata, err))
         return false;
-    initdata_claims(&initdata, &facts->initdata_claims);
+    facts->initdata_claims = initdata_claims(&initdata);
     return true;
 }
 
-/* ---- snp ---- */
-
-static struct json_object *snp_claims(const struct snp_report *r)
-{
-    struct json_object *c = json_object_new_object();
-    const struct { const char *name; bool value; } flags[] = {
-        { "policy_smt_allowed", r->policy & SNP_POLICY_SMT },
-        { "policy_migrate_ma", r->policy & SNP_POLICY_MIGRATE_MA },
-        { "policy_debug_allowed", r->policy & SNP_POLICY_DEBUG },
-        { "policy_single_socket", r->policy & SNP_POLICY_SINGLE_SOCKET },
-        { "platform_tsme_enabled", r->platform_info & SNP_PLATFORM_TSME },
-        { "platform_smt_enabled", r->platform_info & SNP_PLATFORM_SMT },
-    };
-    const struct { const char *name; int value; } numbers[] = {
-        { "policy_abi_major", SNP_POLICY_ABI_MAJOR(r->policy) },
-        { "policy_abi_minor", SNP_POLICY_ABI_MINOR(r->policy) },
-        { "reported_tcb_bootloader", r->reported_tcb.bootloader },
-        { "reported_tcb_tee", r->reported_tcb.tee },
-        { "reported_tcb_snp", r->reported_tcb.snp },
-        { "reported_tcb_microcode", r->reported_tcb.microcode },
-    };
-
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        json_add(c, numbers[i].name, json_object_new_int(numbers[i].value));
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        json_add(c, flags[i].name, json_object_new_boolean(flags[i].value));
-    json_add_hex(c, "measurement", r->measurement);
-    json_add_hex(c, "chip_id", r->chip_id);
-    return c;
-}
-
-static void snp_facts(const struct snp_report *r, bool is_development, struct facts *out)
-{
-    AUTO(buffer) struct buffer hex = { 0 };
-
-    *out = (struct facts){ .tee             = TEE_SNP,
-                           .endorser        = is_development ? ENDORSED_BY_DEVELOPMENT_ROOT : ENDORSED_BY_VENDOR,
-                           .measurement_len = r->measurement.len,
-                           .initdata_len    = r->host_data.len };
-    memcpy(out->measurement, r->measurement.at, r->measurement.len);
-    memcpy(out->initdata, r->host_data.at, r->host_data.len);
-    out->claims = snp_claims(r);
-    for (size_t i = 0; i < r->report_data.len; i++)
-        buffer_printf(&hex, "%02x", (unsigned) r->report_data.at[i]);
-    memcpy(out->report_data, buffer_text(&hex), sizeof out->report_data);
-}
+/* ---- envelopes: snp, tdx, az-snp-vtpm, az-tdx-vtpm, tpm ---- */
 
 /*
  * Strict in all that makes a guest genuine. Measurement and HOST_DATA are not compared here: which values are expected
  * depends on what is asked for.
  */
-static struct snp_policy snp_policy_for(const struct appraiser *a, bool is_development, const struct bytes *report_data)
+static struct snp_policy snp_policy_for(const struct appraiser *a, bool is_development)
 {
-    struct snp_policy policy = snp_policy_strict();
+    struct snp_policy policy = a->snp_policy ? *snp_policy_of(a->snp_policy) : snp_policy_strict();
 
     policy.measurement.kind = FIELD_ANY;
     policy.host_data.kind   = FIELD_ANY;
-    policy.report_data      = (struct field_rule){ .kind = FIELD_LISTED, .at = report_data, .n = 1 };
-    policy.crl              = is_development ? CRL_OFF : a->crl_required ? CRL_REQUIRED : CRL_WARNED;
+    if (is_development)
+        policy.crl = CRL_OFF;
+    else if (!a->snp_policy)
+        policy.crl = a->crl_required ? CRL_REQUIRED : CRL_WARNED;
     return policy;
 }
 
@@ -226,62 +216,167 @@ static void certificates_digest(const struct snp_evidence *evidence, uint8_t out
     sha256_of(buffer_bytes(&all), out);
 }
 
-/* Verifies with the chain known for these certificates, else from the bytes up, and keeps the chain then. */
-static bool snp_verify_known(struct appraiser *a, const struct snp_evidence *evidence, const struct snp_request *request,
-                             struct snp_result *result)
+static const struct known_chain *chain_known(const struct appraiser *a, const uint8_t digest[static SHA256_LEN])
 {
-    struct known_chain *into;
-    uint8_t             digest[SHA256_LEN];
-
-    certificates_digest(evidence, digest);
     for (size_t i = 0; i < CHAINS_MAX; i++) {
-        if (a->known[i].chain && memcmp(a->known[i].certificates, digest, sizeof digest) == 0)
-            return snp_verify_with_chain(request, a->known[i].chain, result);
+        if (a->known[i].chain && memcmp(a->known[i].certificates, digest, SHA256_LEN) == 0)
+            return &a->known[i];
     }
-    if (!snp_verify(request, result))
-        return false;
-    into = &a->known[a->n_known++ % CHAINS_MAX];
+    return NULL;
+}
+
+static void chain_keep(struct appraiser *a, const uint8_t digest[static SHA256_LEN], struct snp_chain **chain_take)
+{
+    struct known_chain *into = &a->known[a->n_known++ % CHAINS_MAX];
+
     snp_chain_free(into->chain);
-    into->chain = TAKE(result->chain);
-    memcpy(into->certificates, digest, sizeof digest);
+    into->chain = *chain_take;
+    *chain_take = NULL;
+    memcpy(into->certificates, digest, SHA256_LEN);
+}
+
+/* A guest whose host gave it no VCEK: the operator's bundle may have it. What is not found is judged as missing. */
+static void vcek_add(const struct appraiser *a, struct snp_evidence *evidence)
+{
+    AUTO(buffer) struct buffer url    = { 0 };
+    const struct answer       *answer = NULL;
+    struct snp_report          report;
+    struct err                 ignored;
+
+    if (!a->bundle || evidence->vek.len > 0 ||
+        !snp_report_parse(BYTES_OF(evidence->report), &report, NULL, &ignored) ||
+        !kds_vcek_url(KDS_BASE_URL, &report, report.product, &url, &ignored))
+        return;
+    answer = bundle_find(a->bundle, buffer_text(&url));
+    if (answer)
+        buffer_append(&evidence->vek, buffer_bytes(&answer->body));
+}
+
+/* What `result` says, once it was accepted. */
+static void facts_fill(const struct envelope_result *result, enum tee tee, enum endorser endorser, struct facts *out)
+{
+    struct json_object *claims      = envelope_claims(result);
+    struct json_object *report_data = json_object_object_get(claims, "report_data");
+    struct bytes        initdata    = envelope_init_data(result);
+    struct bytes        measurement = { 0 };
+
+    if (result->kind == ENVELOPE_SNP || result->kind == ENVELOPE_AZ_SNP_VTPM)
+        measurement = result->snp.report.measurement;
+    else if (result->kind == ENVELOPE_TDX || result->kind == ENVELOPE_AZ_TDX_VTPM)
+        measurement = result->tdx.quote.body.mrtd;
+    *out = (struct facts){ .tee = tee, .endorser = endorser, .claims = claims, .measurement_len = measurement.len,
+                           .initdata_len = initdata.len };
+    if (measurement.len > 0)
+        memcpy(out->measurement, measurement.at, measurement.len);
+    if (initdata.len > 0)
+        memcpy(out->initdata, initdata.at, initdata.len);
+    if (report_data)
+        (void) snprintf(out->report_data, sizeof out->report_data, "%s", json_object_get_string(report_data)); /* 128 digits: fits */
+    json_object_object_del(claims, "report_data"); /* both stand at the top of the policy's input [evidence-formats 7.1] */
+    json_object_object_del(claims, "init_data");
+}
+
+static bool ak_is_registered(const struct evidence_envelope *envelope, const struct appraise_question *question)
+{
+    for (size_t i = 0; i < question->n_trusted_aks; i++) {
+        if (bytes_equal(buffer_bytes(&envelope->ak_public), question->trusted_aks[i]))
+            return true;
+    }
+    return false;
+}
+
+/* All that the parts of one envelope are judged with. */
+struct judging {
+    struct envelope_question q;
+    struct snp_policy        snp_policy;
+    uint8_t                  certificates[SHA256_LEN];
+    bool                     chain_is_known;
+    enum endorser            endorser;
+};
+
+static void snp_prepare(struct appraiser *a, struct evidence_envelope *envelope, struct judging *j)
+{
+    struct bytes              ark            = buffer_bytes(&envelope->snp.ark);
+    bool                      is_development = a->development && (!a->amd || bytes_equal(ark, buffer_bytes(&a->root.ark)));
+    const struct known_chain *known;
+
+    if (envelope->kind == ENVELOPE_SNP)
+        vcek_add(a, &envelope->snp);
+    certificates_digest(&envelope->snp, j->certificates);
+    known             = chain_known(a, j->certificates);
+    j->chain_is_known = known != NULL;
+    j->snp_policy     = snp_policy_for(a, is_development);
+    j->endorser       = is_development ? ENDORSED_BY_DEVELOPMENT_ROOT : ENDORSED_BY_VENDOR;
+    j->q.snp.trust    = is_development ? a->development : a->amd;
+    j->q.snp.chain    = known ? known->chain : NULL;
+    j->q.snp.crls     = (const struct snp_crl *const *) a->crls;
+    j->q.snp.n_crls   = is_development ? 0 : a->n_crls;
+    j->q.snp.policy   = &j->snp_policy;
+}
+
+static FALLIBLE tdx_prepare(struct appraiser *a, const struct evidence_envelope *envelope, struct judging *j, struct err *err)
+{
+    if (!a->intel)
+        return fail_with(err, ERR_UNTRUSTED, "no root of trust for TDX is configured");
+    j->endorser     = intel_collateral_is_intels(a->intel) ? ENDORSED_BY_VENDOR : ENDORSED_BY_DEVELOPMENT_ROOT;
+    j->q.tdx.policy = &a->tdx_policy;
+    return intel_collateral_find(a->intel, buffer_bytes(&envelope->td_quote), &j->q.tdx.collateral, &j->q.tdx.platform, err);
+}
+
+static FALLIBLE tpm_prepare(struct appraiser *a, const struct evidence_envelope *envelope,
+                            const struct appraise_question *question, struct judging *j, struct err *err)
+{
+    if (!a->tpm)
+        return fail_with(err, ERR_UNTRUSTED, "evidence of a TPM alone is not taken: tpm is not configured");
+    j->q.tpm.trusted_aks   = question->trusted_aks;
+    j->q.tpm.n_trusted_aks = question->n_trusted_aks;
+    j->q.tpm.any_ak        = a->tpm_any_key;
+    j->endorser            = ak_is_registered(envelope, question) ? ENDORSED_BY_OPERATOR : ENDORSED_BY_NOBODY;
     return true;
 }
 
-static FALLIBLE snp_appraise_evidence(struct appraiser *a, const struct rcar_attestation *attestation,
-                                      const uint8_t report_data[static SNP_REPORT_DATA_LEN], int64_t now,
-                                      struct facts *out, struct err *err)
+static FALLIBLE prepare(struct appraiser *a, struct evidence_envelope *envelope, const struct appraise_question *question,
+                        struct judging *j, struct err *err)
 {
-    AUTO(snp_evidence) struct snp_evidence evidence = { 0 };
-    AUTO(snp_result) struct snp_result     result   = { 0 };
-    struct bytes                           expected = { report_data, SNP_REPORT_DATA_LEN };
-    struct snp_certificates                certificates;
-    struct snp_policy                      policy;
-    bool                                   is_development;
+    j->q.now        = question->now;
+    j->q.tpm.policy = &a->tpm_policy;
+    switch (envelope->kind) {
+    case ENVELOPE_SNP:
+    case ENVELOPE_AZ_SNP_VTPM:
+        if (!a->amd && !a->development)
+            return fail_with(err, ERR_UNTRUSTED, "no root of trust for SNP is configured");
+        snp_prepare(a, envelope, j);
+        return true;
+    case ENVELOPE_TDX:
+    case ENVELOPE_AZ_TDX_VTPM:
+        return tdx_prepare(a, envelope, j, err);
+    case ENVELOPE_TPM:
+        return tpm_prepare(a, envelope, question, j, err);
+    case N_ENVELOPE_KINDS:
+        break;
+    }
+    return fail_with(err, ERR_BUG, "evidence of no kind");
+}
 
-    if (!snp_evidence_read(attestation->evidence, &evidence, err))
+static FALLIBLE envelope_appraise(struct appraiser *a, enum envelope_kind kind, const struct appraise_question *question,
+                                  const uint8_t digest[static RCAR_DIGEST_LEN], struct facts *out, struct err *err)
+{
+    AUTO(evidence_envelope) struct evidence_envelope envelope = { 0 };
+    AUTO(envelope_result) struct envelope_result     result   = { 0 };
+    struct judging                                   j = { .q = { .report_data = { digest, RCAR_DIGEST_LEN } } };
+
+    if (!evidence_envelope_read(kind, question->attestation->evidence, &envelope, err) ||
+        !prepare(a, &envelope, question, &j, err))
         return false;
-    certificates = (struct snp_certificates){
-        .vcek = evidence.is_vlek ? (struct bytes){ 0 } : buffer_bytes(&evidence.vek),
-        .vlek = evidence.is_vlek ? buffer_bytes(&evidence.vek) : (struct bytes){ 0 },
-        .ask  = buffer_bytes(&evidence.ask),
-        .ark  = buffer_bytes(&evidence.ark),
-    };
-    if (!a->amd && !a->development)
-        return fail_with(err, ERR_UNTRUSTED, "no root of trust for SNP is configured");
-    is_development = a->development && (!a->amd || bytes_equal(buffer_bytes(&evidence.ark), buffer_bytes(&a->root.ark)));
-    policy         = snp_policy_for(a, is_development, &expected);
-
-    struct snp_request request = { .report       = BYTES_OF(evidence.report),
-                                   .certificates = &certificates,
-                                   .trust        = is_development ? a->development : a->amd,
-                                   .crls         = (const struct snp_crl *const *) a->crls,
-                                   .n_crls       = is_development ? 0 : a->n_crls,
-                                   .policy       = &policy,
-                                   .now          = now };
-    if (!snp_verify_known(a, &evidence, &request, &result))
+    if (!envelope_verify(&envelope, &j.q, &result))
         return fail_with(err, ERR_UNTRUSTED, "%s: %s", reason_code(result.verdict.reason), result.verdict.detail);
-    snp_facts(&result.report, is_development, out);
-    return true;
+    if (j.q.snp.trust && !j.chain_is_known)
+        chain_keep(a, j.certificates, &result.snp.chain);
+    facts_fill(&result, question->tee, j.endorser, out);
+    if (initdata_check(question->attestation->initdata, &result, out, err))
+        return true;
+    facts_free(out);
+    return false;
 }
 
 /* ---- sample: a stand-in that proves nothing [evidence-formats 1] ---- */
@@ -332,28 +427,32 @@ static FALLIBLE sample_initdata(const char *text, struct facts *facts, struct er
     return true;
 }
 
-FALLIBLE appraise(struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
-                  int64_t now, struct facts *out, struct err *err)
+static FALLIBLE sample_appraise(const struct rcar_attestation *attestation, const uint8_t digest[static RCAR_DIGEST_LEN],
+                                struct facts *out, struct err *err)
 {
     AUTO(facts) struct facts facts = { 0 };
-    uint8_t                  report_data[SNP_REPORT_DATA_LEN] = { 0 }; /* the digest, then zeros [KBS 6.4] */
 
-    if (!rcar_report_data(attestation->additional, attestation->nonce, &attestation->tee_key, report_data, err))
-        return false;
-    if (attestation->additional[0] != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise additional evidence");
-    if (tee == TEE_SAMPLE && appraiser->sample) {
-        if (!sample_appraise_evidence(attestation, report_data, &facts, err) ||
-            !sample_initdata(attestation->initdata, &facts, err))
-            return false;
-    } else if (tee == TEE_SNP) {
-        if (!snp_appraise_evidence(appraiser, attestation, report_data, now, &facts, err))
-            return false;
-    } else {
-        return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise evidence of %s", tee_name(tee));
-    }
-    if (!initdata_check(attestation->initdata, &facts, err))
+    if (!sample_appraise_evidence(attestation, digest, &facts, err) || !sample_initdata(attestation->initdata, &facts, err) ||
+        !initdata_check(attestation->initdata, NULL, &facts, err))
         return false;
     *out = TAKE(facts);
     return true;
+}
+
+FALLIBLE appraise(struct appraiser *appraiser, const struct appraise_question *question, struct facts *out,
+                  struct err *err)
+{
+    const struct rcar_attestation *attestation = question->attestation;
+    uint8_t                        digest[RCAR_DIGEST_LEN];
+    enum envelope_kind             kind;
+
+    if (!rcar_report_data(attestation->additional, attestation->nonce, &attestation->tee_key, digest, err))
+        return false;
+    if (attestation->additional[0] != 0)
+        return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise additional evidence");
+    if (question->tee == TEE_SAMPLE && appraiser->sample)
+        return sample_appraise(attestation, digest, out, err);
+    if (!envelope_kind_by_name(tee_name(question->tee), &kind))
+        return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise evidence of %s", tee_name(question->tee));
+    return envelope_appraise(appraiser, kind, question, digest, out, err);
 }

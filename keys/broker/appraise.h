@@ -9,8 +9,8 @@
 
 /* Every TEE name that the protocol knows [KBS 3], and whether this broker appraises it. Numbers go into nonces. */
 #define TEES(X)                                                                                                     \
-    X(SNP, "snp", true)            X(TDX, "tdx", false)              X(AZ_SNP_VTPM, "az-snp-vtpm", false)           \
-    X(AZ_TDX_VTPM, "az-tdx-vtpm", false) X(TPM, "tpm", false)        X(SGX, "sgx", false)                           \
+    X(SNP, "snp", true)            X(TDX, "tdx", true)               X(AZ_SNP_VTPM, "az-snp-vtpm", true)            \
+    X(AZ_TDX_VTPM, "az-tdx-vtpm", true) X(TPM, "tpm", true)          X(SGX, "sgx", false)                           \
     X(CCA, "cca", false)           X(CSV, "csv", false)              X(SE, "se", false)                             \
     X(HYGONDCU, "hygondcu", false) X(NVIDIA, "nvidia", false)        X(NVIDIA_DPU, "nvidia-dpu", false)             \
     X(SAMPLE, "sample", true)      X(SAMPLEDEVICE, "sampledevice", false)
@@ -23,13 +23,21 @@ const char *tee_name(enum tee tee);
 /* Fails MALFORMED for a name that the protocol does not know, UNSUPPORTED for one that is not appraised here. */
 FALLIBLE tee_by_name(const char *name, enum tee *out, struct err *err);
 
+/* Nothing is trusted that is not named here. Borrowed for the call. */
 struct appraiser_options {
-    bool          amd;                  /* trust AMD's own roots */
-    const char   *development_folder;   /* of a development root to trust; NULL: none */
-    struct bytes *crls;                 /* DER, of AMD's roots */
-    size_t        n_crls;
-    bool          crl_required;         /* refuse AMD evidence without a fresh list */
-    bool          sample;               /* take evidence of TEE "sample", which anyone can make up */
+    bool                 amd;                /* trust AMD's own roots */
+    const char          *development_folder; /* of a development root to trust; NULL: none */
+    struct bytes        *crls;               /* DER, of AMD's roots */
+    size_t               n_crls;
+    bool                 crl_required;       /* refuse AMD evidence without a fresh list */
+    struct bytes         snp_policy;         /* JSON over snp_policy_strict; empty: that one */
+    struct bytes         tdx_root;           /* DER or PEM; empty: no evidence of TDX is taken */
+    struct bytes         tdx_policy;         /* JSON over tdx_policy_default; empty: that one */
+    struct bytes         bundle;             /* JSON: collateral for TDX, VCEKs for SNP; empty: none */
+    struct bytes         tpm_policy;         /* JSON over the strict default */
+    bool                 tpm;                /* take evidence of a TPM under a key that is registered */
+    bool                 tpm_any_key;        /* … under any key, which proves nothing: for tests */
+    bool                 sample;             /* take evidence of TEE "sample", which anyone can make up */
 };
 
 struct appraiser;
@@ -42,15 +50,15 @@ DEFINE_AUTO(appraiser, struct appraiser *, appraiser_free)
 enum { FACTS_MEASUREMENT_MAX = 48, FACTS_FIELD_MAX = 48 };
 
 /* Who vouches for the evidence. */
-enum endorser { ENDORSED_BY_VENDOR, ENDORSED_BY_DEVELOPMENT_ROOT, ENDORSED_BY_NOBODY };
-const char *endorser_name(enum endorser endorser); /* "vendor", "development", "nobody" */
+enum endorser { ENDORSED_BY_VENDOR, ENDORSED_BY_OPERATOR, ENDORSED_BY_DEVELOPMENT_ROOT, ENDORSED_BY_NOBODY };
+const char *endorser_name(enum endorser endorser); /* "vendor", "operator", "development", "nobody" */
 
 /* What holds of the guest, each from signed bytes; TEE "sample" signs nothing. */
 struct facts {
     enum tee            tee;
     enum endorser       endorser;
     uint8_t             measurement[FACTS_MEASUREMENT_MAX];
-    size_t              measurement_len;
+    size_t              measurement_len; /* 0: none of its own */
     uint8_t             initdata[FACTS_FIELD_MAX]; /* the field that holds its digest */
     size_t              initdata_len;
     struct json_object *claims;          /* of this TEE, as Trustee names them [evidence-formats 2.4]; owned */
@@ -66,10 +74,19 @@ static inline void auto_facts(struct facts *facts) { facts_free(facts); }
  *
  *   appraiser      keeps the chains that it verified, for the next report of the same chip
  *   attestation    what the client sent; its nonce has been checked
+ *   trusted_aks    of TPMs: SubjectPublicKeyInfo, DER, of keys that the operator registered
  *   out            yours, AUTO(facts); written only on success
  *
  * Fails MALFORMED, UNSUPPORTED; UNTRUSTED with the verifier's reason: chain, signature, debug policy, report data
  * that is not of this nonce and key, initdata whose digest is not in the evidence.
  */
-FALLIBLE appraise(struct appraiser *appraiser, enum tee tee, const struct rcar_attestation *attestation,
-                  int64_t now, struct facts *out, struct err *err);
+struct appraise_question {
+    enum tee                       tee;
+    const struct rcar_attestation *attestation;
+    const struct bytes            *trusted_aks;
+    size_t                         n_trusted_aks;
+    int64_t                        now;
+};
+
+FALLIBLE appraise(struct appraiser *appraiser, const struct appraise_question *question, struct facts *out,
+                  struct err *err);

@@ -36,6 +36,13 @@ static const struct config_row {
     { "snp", CONFIG_FLAG, AT(snp), "true", 0, 0, "trust AMD's roots" },
     { "snp_crl_required", CONFIG_FLAG, AT(snp_crl_required), "true", 0, 0, "refuse SNP evidence without a fresh revocation list" },
     { "snp_crls", CONFIG_TEXT, AT(snp_crls), "", 0, 0, "folder of AMD's revocation lists, *.crl in DER" },
+    { "snp_policy", CONFIG_TEXT, AT(snp_policy), "", 0, 0, "JSON, what SNP evidence must say: see docs/attestation.md (strict)" },
+    { "tdx_root", CONFIG_TEXT, AT(tdx_root), "", 0, 0, "Intel's root CA, DER or PEM: without it no evidence of TDX is taken" },
+    { "tdx_policy", CONFIG_TEXT, AT(tdx_policy), "", 0, 0, "JSON, what TDX evidence must say (strict)" },
+    { "collateral", CONFIG_TEXT, AT(collateral), "", 0, 0, "bundle of Intel's collateral and AMD's VCEKs, for guests that bring none" },
+    { "tpm", CONFIG_FLAG, AT(tpm), "false", 0, 0, "take evidence of a TPM alone, under keys registered as trusted_aks" },
+    { "tpm_policy", CONFIG_TEXT, AT(tpm_policy), "", 0, 0, "JSON, what a TPM's evidence must say (strict)" },
+    { "tpm_any_key", CONFIG_FLAG, AT(tpm_any_key), "false", 0, 0, "take evidence of a TPM under any key, which proves nothing: for tests" },
     { "sample", CONFIG_FLAG, AT(sample), "false", 0, 0, "take evidence of TEE sample, which proves nothing: for tests" },
     { "session_seconds", CONFIG_NUMBER, AT(session_seconds), "300", 10, 86400, "life of a challenge, session and token" },
     { "request_seconds", CONFIG_NUMBER, AT(request_seconds), "30", 1, 600, "silence after which a connection is closed" },
@@ -153,7 +160,7 @@ FALLIBLE config_development(const char *folder, const char *listen, struct confi
         toml_append_text(&toml, buffer_text(&path));
         buffer_append_text(&toml, "\n");
     }
-    buffer_append_text(&toml, "sample = true\nsnp_crl_required = false\nadmin_listen = \"same\"\nlisten = "); /* --dev fetches no lists; it says so */
+    buffer_append_text(&toml, "sample = true\nsnp_crl_required = false\nadmin_listen = \"same\"\ntpm_any_key = true\nlisten = "); /* --dev fetches no lists; it says so */
     toml_append_text(&toml, listen);
     buffer_append_text(&toml, "\n");
     return config_read(buffer_bytes(&toml), out, err);

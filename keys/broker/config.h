@@ -22,6 +22,13 @@ struct config {
     char *snp_crls;          /* folder of DER files; NULL: none */
     bool  snp;               /* trust AMD's roots */
     bool  snp_crl_required;
+    char *snp_policy;        /* file; NULL: the strict one */
+    char *tdx_root;          /* file: Intel's root CA; NULL: TDX is not trusted */
+    char *tdx_policy;        /* file; NULL: the strict one */
+    char *collateral;        /* file: a bundle; NULL: none */
+    char *tpm_policy;        /* file; NULL: the strict one */
+    bool  tpm;               /* take evidence of TPMs under registered keys */
+    bool  tpm_any_key;       /* … under any key */
     bool  sample;            /* take evidence that anyone can make up */
     uint64_t session_seconds;
     uint64_t connections;

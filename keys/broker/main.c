@@ -13,7 +13,7 @@
 #include "keys/api/development_root.h"
 #include "keys/broker/server.h"
 
-enum { CONFIG_LEN_MAX = 64 << 10, GRACE_MS = 5000, CRLS_MAX = 16, CRL_LEN_MAX = 1 << 20 };
+enum { CONFIG_LEN_MAX = 64 << 10, GRACE_MS = 5000, CRLS_MAX = 16, CRL_LEN_MAX = 1 << 20, COLLATERAL_LEN_MAX = 64 << 20 };
 
 struct arguments {
     const char *dev, *config, *listen;
@@ -123,12 +123,41 @@ static FALLIBLE lists_read(const char *folder, struct lists *out, struct err *er
     return true;
 }
 
+/* Files that the configuration may name: what is not named stays empty. */
+enum { TDX_ROOT, COLLATERAL, SNP_POLICY, TDX_POLICY, TPM_POLICY, N_TRUST_FILES };
+
+struct trust_files {
+    struct buffer at[N_TRUST_FILES];
+};
+
+static void auto_trust_files(struct trust_files *f)
+{
+    for (int i = 0; i < N_TRUST_FILES; i++)
+        buffer_free(&f->at[i]);
+}
+
+static FALLIBLE trust_files_read(const struct config *c, struct trust_files *out, struct err *err)
+{
+    const struct { const char *path; size_t most; } files[N_TRUST_FILES] = {
+        [TDX_ROOT]   = { c->tdx_root, CONFIG_LEN_MAX },   [COLLATERAL] = { c->collateral, COLLATERAL_LEN_MAX },
+        [SNP_POLICY] = { c->snp_policy, CONFIG_LEN_MAX }, [TDX_POLICY] = { c->tdx_policy, CONFIG_LEN_MAX },
+        [TPM_POLICY] = { c->tpm_policy, CONFIG_LEN_MAX },
+    };
+
+    for (int i = 0; i < N_TRUST_FILES; i++) {
+        if (files[i].path && !file_read(files[i].path, files[i].most, &out->at[i], err))
+            return false;
+    }
+    return true;
+}
+
 static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, struct err *err)
 {
-    AUTO(lists) struct lists lists = { 0 };
-    struct bytes             crls[CRLS_MAX];
+    AUTO(lists) struct lists             lists = { 0 };
+    AUTO(trust_files) struct trust_files files = { 0 };
+    struct bytes                         crls[CRLS_MAX];
 
-    if (c->snp_crls && !lists_read(c->snp_crls, &lists, err))
+    if ((c->snp_crls && !lists_read(c->snp_crls, &lists, err)) || !trust_files_read(c, &files, err))
         return false;
     for (size_t i = 0; i < lists.n; i++)
         crls[i] = buffer_bytes(&lists.at[i]);
@@ -138,6 +167,13 @@ static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, s
                                          .crls               = crls,
                                          .n_crls             = lists.n,
                                          .crl_required       = c->snp_crl_required,
+                                         .snp_policy         = buffer_bytes(&files.at[SNP_POLICY]),
+                                         .tdx_root           = buffer_bytes(&files.at[TDX_ROOT]),
+                                         .tdx_policy         = buffer_bytes(&files.at[TDX_POLICY]),
+                                         .bundle             = buffer_bytes(&files.at[COLLATERAL]),
+                                         .tpm                = c->tpm,
+                                         .tpm_policy         = buffer_bytes(&files.at[TPM_POLICY]),
+                                         .tpm_any_key        = c->tpm_any_key,
                                          .sample             = c->sample };
     return appraiser_new(&options, out, err);
 }

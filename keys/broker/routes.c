@@ -7,6 +7,7 @@
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
 #include "keys/broker/administration.h"
+#include "keys/broker/reference_value.h"
 #include "keys/jose/jcs.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
@@ -15,7 +16,7 @@ enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_ABSENT = 4
        STATUS_INTERNAL = 500, STATUS_BUSY = 503 };
 enum { MINUTE = 60, REFUSALS_PER_MINUTE = 600, AUDIT_ENTRIES_AT_ONCE = 1000 };
 
-void answer_free(struct answer *answer)
+void broker_answer_free(struct answer *answer)
 {
     buffer_free(&answer->body);
     *answer = (struct answer){ 0 };
@@ -89,6 +90,60 @@ static FALLIBLE hopeless_check(struct call *call, const struct facts *facts, con
     return false;
 }
 
+enum { TRUSTED_AKS_MAX = 256 };
+
+/* The keys of TPMs that are registered as Trustee's policy names them: base64 of SubjectPublicKeyInfo. */
+struct aks {
+    struct buffer der[TRUSTED_AKS_MAX];
+    struct bytes  at[TRUSTED_AKS_MAX];
+    size_t        n;
+};
+
+static void auto_aks(struct aks *aks)
+{
+    for (size_t i = 0; i < aks->n; i++)
+        buffer_free(&aks->der[i]);
+}
+
+static FALLIBLE aks_read(struct call *call, struct aks *out, struct err *err)
+{
+    AUTO(buffer) struct buffer     text = { 0 };
+    AUTO(json) struct json_object *list = NULL;
+    size_t                         n;
+
+    if (!reference_value_find(call->broker->store, "trusted_aks", NULL, (struct bytes){ 0 }, call->request->now, &text, err))
+        return false;
+    if (text.len == 0)
+        return true;
+    if (!json_read(buffer_bytes(&text), DOCUMENT_TEXT_MAX, &list, err))
+        return context(err, "trusted_aks");
+    n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    for (size_t i = 0; i < n && out->n < TRUSTED_AKS_MAX; i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        struct err          ignored; /* what is no key is nobody's */
+
+        if (!json_object_is_type(one, json_type_string) ||
+            !base64_read(bytes_of_text(json_object_get_string(one)), BASE64_STANDARD, &out->der[out->n], &ignored))
+            continue;
+        out->at[out->n] = buffer_bytes(&out->der[out->n]);
+        out->n++;
+    }
+    return true;
+}
+
+static FALLIBLE evidence_appraise(struct call *call, enum tee tee, const struct rcar_attestation *attestation,
+                                  struct facts *out, struct err *err)
+{
+    AUTO(aks) struct aks     aks      = { 0 };
+    struct appraise_question question = { .tee = tee, .attestation = attestation, .now = call->request->now };
+
+    if (tee == TEE_TPM && !aks_read(call, &aks, err))
+        return false;
+    question.trusted_aks   = aks.at;
+    question.n_trusted_aks = aks.n;
+    return appraise(call->broker->appraiser, &question, out, err);
+}
+
 /* Judges evidence and makes its token; the session is spent with it. */
 static FALLIBLE token_make(struct call *call, const struct challenge *challenge, const struct rcar_attestation *attestation,
                            struct buffer *token, struct err *err)
@@ -100,7 +155,7 @@ static FALLIBLE token_make(struct call *call, const struct challenge *challenge,
     int64_t                                        now      = call->request->now;
     struct err                                     reason;
 
-    if (!appraise(broker->appraiser, (enum tee) challenge->tee, attestation, now, &facts, err) ||
+    if (!evidence_appraise(call, (enum tee) challenge->tee, attestation, &facts, err) ||
         !ear_evidence(&facts, attestation, &evidence, err) || !policy_apply(call, &facts, evidence, &result, err) ||
         !hopeless_check(call, &facts, &result, &reason, err))
         return false;

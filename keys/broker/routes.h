@@ -46,8 +46,8 @@ struct answer {
     char          reason[256]; /* for our log: why not; "" when all is well */
 };
 
-void answer_free(struct answer *answer);
-static inline void auto_answer(struct answer *a) { answer_free(a); }
+void broker_answer_free(struct answer *answer);
+static inline void auto_answer(struct answer *a) { broker_answer_free(a); }
 
 /* Always fills `out`, which is empty before. */
 void broker_answer(struct broker *broker, const struct request *request, struct answer *out);

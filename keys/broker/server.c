@@ -71,7 +71,7 @@ static void exchange_free(struct exchange *x)
         OPENSSL_cleanse(x->body, x->capacity);
         free(x->body);
     }
-    answer_free(&x->answer);
+    broker_answer_free(&x->answer);
     free(x->path);
     free(x);
 }

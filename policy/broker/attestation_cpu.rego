@@ -24,7 +24,7 @@ trust_claims := {
 
 known(name, value) if value in query_reference_value(name)
 
-# `endorsement` is the broker's word on who vouches for the evidence: vendor, development or nobody.
+# `endorsement` is the broker's word on who vouches for the evidence: vendor, operator, development or nobody.
 hardware := 32 if {
 	input.endorsement.root == "development"
 } else := 2 if is_recognised
@@ -183,7 +183,12 @@ executables := 3 if {
 	known("trusted_aks", input.tpm.ak_public)
 }
 
-is_recognised if input.tpm
+is_recognised if {
+	input.tpm
+	not is_vouched_for_by_nobody
+}
+
+is_vouched_for_by_nobody if input.endorsement.root == "nobody"
 
 configuration := 0 if input.tpm
 

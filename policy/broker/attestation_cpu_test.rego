@@ -72,3 +72,10 @@ test_images_of_our_own_policy_are_identities if {
 	[extension] := policy.extensions with input as {"snp": snp, "init_data_claims": initdata}
 	extension.value.validated.container_images == ["sha256:aa"]
 }
+
+test_a_tpm_is_recognised_when_somebody_vouches_for_its_key if {
+	registered_key := {"tpm": {"pcr11": "p"}, "endorsement": {"root": "operator"}}
+	any_key := {"tpm": {"pcr11": "p"}, "endorsement": {"root": "nobody"}}
+	policy.trust_claims.hardware == 2 with input as registered_key
+	policy.trust_claims.hardware == 97 with input as any_key
+}
