@@ -425,6 +425,54 @@ static void a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known(void 
     assert_string_equal(err.text, "tpm/key/1 is bound to another workload than this guest's");
 }
 
+/* ---- the key provider of skopeo, buildah and nerdctl ---- */
+
+static void keyprovider_run(const char *request, struct buffer *answer)
+{
+    const char *build = getenv("CLOISTER_BUILD");
+    char        program[PATH_MAX], key[PATH_MAX], ca[PATH_MAX];
+    int         code = -1;
+    struct err  err;
+
+    (void) snprintf(program, sizeof program, "%s/cloister-keyprovider", build ? build : "."); /* a cut path does not start */
+    test_broker_path(&broker, "admin.key", key);
+    test_broker_path(&broker, "ca.pem", ca);
+    const char *argv[] = { program, "--broker", broker.url, "--admin-key", key, "--broker-ca", ca, NULL };
+
+    assert_fine(process_run(argv, bytes_of_text(request), 1 << 16, 60000, answer, &code, &err), &err);
+    assert_int_equal(code, 0);
+}
+
+/* The numbers of the answer's one array, as text: what the other request carries. */
+static void answer_numbers(struct buffer *answer, struct buffer *out)
+{
+    const char *from = strchr(buffer_text(answer), '['), *to = strchr(buffer_text(answer), ']');
+
+    assert_true(from && to && from < to);
+    buffer_append(out, (struct bytes){ (const uint8_t *) from, (size_t) (to + 1 - from) });
+}
+
+static void the_key_provider_makes_a_key_here_and_opens_with_it(void **state)
+{
+    AUTO(admin_client) struct admin_client *admin  = test_admin(&broker);
+    AUTO(buffer) struct buffer              params = { 0 }, request = { 0 }, answer = { 0 }, packet = { 0 }, opened = { 0 }, again = { 0 };
+    AUTO(secret) struct secret              key    = { 0 };
+    struct err                              err;
+
+    (void) state;
+    base64_append(&params, bytes_of_text("keyid=kbs:///provided/key/1"), BASE64_STANDARD);
+    buffer_printf(&request, "{\"op\":\"keywrap\",\"keywrapparams\":{\"ec\":{\"Parameters\":{\"attestation-agent\":[\"%s\"]}},"
+                            "\"optsdata\":[7,8,9]}}", buffer_text(&params));
+    keyprovider_run(buffer_text(&request), &answer);
+    assert_fine(admin_resource_get(admin, "kbs:///provided/key/1", &key, &err), &err);
+    assert_int_equal(key.len, 32);
+    answer_numbers(&answer, &packet);
+    buffer_printf(&again, "{\"op\":\"keyunwrap\",\"keyunwrapparams\":{\"dc\":{\"Parameters\":{\"attestation-agent\":[\"%s\"]}},"
+                          "\"annotation\":%s}}", buffer_text(&params), buffer_text(&packet));
+    keyprovider_run(buffer_text(&again), &opened);
+    assert_string_equal(buffer_text(&opened), "{\"keyunwrapresults\":{\"optsdata\":[7,8,9]}}");
+}
+
 /* ---- administrators, roles, tenants, on a listener of their own ---- */
 
 static void file_in(const struct test_broker *b, const char *name, const char *text)
@@ -658,6 +706,7 @@ int main(void)
         cmocka_unit_test(documents_keep_their_history),
         cmocka_unit_test(a_binding_holds_against_a_policy_that_allows_all),
         cmocka_unit_test(a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known),
+        cmocka_unit_test(the_key_provider_makes_a_key_here_and_opens_with_it),
         cmocka_unit_test(a_tenants_administrator_reaches_that_tenant_only),
         cmocka_unit_test(a_client_certificate_is_as_good_as_a_token),
         cmocka_unit_test(administrators_and_guests_have_listeners_of_their_own),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/ossl.h"
 #include "base/text.h"
 #include "keys/ocicrypt/packet.h"
 
@@ -66,7 +67,7 @@ static FALLIBLE parameters_split(struct parameters *p, struct err *err)
 }
 
 /* `config` is {"Parameters":{"attestation-agent":["<base64>"]}}. */
-static FALLIBLE parameters_read(struct json_object *config, struct parameters *p, struct err *err)
+static FALLIBLE parameters_read(struct json_object *config, bool has_broker, struct parameters *p, struct err *err)
 {
     struct json_object *all = NULL, *list = NULL, *one = NULL;
 
@@ -80,21 +81,70 @@ static FALLIBLE parameters_read(struct json_object *config, struct parameters *p
     if (!json_object_is_type(one, json_type_string) ||
         !base64_read(bytes_of_text(json_object_get_string(one)), BASE64_STANDARD, &p->text, err))
         return fail_with(err, ERR_MALFORMED, "parameters for " PROVIDER " are not base64");
+    if (p->text.len == 0 && has_broker)
+        return true;
     if (p->text.len == 0 || memchr(p->text.at, 0, p->text.len))
         return fail_with(err, ERR_CONFIG, "no parameters for " PROVIDER "; wanted is " FORM);
     return parameters_split(p, err);
 }
 
-static FALLIBLE key_get(const struct parameters *p, keyprovider_file_fn *file, void *owner, struct secret *out,
-                        struct err *err)
+/* A key of its own name, for an image whose owner does not care for one. */
+static FALLIBLE kid_make(char out[static ENC_KID_MAX + 1], struct err *err)
+{
+    AUTO(buffer) struct buffer hex = { 0 };
+    uint8_t                    name[16];
+
+    if (!random_bytes(name, sizeof name, err))
+        return false;
+    hex_append(&hex, BYTES_OF(name));
+    (void) snprintf(out, ENC_KID_MAX + 1, "kbs:///default/image-key/%s", buffer_text(&hex)); /* fits */
+    return true;
+}
+
+/* The broker's key under this name; a fresh one, registered before it is used, when it has none. */
+static FALLIBLE broker_key(const struct keyprovider_keys *keys, const char *kid, bool is_fresh, struct secret *out,
+                           struct err *err)
+{
+    if (!is_fresh && keys->fetch(keys->owner, kid, out, err))
+        return true;
+    if (!is_fresh && err->kind != ERR_NOT_FOUND)
+        return false;
+    return secret_random(ENC_KEY_LEN, out, err) && keys->keep(keys->owner, kid, out, err);
+}
+
+/* The key to wrap with, and its name. */
+static FALLIBLE key_for_wrapping(const struct parameters *p, const struct keyprovider_keys *keys, struct secret *out,
+                                 char kid[static ENC_KID_MAX + 1], struct err *err)
+{
+    if (p->sample && strcmp(p->sample, "true") == 0 && !p->keypath && !p->keyid) {
+        (void) snprintf(kid, ENC_KID_MAX + 1, SAMPLE_KID); /* fits */
+        return secret_copy(BYTES_OF(sample_key), out, err);
+    }
+    if (p->sample)
+        return fail_with(err, ERR_CONFIG, "sample=true stands alone");
+    if (!p->keyid && (p->keypath || !keys->keep))
+        return fail_with(err, ERR_CONFIG, "keyid is missing; wanted is " FORM);
+    if (p->keyid ? !kid_read(bytes_of_text(p->keyid), kid, err) : !kid_make(kid, err))
+        return false;
+    if (p->keypath)
+        return keys->file(keys->owner, p->keypath, out, err) && (!keys->keep || keys->keep(keys->owner, kid, out, err));
+    if (!keys->keep)
+        return fail_with(err, ERR_CONFIG, "keypath is missing; wanted is " FORM ", or a broker: see --help");
+    return broker_key(keys, kid, !p->keyid, out, err);
+}
+
+static FALLIBLE key_for_unwrapping(const struct parameters *p, const struct keyprovider_keys *keys, const char *kid,
+                                   struct secret *out, struct err *err)
 {
     if (p->sample && strcmp(p->sample, "true") == 0 && !p->keypath && !p->keyid)
         return secret_copy(BYTES_OF(sample_key), out, err);
     if (p->sample)
         return fail_with(err, ERR_CONFIG, "sample=true stands alone");
-    if (!p->keypath)
-        return fail_with(err, ERR_CONFIG, "keypath is missing; wanted is " FORM);
-    return file(owner, p->keypath, out, err);
+    if (p->keypath)
+        return keys->file(keys->owner, p->keypath, out, err);
+    if (!keys->fetch)
+        return fail_with(err, ERR_CONFIG, "keypath is missing; wanted is " FORM ", or a broker: see --help");
+    return keys->fetch(keys->owner, kid, out, err);
 }
 
 static FALLIBLE algorithm_get(const struct parameters *p, enum wrap_type *out, struct err *err)
@@ -157,7 +207,7 @@ static FALLIBLE answer_write(const char *outer, const char *inner, struct bytes 
     return true;
 }
 
-static FALLIBLE wrap(struct json_object *request, keyprovider_file_fn *file, void *owner, struct secret *answer,
+static FALLIBLE wrap(struct json_object *request, const struct keyprovider_keys *keys, struct secret *answer,
                      struct err *err)
 {
     AUTO(parameters) struct parameters p       = { .keyid = NULL };
@@ -168,22 +218,21 @@ static FALLIBLE wrap(struct json_object *request, keyprovider_file_fn *file, voi
     AUTO(packet) struct packet         packet  = { 0 };
     struct json_object                *wanted = NULL, *config = NULL;
     enum wrap_type                     wrap_type = WRAP_A256GCM;
+    char                               kid[ENC_KID_MAX + 1];
 
     if (!json_get(request, "keywrapparams", json_type_object, &wanted, err) ||
-        !json_get(wanted, "ec", json_type_object, &config, err) || !parameters_read(config, &p, err) ||
+        !json_get(wanted, "ec", json_type_object, &config, err) || !parameters_read(config, keys->keep != NULL, &p, err) ||
         !algorithm_get(&p, &wrap_type, err))
         return false;
-    if (!p.keyid && !p.sample)
-        return fail_with(err, ERR_CONFIG, "keyid is missing; wanted is " FORM);
-    if (!key_get(&p, file, owner, &kek, err) || !blob_read(wanted, "optsdata", &plain, err) ||
+    if (!key_for_wrapping(&p, keys, &kek, kid, err) || !blob_read(wanted, "optsdata", &plain, err) ||
         !secret_copy(buffer_bytes(&plain), &options, err) ||
-        !kek_wrap(&kek, p.sample ? SAMPLE_KID : p.keyid, wrap_type, &options, &packet, err))
+        !kek_wrap(&kek, kid, wrap_type, &options, &packet, err))
         return false;
     packet_write(&packet, &json);
     return answer_write("keywrapresults", "annotation", buffer_bytes(&json), answer, err);
 }
 
-static FALLIBLE unwrap(struct json_object *request, keyprovider_file_fn *file, void *owner, struct secret *answer,
+static FALLIBLE unwrap(struct json_object *request, const struct keyprovider_keys *keys, struct secret *answer,
                        struct err *err)
 {
     AUTO(parameters) struct parameters p       = { .keyid = NULL };
@@ -194,7 +243,7 @@ static FALLIBLE unwrap(struct json_object *request, keyprovider_file_fn *file, v
     struct json_object                *wanted = NULL, *config = NULL;
 
     if (!json_get(request, "keyunwrapparams", json_type_object, &wanted, err) ||
-        !json_get(wanted, "dc", json_type_object, &config, err) || !parameters_read(config, &p, err) ||
+        !json_get(wanted, "dc", json_type_object, &config, err) || !parameters_read(config, keys->keep != NULL, &p, err) ||
         !blob_read(wanted, "annotation", &json, err) || !packet_read(buffer_bytes(&json), &packet, err))
         return false;
     if (p.keyid) {
@@ -205,11 +254,11 @@ static FALLIBLE unwrap(struct json_object *request, keyprovider_file_fn *file, v
         if (strcmp(kid, packet.kid) != 0)
             return fail_with(err, ERR_NOT_FOUND, "the layer's key is %s, not %s", packet.kid, kid);
     }
-    return key_get(&p, file, owner, &kek, err) && kek_unwrap(&kek, &packet, &options, err) &&
+    return key_for_unwrapping(&p, keys, packet.kid, &kek, err) && kek_unwrap(&kek, &packet, &options, err) &&
            answer_write("keyunwrapresults", "optsdata", secret_expose(&options), answer, err);
 }
 
-FALLIBLE keyprovider_answer(struct bytes request, keyprovider_file_fn *file, void *owner, struct secret *answer,
+FALLIBLE keyprovider_answer(struct bytes request, const struct keyprovider_keys *keys, struct secret *answer,
                             struct err *err)
 {
     AUTO(json) struct json_object *document = NULL;
@@ -218,8 +267,8 @@ FALLIBLE keyprovider_answer(struct bytes request, keyprovider_file_fn *file, voi
     if (!json_read(request, KEYPROVIDER_INPUT_MAX, &document, err) || !json_get_text(document, "op", &op, err))
         return context(err, "request");
     if (strcmp(op, "keywrap") == 0)
-        return wrap(document, file, owner, answer, err) || context(err, "keywrap");
+        return wrap(document, keys, answer, err) || context(err, "keywrap");
     if (strcmp(op, "keyunwrap") == 0)
-        return unwrap(document, file, owner, answer, err) || context(err, "keyunwrap");
+        return unwrap(document, keys, answer, err) || context(err, "keyunwrap");
     return fail_with(err, ERR_UNSUPPORTED, "request: \"op\" is neither keywrap nor keyunwrap");
 }

@@ -12,6 +12,8 @@ static bool file_key(void *owner, const char *path, struct secret *out, struct e
     return secret_copy(bytes_of_text("0123456789abcdef0123456789abcdef"), out, err);
 }
 
+static const struct keyprovider_keys FILES = { .file = file_key };
+
 static void append_base64(struct buffer *out, const char *text)
 {
     base64_append(out, bytes_of_text(text), BASE64_STANDARD);
@@ -54,8 +56,9 @@ static bool ask(const char *parameters, const char *annotation, struct secret *a
 {
     AUTO(buffer) struct buffer request = { 0 };
 
+
     request_make(&request, parameters, annotation);
-    return keyprovider_answer(buffer_bytes(&request), file_key, NULL, answer, err);
+    return keyprovider_answer(buffer_bytes(&request), &FILES, answer, err);
 }
 
 static void wraps_and_unwraps_with_each_kind_of_parameters(void **state)
@@ -105,7 +108,7 @@ static void answers_the_published_request_as_published(void **state)
         json_add(member_of(member_of(member_of(request, "keyunwrapparams"), "dc"), "Parameters"), "attestation-agent", list);
         json_write(request, &text);
         json_write(member_of(one, "keyprovider_unwrap_response_number_array"), &wanted);
-        if (!keyprovider_answer(buffer_bytes(&text), file_key, NULL, &answer, &err))
+        if (!keyprovider_answer(buffer_bytes(&text), &FILES, &answer, &err))
             fail_msg("%s", err.text);
         assert_true(bytes_equal(secret_expose(&answer), buffer_bytes(&wanted)));
     }
@@ -124,7 +127,7 @@ static void takes_bytes_as_text_numbers_or_raw_options(void **state)
         buffer_append_text(&request, "{\"op\":\"keywrap\",\"keywrapparams\":{\"ec\":{\"Parameters\":{\"attestation-agent\":[\"");
         append_base64(&request, "sample=true");
         buffer_printf(&request, "\"]}},\"optsdata\":%s}}", FORMS[i]);
-        if (!keyprovider_answer(buffer_bytes(&request), file_key, NULL, &wrapped, &err))
+        if (!keyprovider_answer(buffer_bytes(&request), &FILES, &wrapped, &err))
             fail_msg("%s", err.text);
         answer_bytes(&wrapped, "keywrapresults", "annotation", &annotation);
         assert_true(ask("sample=true", buffer_text(&annotation), &opened, &err));
@@ -184,7 +187,7 @@ static void refuses_requests_by_their_one_defect(void **state)
         AUTO(secret) struct secret answer = { 0 };
         struct err                 err;
 
-        assert_false(keyprovider_answer(bytes_of_text(CASES[i].request), file_key, NULL, &answer, &err));
+        assert_false(keyprovider_answer(bytes_of_text(CASES[i].request), &FILES, &answer, &err));
         if (err.kind != CASES[i].kind || !strstr(err.text, CASES[i].why))
             fail_msg("case %zu: %s", i, err.text);
     }
@@ -205,6 +208,93 @@ static void refuses_a_packet_for_another_key(void **state)
     assert_int_equal(err.kind, ERR_NOT_FOUND);
 }
 
+/* ---- with a broker ---- */
+
+struct shelf {
+    char          kid[256];
+    struct secret key; /* under it */
+    int           n_kept, n_fetched;
+    bool          is_closed; /* reading back is not allowed */
+};
+
+static bool shelf_fetch(void *owner, const char *kid, struct secret *out, struct err *err)
+{
+    struct shelf *s = owner;
+
+    s->n_fetched++;
+    if (s->is_closed)
+        return fail_with(err, ERR_DENIED, "may not read secrets");
+    if (strcmp(s->kid, kid) != 0)
+        return fail_with(err, ERR_NOT_FOUND, "no %s", kid);
+    return secret_copy(secret_expose(&s->key), out, err);
+}
+
+static bool shelf_keep(void *owner, const char *kid, const struct secret *key, struct err *err)
+{
+    struct shelf *s = owner;
+
+    s->n_kept++;
+    secret_free(&s->key);
+    (void) snprintf(s->kid, sizeof s->kid, "%s", kid);
+    return secret_copy(secret_expose(key), &s->key, err);
+}
+
+static bool ask_with(struct shelf *shelf, const char *parameters, const char *annotation, struct secret *answer, struct err *err)
+{
+    AUTO(buffer) struct buffer request = { 0 };
+    struct keyprovider_keys    keys    = { file_key, shelf_fetch, shelf_keep, shelf };
+
+    request_make(&request, parameters, annotation);
+    return keyprovider_answer(buffer_bytes(&request), &keys, answer, err);
+}
+
+static void assert_round(struct shelf *shelf, const char *parameters)
+{
+    AUTO(secret) struct secret wrapped = { 0 }, opened = { 0 };
+    AUTO(buffer) struct buffer annotation = { 0 }, plain = { 0 };
+    struct err                 err;
+
+    if (!ask_with(shelf, parameters, NULL, &wrapped, &err))
+        fail_msg("%s: %s", parameters, err.text);
+    answer_bytes(&wrapped, "keywrapresults", "annotation", &annotation);
+    assert_non_null(strstr(buffer_text(&annotation), shelf->kid));
+    if (!ask_with(shelf, "", buffer_text(&annotation), &opened, &err))
+        fail_msg("%s: %s", parameters, err.text);
+    answer_bytes(&opened, "keyunwrapresults", "optsdata", &plain);
+    assert_string_equal(buffer_text(&plain), "{\"secret\":1}");
+}
+
+static void makes_and_registers_keys_at_a_broker_in_one_step(void **state)
+{
+    struct shelf shelf = { .n_kept = 0 };
+
+    (void) state;
+    assert_round(&shelf, "");
+    assert_int_equal(strncmp(shelf.kid, "kbs:///default/image-key/", 25), 0);
+    assert_int_equal(strlen(shelf.kid), 25 + 32);
+    assert_int_equal(shelf.n_kept, 1);
+    assert_round(&shelf, "keyid=kbs:///a/b/c");
+    assert_string_equal(shelf.kid, "kbs:///a/b/c");
+    assert_round(&shelf, "keyid=kbs:///a/b/c"); /* the next layer of the image: the key that is there */
+    assert_int_equal(shelf.n_kept, 2);
+    assert_round(&shelf, "keyid=kbs:///a/b/d::keypath=/key"); /* the owner's own key */
+    assert_int_equal(shelf.n_kept, 3);
+    assert_memory_equal(secret_expose(&shelf.key).at, "0123456789abcdef0123456789abcdef", 32);
+    secret_free(&shelf.key);
+}
+
+static void replaces_no_key_that_it_may_not_read(void **state)
+{
+    struct shelf               shelf  = { .is_closed = true };
+    AUTO(secret) struct secret answer = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_false(ask_with(&shelf, "keyid=kbs:///a/b/c", NULL, &answer, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_int_equal(shelf.n_kept, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +304,8 @@ int main(void)
         cmocka_unit_test(refuses_parameters_by_their_one_defect),
         cmocka_unit_test(refuses_requests_by_their_one_defect),
         cmocka_unit_test(refuses_a_packet_for_another_key),
+        cmocka_unit_test(makes_and_registers_keys_at_a_broker_in_one_step),
+        cmocka_unit_test(replaces_no_key_that_it_may_not_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
