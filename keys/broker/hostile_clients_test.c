@@ -201,7 +201,7 @@ static void old_evidence_under_a_fresh_nonce(void **state)
 {
     AUTO(party) struct party      attacker = party_new(), victim = victim_new();
     AUTO(json) struct json_object *body    = NULL;
-    struct json_object            *runtime;
+    struct json_object            *runtime = NULL;
     struct err                     err;
 
     (void) state;
@@ -431,13 +431,16 @@ static void no_tenants_guest_gets_another_tenants_secret(void **state)
 
 /* ---- bytes that no client sends ---- */
 
+#define OFF_CURVE                                                                                                    \
+    "{\"runtime-data\":{\"nonce\":\"x\",\"tee-pubkey\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\",\"x\":\"AA\"," \
+    "\"y\":\"AA\"}},\"tee-evidence\":{\"primary_evidence\":{},\"additional_evidence\":\"\"}}"
+
 static void malformed_bodies_and_tokens_are_refused_by_name(void **state)
 {
     static const char *const BODIES[] = {
         "", "{", "null", "[]", "\"x\"", "{\"a\":1,\"a\":2}", "\xff\xfe", "{}",
         "{\"init-data\":null,\"runtime-data\":{\"nonce\":\"x\"},\"tee-evidence\":{}}",
-        "{\"runtime-data\":{\"nonce\":\"x\",\"tee-pubkey\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\",\"x\":\"AA\","
-        "\"y\":\"AA\"}},\"tee-evidence\":{\"primary_evidence\":{},\"additional_evidence\":\"\"}}",
+        OFF_CURVE,
         "{\"runtime-data\":{\"nonce\":\"x\",\"tee-pubkey\":{\"kty\":\"oct\",\"k\":\"AA\",\"alg\":\"dir\"}},\"tee-evidence\":{}}",
         "{\"init-data\":{\"format\":\"json\",\"body\":\"\"},\"runtime-data\":{},\"tee-evidence\":{}}",
     };
