@@ -252,7 +252,7 @@ void emulator_port_write(struct emulator *e, uint16_t port, uint32_t value)
     }
 }
 
-uint32_t emulator_port_read(struct emulator *e, uint16_t port)
+uint32_t emulator_port_read(struct emulator *e, uint16_t port, uint64_t width)
 {
     switch (port) {
     case 0x3fd:
@@ -262,7 +262,7 @@ uint32_t emulator_port_read(struct emulator *e, uint16_t port)
     case 0xcfc:
         return e->config_address == 0x80000000 ? 0x29c08086 : e->config_address == 0x8000f800 ? 0x29188086 : 0;
     default:
-        return 0xffffffff;
+        return width == 4 ? 0xffffffff : (1U << (8 * width)) - 1;
     }
 }
 
@@ -418,6 +418,8 @@ const uint8_t *emulator_check_handover(struct emulator *e)
             assert_int_equal(at < RAM_LEN && e->state[at / PAGE] == OURS, !is_listed(list, at));
     }
     assert_true(ram > RAM_LEN - (2 << 20));
+    for (uint64_t at = 0x1000000; at < 0x1200000 + 0x100000; at += PAGE) /* from the file to the end of its init_size */
+        assert_int_equal(e->state[at / PAGE], OURS);
     check_efi_map(e, params, list, ram);
     assert_memory_equal(e->ram + load_le(params + 0x218, 4), "iiiiiiii", 8);
     assert_string_equal((const char *) e->ram + load_le(params + 0x228, 4), e->cmdline);

@@ -13,6 +13,7 @@
 
 enum { RAM_LEN = 64 << 20, PAGE = 4096, N_PAGES = RAM_LEN / PAGE, LARGE = 2 << 20, SERIAL_MAX = 4096 };
 enum { KERNEL_LEN = 2048, SETUP_LEN = 1024, INITRD_LEN = 200000, FILES_MAX = 8 };
+enum { LOW_END = (48 << 20) - 3 * PAGE, HIGH_START = (48 << 20) + 2 * PAGE }; /* RAM in no whole units, with a hole */
 #define CMDLINE "qqqqq"
 #define CMDLINE_LAZY "q accept_memory=lazy q"
 
@@ -68,7 +69,7 @@ uint64_t load_le(const uint8_t *at, size_t width);
 void     store_le(uint8_t *at, size_t width, uint64_t value);
 
 void     emulator_port_write(struct emulator *e, uint16_t port, uint32_t value);
-uint32_t emulator_port_read(struct emulator *e, uint16_t port);
+uint32_t emulator_port_read(struct emulator *e, uint16_t port, uint64_t width);
 
 /* Gives pages to the guest or takes them: what they held is gone. */
 void emulator_set_state(struct emulator *e, uint64_t gpa, size_t n, enum page_state state);

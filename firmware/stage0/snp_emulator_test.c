@@ -38,7 +38,7 @@ static void put_range(uint8_t *at, uint64_t start, uint64_t len, uint32_t type)
 
 static void make_e820(struct host *h)
 {
-    uint8_t *e = emulator_new_bytes(60, 0);
+    uint8_t *e = emulator_new_bytes(80, 0);
     uint32_t n = 2;
 
     put_range(e, 0, RAM_LEN, 1);
@@ -48,7 +48,11 @@ static void make_e820(struct host *h)
         put_range(e + 40, 0xffff0000, 0x10000, 1), n = 3;
         break;
     case LAZY_64_GIB:
-        put_range(e + 40, 0x100000000, 62ULL << 30, 1), n = 3;
+        put_range(e + 60, 0x100000000, 62ULL << 30, 1), n = 4;
+        __attribute__((fallthrough));
+    case LAZY:
+        put_range(e, 0, LOW_END, 1);
+        put_range(e + 40, HIGH_START, RAM_LEN - HIGH_START, 1), n = n > 2 ? n : 3;
         break;
     case E820_WITHOUT_LOW_MEMORY:
         put_range(e, 0x100000, RAM_LEN - 0x100000, 1);
@@ -76,6 +80,7 @@ static bool is_valid(const uint8_t *ghcb, unsigned at) { return (ghcb[0x3f0 + at
 static void exit_port(struct host *h, uint8_t *ghcb, uint64_t info)
 {
     uint16_t port = (uint16_t) (info >> 16);
+    uint64_t width;
 
     if ((info & 1) == 0) {
         if (!is_valid(ghcb, 0x1f8))
@@ -83,7 +88,8 @@ static void exit_port(struct host *h, uint8_t *ghcb, uint64_t info)
         emulator_port_write(&h->e, port, (uint32_t) load_le(ghcb + 0x1f8, 8));
         return;
     }
-    store_le(ghcb + 0x1f8, 8, emulator_port_read(&h->e, port) | 0xdead00000000); /* the host may leave anything above */
+    width = (info >> 4 & 7); /* of the three bits one is set: 1, 2 or 4 bytes */
+    store_le(ghcb + 0x1f8, 8, emulator_port_read(&h->e, port, width) | 0xbeefdeadULL << (8 * width)); /* anything above */
     memset(ghcb + 0x3f0, 0, 16);
     if (h->lie != NO_RAX)
         set_valid(ghcb, 0x1f8);

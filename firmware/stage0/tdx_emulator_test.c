@@ -16,7 +16,7 @@
 enum lie {
     HONEST, HONEST_SMALL_PAGES, HONEST_BUT_MOVING, HONEST_BUSY, HONEST_MAPS_IN_PARTS, HONEST_48_BITS,
     LAZY, LAZY_64_GIB, HOB_OVER_ROM, /* these must boot */
-    MAP_ERROR, MAP_WITHOUT_PROGRESS, MAP_BACKWARDS, MAP_BEYOND_END, PORT_ERROR, KEEPS_A_PAGE,
+    MAP_ERROR, MAP_WITHOUT_PROGRESS, MAP_BACKWARDS, MAP_BEYOND_END, PORT_IN_ERROR, PORT_OUT_ERROR, KEEPS_A_PAGE,
     KEEPS_A_STATE_PAGE, ACCEPTED_BEFORE, ACCEPTED_BEFORE_IN_LARGE, KEEPS_SHARED_PAGES, RTMR_BUSY, NO_HASHES, OTHER_KERNEL,
     LONG_KERNEL, DMA_ERROR, LONG_DIRECTORY, HOB_WITHOUT_LOW_MEMORY, HOB_OVERLAP, HOB_HUGE, HOB_ODD, HOB_ENDLESS, HOB_OTHER_TYPE,
     HOB_OTHER_MEMORY, HOB_EMPTY, MADT_WITH_MAILBOX, TABLES_ELSEWHERE, N_LIES
@@ -40,11 +40,12 @@ struct host {
     struct tdvf     tdvf;
     uint8_t         rtmr[N_RTMR][RTMR_LEN];
     struct buffer   acpi;
-    uint64_t        shared_bit;
+    uint64_t        shared_bit, memory;
     unsigned        n_calls;
     bool            shared_view_is_open;
 };
 
+static bool is_lazy(enum lie lie) { return lie == LAZY || lie == LAZY_64_GIB; }
 static void violate(struct host *h, const char *what) { emulator_violate(&h->e, what); }
 static uint64_t reg(struct host *h, int which) { return emulator_reg(&h->e, which); }
 static void set_reg(struct host *h, int which, uint64_t value) { emulator_set_reg(&h->e, which, value); }
@@ -60,8 +61,8 @@ static void exit_port(struct host *h)
     if (reg(h, UC_X86_REG_R13) != 0)
         emulator_port_write(&h->e, (uint16_t) port, (uint32_t) value);
     else /* the host may leave anything above */
-        set_reg(h, UC_X86_REG_R11, emulator_port_read(&h->e, (uint16_t) port) | 0xdead00000000);
-    set_reg(h, UC_X86_REG_R10, h->lie == PORT_ERROR ? 1ULL << 63 : 0);
+        set_reg(h, UC_X86_REG_R11, emulator_port_read(&h->e, (uint16_t) port, width) | 0xbeefdeadULL << (8 * width));
+    set_reg(h, UC_X86_REG_R10, h->lie == (reg(h, UC_X86_REG_R13) != 0 ? PORT_OUT_ERROR : PORT_IN_ERROR) ? 1ULL << 63 : 0);
 }
 
 static void answer_map(struct host *h, uint64_t code, uint64_t next)
@@ -82,7 +83,7 @@ static void exit_map(struct host *h)
         answer_map(h, 1ULL << 63, 0);
     else if (h->lie == MAP_WITHOUT_PROGRESS)
         answer_map(h, 1, start);
-    else if (h->lie == MAP_BACKWARDS)
+    else if (h->lie == MAP_BACKWARDS && h->n_calls++ == 0)
         answer_map(h, 1, start - PAGE);
     else if (h->lie == MAP_BEYOND_END)
         answer_map(h, 1, start + len);
@@ -264,8 +265,10 @@ static void make_hob(struct host *h)
     uint8_t                   *last, *first;
     struct err                 err;
 
-    assert_true(td_hob_build(&h->tdvf, RAM_LEN, &list, &err));
+    assert_true(td_hob_build(&h->tdvf, h->memory, &list, &err));
     list.len -= 8; /* the end */
+    if (is_lazy(h->lie))
+        add_hob(&list, HIGH_START, RAM_LEN - HIGH_START, 7);
     if (h->lie == LAZY_64_GIB)
         add_hob(&list, 0x100000000, 62ULL << 30, 7);
     first = list.at + 56;
@@ -369,8 +372,9 @@ static struct host *host_new(enum lie lie)
 
     assert_non_null(h);
     h->lie        = lie;
+    h->memory     = is_lazy(lie) ? LOW_END : RAM_LEN;
     h->shared_bit = 1ULL << (lie == HONEST_48_BITS ? 47 : 51);
-    emulator_new(&h->e, faults[lie], lie == LAZY || lie == LAZY_64_GIB ? CMDLINE_LAZY : CMDLINE);
+    emulator_new(&h->e, faults[lie], is_lazy(lie) ? CMDLINE_LAZY : CMDLINE);
     memcpy(h->image, emulator_image(), sizeof h->image);
     if (lie != NO_HASHES)
         assert_true(kernel_hashes_patch(&h->e.hashes, h->image, sizeof h->image, &err));
@@ -460,7 +464,7 @@ static void check_measurements(struct host *h, const uint8_t *params)
 {
     const uint8_t      *ccel = find_table(h, params, "CCEL");
     uint64_t            len = load_le(ccel + 40, 8), at = load_le(ccel + 48, 8);
-    struct rtmr_options o = { .tdvf = &h->tdvf, .memory = RAM_LEN, .acpi_tables = buffer_bytes(&h->acpi), .append = h->e.cmdline,
+    struct rtmr_options o = { .tdvf = &h->tdvf, .memory = h->memory, .acpi_tables = buffer_bytes(&h->acpi), .append = h->e.cmdline,
                               .kernel = { h->e.file[0].at, h->e.file[0].len }, .initrd = { h->e.file[1].at, INITRD_LEN } };
     struct rtmr_log     expected = { .n = 0 };
     struct event_log    log;
@@ -478,7 +482,7 @@ static void check_measurements(struct host *h, const uint8_t *params)
         uint8_t wanted[RTMR_LEN];
 
         rtmr_log_replay(&expected, i, wanted);
-        if ((h->lie != HOB_OVER_ROM && h->lie != LAZY_64_GIB) || i > 0) /* their list is another one, and shows */
+        if ((h->lie != HOB_OVER_ROM && !is_lazy(h->lie)) || i > 0) /* their list is another one, and shows */
             assert_memory_equal(h->rtmr[i], wanted, RTMR_LEN);
         assert_memory_equal(h->rtmr[i], replay.value[i + 1], RTMR_LEN);
     }
