@@ -21,12 +21,12 @@ static const char oid_manufacturer[] = "2.23.133.2.1";
 static STACK_OF(X509) *pem_stack(struct bytes text)
 {
     STACK_OF(X509) *stack = sk_X509_new_null();
-    AUTO(bio) BIO  *in    = BIO_new_mem_buf(text.at, (int) text.len);
+    AUTO(bio) BIO  *in    = text.len > 0 ? BIO_new_mem_buf(text.at, (int) text.len) : BIO_new(BIO_s_mem());
     X509           *one;
 
     if (!stack || !in)
         abort();
-    while (text.len > 0 && (one = PEM_read_bio_X509(in, NULL, NULL, NULL)))
+    while ((one = PEM_read_bio_X509(in, NULL, NULL, NULL)))
         if (sk_X509_push(stack, one) == 0)
             abort();
     ERR_clear_error(); /* the end of the text is an error to the reader */
