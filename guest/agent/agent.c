@@ -8,12 +8,14 @@
 #include <time.h>
 
 #include "guest/agent/boot.h"
+#include "guest/agent/desk.h"
 #include "guest/agent/keeper.h"
 #include "guest/agent/service.h"
 #include "guest/agent/tunnel.h"
 #include "guest/init/ports.h"
 #include "guest/init/power.h"
 #include "guest/init/rights.h"
+#include "guest/workload/endpoints.h"
 
 enum { LAST_WORDS_MS = 50 };
 
@@ -30,7 +32,8 @@ struct agent {
     struct cmdline           cmdline;
     struct timeline          timeline;
     struct ttrpc_connection *keeper;
-    struct ttrpc_connection *host; /* NULL until the guest has attested */
+    struct ttrpc_connection *host; /* NULL until the guest has attested, as is */
+    struct ttrpc_connection *endpoints;
     struct service           service;
 };
 
@@ -125,6 +128,57 @@ static void on_host_closed(void *owner, const struct err *why)
     give_up("start", why);
 }
 
+/* The pod's HTTP server ended: workloads get no answer any more, and that is all. */
+static void on_endpoints_closed(void *owner, const struct err *why)
+{
+    (void) owner;
+    (void) why;
+}
+
+static void on_endpoints_ended(void *owner, pid_t pid, int status)
+{
+    (void) owner;
+    (void) pid;
+    (void) status; /* there is nothing that another number would change */
+}
+
+/* All but the standard three and these two. */
+static void close_all_but(int a, int b)
+{
+    unsigned low = (unsigned) (a < b ? a : b), high = (unsigned) (a < b ? b : a);
+
+    if (low > 3)
+        (void) close_range(3, low - 1, 0); /* these cannot fail with a range in order */
+    if (high > low + 1)
+        (void) close_range(low + 1, high - 1, 0);
+    (void) close_range(high + 1, ~0U, 0);
+}
+
+/* Started once the guest has attested; it inherits its two sockets and nothing else. */
+static FALLIBLE start_endpoints(struct agent *a, struct err *err)
+{
+    struct ttrpc_connection_options options = { .loop = a->loop, .service = &workload_service, .rows = desk_rows,
+                                                .n_rows = n_desk_rows, .closed = on_endpoints_closed, .owner = &a->service };
+    AUTO(fd) int                    ours = NO_FD, theirs = NO_FD, listener = NO_FD;
+    int                             ends[2];
+
+    if (!endpoints_listen(WORKLOAD_PORT, &listener, err))
+        return false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "workload services");
+    ours      = ends[0];
+    theirs    = ends[1];
+    pid_t pid = fork_clean();
+    if (pid < 0)
+        return err_os(err, "workload services");
+    if (pid == 0) {
+        close_all_but(listener, theirs);
+        _exit(rights_become_nobody(err) ? endpoints_run(TAKE_FD(listener), TAKE_FD(theirs)) : 1);
+    }
+    return reaper_watch(a->reaper, pid, on_endpoints_ended, NULL, err) &&
+           ttrpc_connection_new(&options, TAKE_FD(ours), &a->endpoints, err);
+}
+
 static FALLIBLE serve_host(struct agent *a, struct err *err)
 {
     struct ttrpc_connection_options options = { .loop = a->loop, .service = &agent_service, .rows = service_rows,
@@ -140,7 +194,7 @@ static FALLIBLE serve_host(struct agent *a, struct err *err)
     a->service.keeper   = a->keeper;
     a->service.timeline = &a->timeline;
     a->service.tee      = a->cmdline.tee;
-    return containers_new(&all, &a->service.containers, err) && port_open(AGENT_PORT, &port, err) &&
+    return containers_new(&all, &a->service.containers, err) && start_endpoints(a, err) && port_open(AGENT_PORT, &port, err) &&
            ttrpc_connection_new(&options, port, &a->host, err);
 }
 

@@ -204,3 +204,15 @@ bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPOR
         return context(err, "evidence");
     return tee->write(&evidence, json, err) || context(err, "evidence");
 }
+
+FALLIBLE evidence_for_workload(struct attester *attester, struct bytes runtime_data, struct buffer *json, struct err *err)
+{
+    static const char     role[] = "cloister workload evidence"; /* with its zero byte */
+    AUTO(md_ctx) EVP_MD_CTX *md  = EVP_MD_CTX_new();
+    uint8_t               data[KBS_REPORT_DATA_LEN];
+
+    if (!md || EVP_DigestInit_ex(md, EVP_sha384(), NULL) != 1 || EVP_DigestUpdate(md, role, sizeof role) != 1 ||
+        EVP_DigestUpdate(md, runtime_data.at, runtime_data.len) != 1 || EVP_DigestFinal_ex(md, data, NULL) != 1)
+        return err_openssl(err, ERR_OS, "digest of runtime data");
+    return evidence_for_broker(attester, data, json, err);
+}

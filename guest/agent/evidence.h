@@ -27,3 +27,9 @@ FALLIBLE evidence_own_field(struct attester *attester, struct bytes initdata, st
 
 /* A kbs_evidence_fn; `owner` is a struct attester. */
 kbs_evidence_fn evidence_for_broker;
+
+/*
+ * Evidence over what a workload says, in a role of its own: the report data are SHA-384("cloister workload evidence",
+ * a zero byte, `runtime_data`), so that it never answers to a key broker's challenge.
+ */
+FALLIBLE evidence_for_workload(struct attester *attester, struct bytes runtime_data, struct buffer *json, struct err *err);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attestation/attester/attester.h"
@@ -31,6 +32,7 @@ struct keeper {
     struct attester   *attester;
     struct buffer      initdata_text;
     struct kbs_client *client;
+    struct kbs_client *for_workloads; /* another session with another key: they are given it */
     int                blobs_fd;
     struct ttrpc_client blobs;
     bool               is_prepared;
@@ -85,6 +87,12 @@ static int connect_broker(void *owner, struct err *err)
     return tunnel_connect(k->tunnel_fd, err);
 }
 
+static struct kbs_attester attester_of(const struct keeper *k)
+{
+    return (struct kbs_attester){ .tee = k->attester->tee, .evidence = evidence_for_broker, .owner = k->attester,
+                                  .initdata = buffer_bytes(&k->initdata_text) };
+}
+
 static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, struct err *err)
 {
     AUTO(initdata_broker) struct initdata_broker broker = { 0 };
@@ -92,12 +100,11 @@ static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, struct
 
     if (!initdata_broker(initdata, &broker, err))
         return false;
-    struct kbs_options options = { .url = broker.url, .ca_pem = buffer_bytes(&broker.ca_pem),
-                                   .timeout_ms = BROKER_TIMEOUT_MS, .connect = connect_broker, .owner = k };
-    if (!kbs_client_new(&options, &k->client, err))
+    struct kbs_options  options  = { .url = broker.url, .ca_pem = buffer_bytes(&broker.ca_pem),
+                                     .timeout_ms = BROKER_TIMEOUT_MS, .connect = connect_broker, .owner = k };
+    struct kbs_attester attester = attester_of(k);
+    if (!kbs_client_new(&options, &k->client, err) || !kbs_client_new(&options, &k->for_workloads, err))
         return false;
-    struct kbs_attester attester = { .tee = k->attester->tee, .evidence = evidence_for_broker, .owner = k->attester,
-                                     .initdata = buffer_bytes(&k->initdata_text) };
     return kbs_attest(k->client, &attester, &verdict, err);
 }
 
@@ -225,7 +232,57 @@ static void serve_unpack(void *owner, struct ttrpc_pending pending, const Protob
     ttrpc_answer(pending, &answer.base);
 }
 
-static const struct ttrpc_row rows[] = { { "Prepare", serve_prepare }, { "Unpack", serve_unpack } };
+static void give(struct ttrpc_pending pending, struct bytes content)
+{
+    Keeper__GivenResponse answer = KEEPER__GIVEN_RESPONSE__INIT;
+
+    answer.content = (ProtobufCBinaryData){ content.len, (uint8_t *) (uintptr_t) content.at }; /* written to the wire only */
+    ttrpc_answer(pending, &answer.base);
+}
+
+static void serve_resource(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct keeper              *k      = owner;
+    AUTO(secret) struct secret  secret = { 0 };
+    struct err                  err;
+
+    if (kbs_resource_get(k->client, ((const Keeper__GetResourceRequest *) message)->uri, &secret, &err))
+        give(pending, secret_expose(&secret));
+    else
+        ttrpc_refuse(pending, &err);
+}
+
+static void serve_token(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct keeper              *k        = owner;
+    struct kbs_attester         attester = attester_of(k);
+    AUTO(secret) struct secret  pair     = { 0 };
+    struct err                  err;
+
+    (void) message;
+    if (kbs_token_get(k->for_workloads, &attester, (int64_t) time(NULL), &pair, &err))
+        give(pending, secret_expose(&pair));
+    else
+        ttrpc_refuse(pending, &err);
+}
+
+static void serve_evidence(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    const Keeper__GetEvidenceRequest *asked = (const Keeper__GetEvidenceRequest *) message;
+    struct keeper                    *k     = owner;
+    AUTO(buffer) struct buffer        json  = { 0 };
+    struct err                        err;
+
+    if (evidence_for_workload(k->attester, (struct bytes){ asked->runtime_data.data, asked->runtime_data.len }, &json, &err))
+        give(pending, buffer_bytes(&json));
+    else
+        ttrpc_refuse(pending, &err);
+}
+
+static const struct ttrpc_row rows[] = {
+    { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", serve_resource },
+    { "GetToken", serve_token },  { "GetEvidence", serve_evidence },
+};
 
 static void on_closed(void *owner, const struct err *why)
 {
@@ -250,6 +307,7 @@ int keeper_run(const struct keeper_options *options)
     serving.loop = k.loop;
     bool is_good = ttrpc_connection_new(&serving, options->control_fd, &connection, &err) && loop_run(k.loop, &err);
     kbs_client_free(k.client);
+    kbs_client_free(k.for_workloads);
     attester_close(k.attester);
     buffer_free(&k.initdata_text);
     auto_ttrpc_client(&k.blobs);

@@ -199,6 +199,21 @@ static void group_of(const struct container *c, char out[static CONTAINER_PATH_M
     (void) snprintf(out, CONTAINER_PATH_MAX, "%s/%s", c->all->options.cgroups, c->id); /* cut, it is not found */
 }
 
+struct container *containers_find_cgroup(struct containers *all, uint64_t cgroup)
+{
+    char        path[CONTAINER_PATH_MAX];
+    struct stat st;
+
+    for (size_t i = 0; all->options.cgroups && i < CONTAINERS_MAX; i++) {
+        if (!all->live[i])
+            continue;
+        group_of(all->live[i], path);
+        if (stat(path, &st) == 0 && st.st_ino == cgroup)
+            return all->live[i];
+    }
+    return NULL;
+}
+
 FALLIBLE container_stats(const struct container *container, struct cgroup_stats *out, struct err *err)
 {
     char path[CONTAINER_PATH_MAX];

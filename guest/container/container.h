@@ -83,6 +83,8 @@ const struct containers_options *containers_options(const struct containers *all
 
 struct container *containers_find(struct containers *all, const char *id); /* NULL when there is none */
 size_t            containers_count(const struct containers *all);
+/* By the number of its control group, the st_ino of the group's directory; NULL when there is none. */
+struct container *containers_find_cgroup(struct containers *all, uint64_t cgroup);
 
 /*
  * Adds a container with an empty root directory.

@@ -93,7 +93,8 @@ static FALLIBLE check_exec(struct json_object *entry, struct err *err)
 static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
-                                         "command", "env_names", "user", "cwd",    "read_only_root", "update" };
+                                         "command", "env_names", "user", "cwd",    "read_only_root", "update",
+                                         "resources", "token", "evidence" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -110,7 +111,8 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
            check_flag(entry, "output", err) && check_flag(entry, "input", err) &&
            check_flag(entry, "terminal", err) && check_flag(entry, "update", err) &&
            check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
-           check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
+           check_flag(entry, "token", err) && check_flag(entry, "evidence", err) &&
+           check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
            check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err);
 }
 
@@ -319,7 +321,8 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
     const char         *nearest = "image";
 
     if (policy->rules_decide) {
-        *out = (struct policy_grant){ .output = true, .input = true, .terminal = true, .update = true, .rules_decide = true };
+        *out = (struct policy_grant){ .output = true, .input = true, .terminal = true, .update = true, .rules_decide = true,
+                                      .token = true, .evidence = true };
         return true;
     }
     if (!list)
@@ -338,6 +341,9 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                 .user           = json_object_get_string(json_object_object_get(entry, "user")),
                 .cwd            = json_object_get_string(json_object_object_get(entry, "cwd")),
                 .exec           = json_object_object_get(entry, "exec"),
+                .token          = flag(entry, "token"),
+                .evidence       = flag(entry, "evidence"),
+                .resources      = json_object_object_get(entry, "resources"),
             };
             return true;
         }
@@ -359,4 +365,11 @@ FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, 
             return true;
     return fail_with(err, ERR_DENIED, grant->exec ? "policy does not allow this argv in this container"
                                                   : "policy allows nothing to be run in this container");
+}
+
+FALLIBLE policy_allow_resource(const struct policy_grant *grant, const char *uri, struct err *err)
+{
+    if (grant->rules_decide || holds(grant->resources, uri))
+        return true;
+    return fail_with(err, ERR_DENIED, "policy does not let this container have %.120s", uri);
 }

@@ -14,6 +14,8 @@
  *   command           takes the place of the image's entry point
  *   env_names         variables that the host may set to any value: HOSTNAME, KUBERNETES_SERVICE_HOST, ...
  *   user, cwd         instead of the image's
+ *   resources         list of "kbs:///REPOSITORY/TYPE/TAG": what its processes may ask the broker for, by the guest
+ *   token, evidence   likewise: a token of the broker, evidence of this guest
  *   read_only_root    the root file system cannot be written
  */
 #pragma once
@@ -47,6 +49,9 @@ struct policy_grant {
     const char         *user;     /* NULL: the image's; this and the rest borrow from the policy */
     const char         *cwd;      /* NULL: the image's */
     struct json_object *exec;     /* NULL: nothing */
+    bool                token;
+    bool                evidence;
+    struct json_object *resources; /* NULL: none */
 };
 
 /*
@@ -71,6 +76,9 @@ FALLIBLE policy_allow_network(const struct policy *policy, struct err *err);
  */
 FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_request *request,
                              const struct image_config *image, struct policy_grant *out, struct err *err);
+
+/* Fails DENIED unless the container's entry lists the resource, "kbs:///...". */
+FALLIBLE policy_allow_resource(const struct policy_grant *grant, const char *uri, struct err *err);
 
 /* Fails DENIED unless the argv equals one that the container's entry lists. */
 FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, size_t n_args, bool terminal,

@@ -1,6 +1,6 @@
 /*
  * The owner's rules: the entry "policy.rego" of the initdata, package `agent_policy`, one rule for each request that
- * the host may make. They come on top of "policy.json" (guest/container/policy.h), which is their `data`; an owner who
+ * the host may make, and for those of the workloads themselves. They come on top of "policy.json" (guest/container/policy.h), which is their `data`; an owner who
  * gives rules alone decides everything by them. What is not true is denied: false, undefined, an error, a limit.
  */
 #pragma once

@@ -1,7 +1,10 @@
 #include "keys/client/kbs.h"
 
+#include <openssl/crypto.h>
+#include <openssl/pem.h>
 #include <string.h>
 
+#include "base/ossl.h"
 #include "base/text.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
@@ -15,6 +18,8 @@ struct kbs_client {
     struct jwk          jwk;
     struct kbs_attester attester; /* as it was given to kbs_attest */
     char                cookie[HTTP_COOKIE_MAX];
+    char               *token;      /* of the last attestation */
+    int64_t             token_ends; /* seconds since 1970 */
 };
 
 void kbs_client_free(struct kbs_client *client)
@@ -24,6 +29,7 @@ void kbs_client_free(struct kbs_client *client)
     http_close(client->http);
     EVP_PKEY_free(client->key);
     jwk_free(&client->jwk);
+    free(client->token);
     free(client);
 }
 
@@ -96,7 +102,7 @@ static void copy_claim(struct json_object *from, const char *name, char *out, si
     (void) snprintf(out, len, "%s", buffer_text(&shown)); /* cut by design */
 }
 
-static FALLIBLE verdict_read(const char *token, struct kbs_verdict *out, struct err *err)
+static FALLIBLE verdict_read(const char *token, struct kbs_verdict *out, int64_t *ends, struct err *err)
 {
     AUTO(json) struct json_object *payload = NULL;
     struct json_object            *submods = NULL;
@@ -104,6 +110,7 @@ static FALLIBLE verdict_read(const char *token, struct kbs_verdict *out, struct 
 
     if (!jwt_peek(bytes_of_text(token), KBS_TOKEN_MAX, &payload, err))
         return false;
+    *ends   = json_object_get_int64(json_object_object_get(payload, "exp")); /* 0 when it does not say */
     submods = json_object_object_get(payload, "submods");
     cpu     = json_object_is_type(submods, json_type_object) ? json_object_object_get(submods, "cpu0") : NULL;
     copy_claim(cpu, "ear.status", out->status, sizeof out->status);
@@ -128,8 +135,12 @@ static FALLIBLE token_get(struct kbs_client *client, const char *nonce, struct b
     if (!http_exchange(client->http, &r, NULL, &answer, err) || !http_succeeded(&answer, err))
         return false;
     if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
-        !json_get_text(read, "token", &token, err) || !verdict_read(token, verdict, err))
+        !json_get_text(read, "token", &token, err) || !verdict_read(token, verdict, &client->token_ends, err))
         return context(err, "attestation response");
+    free(client->token);
+    client->token = strdup(token);
+    if (!client->token)
+        abort();
     return true;
 }
 
@@ -173,4 +184,35 @@ FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct sec
     }
     return http_succeeded(&answer, err) &&
            jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, client->key, out, err);
+}
+
+/* Wiped: it holds the private key. */
+static FALLIBLE pair_write(const struct kbs_client *client, struct secret *out, struct err *err)
+{
+    AUTO(bio) BIO                 *bio  = BIO_new(BIO_s_secmem());
+    AUTO(json) struct json_object *pair = json_object_new_object();
+    char                          *pem  = NULL;
+    long                           len;
+    bool                           ok;
+
+    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, client->key, NULL, NULL, 0, NULL, NULL) != 1)
+        return err_openssl(err, ERR_OS, "write the TEE key");
+    len = BIO_get_mem_data(bio, &pem);
+    json_add_text(pair, "token", client->token);
+    json_add(pair, "tee_keypair", json_object_new_string_len(pem, (int) len));
+    const char *text = json_object_to_json_string_ext(pair, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    ok = secret_copy(bytes_of_text(text), out, err);
+    OPENSSL_cleanse((void *) (uintptr_t) text, strlen(text)); /* json-c's own buffers */
+    OPENSSL_cleanse((void *) (uintptr_t) json_object_get_string(json_object_object_get(pair, "tee_keypair")), (size_t) len);
+    return ok;
+}
+
+FALLIBLE kbs_token_get(struct kbs_client *client, const struct kbs_attester *attester, int64_t now_s,
+                       struct secret *out, struct err *err)
+{
+    enum { SPARE_S = 60 };
+
+    if ((!client->token || client->token_ends < now_s + SPARE_S) && !kbs_attest(client, attester, NULL, err))
+        return false;
+    return pair_write(client, out, err);
 }

@@ -63,6 +63,18 @@ FALLIBLE kbs_attest(struct kbs_client *client, const struct kbs_attester *attest
                     struct err *err);
 
 /*
+ * The broker's token and the TEE key that it names, as CoCo's attestation agent gives them to a workload:
+ * {"token":"<JWT>","tee_keypair":"<PEM, PKCS#8>"}. For a client of its own: whoever has the key can open what is
+ * released to it.
+ *
+ *   now_s      seconds since 1970: attests again when the token ends within a minute, or was never got
+ *   attester   as for kbs_attest
+ *   out        yours, AUTO(secret)
+ */
+FALLIBLE kbs_token_get(struct kbs_client *client, const struct kbs_attester *attester, int64_t now_s,
+                       struct secret *out, struct err *err);
+
+/*
  * Fetches "kbs:///REPOSITORY/TYPE/TAG" and opens it with the TEE key; attests again, once, when the session ended.
  *
  *   out    yours, AUTO(secret)

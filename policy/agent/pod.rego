@@ -8,6 +8,12 @@ default CreateContainerRequest := false
 
 default ExecProcessRequest := false
 
+default GetEvidenceRequest := false
+
+default GetResourceRequest := false
+
+default GetTokenRequest := false
+
 default ReadOutputRequest := false
 
 default ResizeTerminalRequest := false
@@ -41,6 +47,15 @@ ExecProcessRequest if {
 	some entry in entries
 	input.args in entry.exec
 }
+
+GetEvidenceRequest if some_entry_has("evidence")
+
+GetResourceRequest if {
+	some entry in entries
+	input.resource in entry.resources
+}
+
+GetTokenRequest if some_entry_has("token")
 
 ReadOutputRequest if some_entry_has("output")
 

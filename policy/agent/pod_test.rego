@@ -7,7 +7,7 @@ web := "sha256:aa"
 other := "sha256:bb"
 
 containers := [
-	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]]},
+	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true},
 	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true},
 ]
 
@@ -48,4 +48,13 @@ test_the_rest_tells_nothing if {
 	every rule in ["GetStatusRequest", "ShutdownRequest", "StartContainerRequest", "DeleteContainerRequest", "WaitContainerRequest"] {
 		ask(rule, {})
 	}
+}
+
+test_workloads_get_what_their_entry_lists if {
+	ask("GetResourceRequest", {"image": web, "resource": "kbs:///a/b/c"})
+	not ask("GetResourceRequest", {"image": web, "resource": "kbs:///a/b/d"})
+	not ask("GetResourceRequest", {"image": other, "resource": "kbs:///a/b/c"})
+	ask("GetTokenRequest", {"image": web})
+	not ask("GetTokenRequest", {"image": other})
+	not ask("GetEvidenceRequest", {"image": web})
 }

@@ -1,0 +1,153 @@
+#include "guest/agent/desk.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "guest/agent/keeper.h"
+#include "guest/workload/caller.h"
+#include "guest/workload/endpoints.h"
+
+/* What the keeper is asked for while the HTTP server waits. */
+struct errand {
+    struct ttrpc_pending pending;
+};
+
+static void on_given(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct errand               *errand = owner;
+    const Keeper__GivenResponse *given  = (const Keeper__GivenResponse *) message;
+    Workload__AskResponse        answer = WORKLOAD__ASK_RESPONSE__INIT;
+
+    if (given) {
+        answer.content = given->content;
+        ttrpc_answer(errand->pending, &answer.base);
+        OPENSSL_cleanse(given->content.data, given->content.len); /* it is not ours to keep; the sender's is in the port's queue */
+    } else {
+        ttrpc_refuse(errand->pending, why);
+    }
+    free(errand);
+}
+
+static FALLIBLE ask_keeper(struct service *s, const char *method, const ProtobufCMessage *request, struct ttrpc_pending pending,
+                           struct err *err)
+{
+    struct ttrpc_method called = { &keeper_service, method };
+    struct errand      *errand = malloc(sizeof *errand);
+
+    if (!errand)
+        abort();
+    errand->pending = pending;
+    if (ttrpc_connection_call(s->keeper, &called, request, on_given, errand, err))
+        return true;
+    free(errand);
+    return false;
+}
+
+/* Only a process of a container is a caller: the agent's own have nothing to ask here. */
+static FALLIBLE find_caller(const struct service *s, uint32_t port, struct container **out, struct err *err)
+{
+    uint64_t cgroup;
+
+    if (port == 0 || port > UINT16_MAX)
+        return fail_with(err, ERR_DENIED, "not a caller on 127.0.0.1");
+    if (!caller_cgroup((uint16_t) port, WORKLOAD_PORT, &cgroup, err))
+        return false;
+    *out = containers_find_cgroup(s->containers, cgroup);
+    return *out || fail_with(err, ERR_DENIED, "the caller is in no container of this pod");
+}
+
+/* The owner's rules, as for the host's requests: `input` says what is wanted, and for which image. */
+static FALLIBLE ask_rules(struct service *s, const struct container *c, const char *request, const char *resource, struct err *err)
+{
+    AUTO(json) struct json_object *input = json_object_new_object();
+    AUTO(buffer) struct buffer     text  = { 0 };
+
+    if (!s->rules)
+        return true;
+    json_add_text(input, "id", c->id);
+    json_add_text(input, "image", c->image);
+    if (resource)
+        json_add_text(input, "resource", resource);
+    json_write(input, &text);
+    return rules_allow(s->rules, request, buffer_bytes(&text), err);
+}
+
+static FALLIBLE allow_flag(bool granted, const char *what, struct err *err)
+{
+    return granted || fail_with(err, ERR_DENIED, "policy does not let this container have %s", what);
+}
+
+static FALLIBLE get_resource(struct service *s, const struct container *c, const Workload__AskRequest *asked,
+                             struct ttrpc_pending pending, struct err *err)
+{
+    Keeper__GetResourceRequest request = KEEPER__GET_RESOURCE_REQUEST__INIT;
+
+    request.uri = asked->resource;
+    return ask_rules(s, c, "GetResource", asked->resource, err) && policy_allow_resource(&c->grant, asked->resource, err) &&
+           ask_keeper(s, "GetResource", &request.base, pending, err);
+}
+
+static FALLIBLE get_token(struct service *s, const struct container *c, const Workload__AskRequest *asked,
+                          struct ttrpc_pending pending, struct err *err)
+{
+    Keeper__GetTokenRequest request = KEEPER__GET_TOKEN_REQUEST__INIT;
+
+    (void) asked;
+    return ask_rules(s, c, "GetToken", NULL, err) && allow_flag(c->grant.token, "a token", err) &&
+           ask_keeper(s, "GetToken", &request.base, pending, err);
+}
+
+static FALLIBLE get_evidence(struct service *s, const struct container *c, const Workload__AskRequest *asked,
+                             struct ttrpc_pending pending, struct err *err)
+{
+    Keeper__GetEvidenceRequest request = KEEPER__GET_EVIDENCE_REQUEST__INIT;
+
+    request.runtime_data = asked->runtime_data;
+    return ask_rules(s, c, "GetEvidence", NULL, err) && allow_flag(c->grant.evidence, "evidence", err) &&
+           ask_keeper(s, "GetEvidence", &request.base, pending, err);
+}
+
+static void tell_info(const struct service *s, struct ttrpc_pending pending)
+{
+    AUTO(json) struct json_object *info   = json_object_new_object();
+    AUTO(buffer) struct buffer     text   = { 0 };
+    Workload__AskResponse          answer = WORKLOAD__ASK_RESPONSE__INIT;
+
+    json_add_text(info, "version", CLOISTER_VERSION);
+    json_add_text(info, "tee", cmdline_tee_name(s->tee));
+    json_write(info, &text);
+    answer.content = (ProtobufCBinaryData){ text.len, text.at };
+    ttrpc_answer(pending, &answer.base);
+}
+
+static void ask(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct service             *s      = owner;
+    const Workload__AskRequest *asked  = (const Workload__AskRequest *) message;
+    struct container           *caller = NULL;
+    struct err                  err;
+    bool                        ok = false;
+
+    if (!find_caller(s, asked->port, &caller, &err)) {
+        ttrpc_refuse(pending, &err);
+        return;
+    }
+    if (asked->kind == WORKLOAD__KIND__KIND_INFO) {
+        tell_info(s, pending);
+        return;
+    }
+    if (asked->kind == WORKLOAD__KIND__KIND_RESOURCE)
+        ok = get_resource(s, caller, asked, pending, &err);
+    else if (asked->kind == WORKLOAD__KIND__KIND_TOKEN)
+        ok = get_token(s, caller, asked, pending, &err);
+    else if (asked->kind == WORKLOAD__KIND__KIND_EVIDENCE)
+        ok = get_evidence(s, caller, asked, pending, &err);
+    else
+        (void) fail_with(&err, ERR_UNSUPPORTED, "no such question"); /* false is what it returns */
+    if (!ok)
+        ttrpc_refuse(pending, &err);
+}
+
+const struct ttrpc_row desk_rows[] = { { "Ask", ask } };
+const size_t           n_desk_rows = sizeof desk_rows / sizeof *desk_rows;

@@ -1,0 +1,114 @@
+#include "tests/harness/test.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+
+#include "guest/workload/caller.h"
+
+enum { HEADER_LEN = 16, DIAG_LEN = 72, CGROUP_ID = 21, OTHER = 15 };
+
+/* The kernel's answer: header, the fixed part, one attribute of another kind, the control group. */
+static size_t answer(uint8_t *into, size_t room, uint64_t cgroup)
+{
+    struct writer w = writer_over(into, room);
+
+    put_u32le(&w, HEADER_LEN + DIAG_LEN + 8 + 12);
+    put_u16le(&w, SOCK_DIAG_BY_FAMILY);
+    put_zeros(&w, 10 + DIAG_LEN);
+    put_u16le(&w, 5); /* one byte, and three of padding */
+    put_u16le(&w, OTHER);
+    put_zeros(&w, 4);
+    put_u16le(&w, 12);
+    put_u16le(&w, CGROUP_ID);
+    put_u64le(&w, cgroup);
+    assert_false(w.failed);
+    return w.len;
+}
+
+static bool read_answer(const uint8_t *from, size_t len, uint64_t *out, struct err *err)
+{
+    AUTO(heap) uint8_t *exact = exact_copy(from, len);
+
+    return caller_answer_read((struct bytes){ exact, len }, out, err);
+}
+
+static void finds_the_control_group(void **state)
+{
+    uint8_t    bytes[200];
+    uint64_t   cgroup = 0;
+    struct err err;
+
+    (void) state;
+    assert_true(read_answer(bytes, answer(bytes, sizeof bytes, 0x123456789aULL), &cgroup, &err));
+    assert_int_equal(cgroup, 0x123456789aULL);
+}
+
+static void rejects_every_truncation_and_leaves_out_alone(void **state)
+{
+    uint8_t    bytes[200];
+    size_t     whole  = answer(bytes, sizeof bytes, 5);
+    uint64_t   cgroup = 77;
+    struct err err;
+
+    (void) state;
+    for (size_t len = 0; len < whole; len++) {
+        assert_false(read_answer(bytes, len, &cgroup, &err));
+        assert_int_equal(err.kind, ERR_MALFORMED);
+        assert_int_equal(cgroup, 77);
+    }
+}
+
+static void refuses_one_defect_at_a_time(void **state)
+{
+    static const struct { size_t at; uint8_t byte; enum err_kind kind; const char *why; } rows[] = {
+        { 4, 99, ERR_MALFORMED, "socket: an answer of type 99" },
+        { HEADER_LEN + DIAG_LEN, 3, ERR_MALFORMED, "socket: an attribute of 3 bytes" },
+        { HEADER_LEN + DIAG_LEN + 8 + 2, OTHER, ERR_UNSUPPORTED, "the kernel does not say whose socket it is" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t    bytes[200];
+        size_t     len    = answer(bytes, sizeof bytes, 5);
+        uint64_t   cgroup = 77;
+        struct err err;
+
+        bytes[rows[i].at] = rows[i].byte;
+        assert_false(read_answer(bytes, len, &cgroup, &err));
+        assert_string_equal(err.text, rows[i].why);
+        assert_int_equal(err.kind, rows[i].kind);
+    }
+}
+
+static void says_what_the_kernel_refused(void **state)
+{
+    static const struct { int code; enum err_kind kind; } rows[] = { { -ENOENT, ERR_NOT_FOUND }, { -EOPNOTSUPP, ERR_UNSUPPORTED } };
+
+    (void) state;
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t       bytes[36] = { 0 };
+        struct writer w         = writer_over(bytes, sizeof bytes);
+        uint64_t      cgroup;
+        struct err    err;
+
+        put_u32le(&w, sizeof bytes);
+        put_u16le(&w, NLMSG_ERROR);
+        put_zeros(&w, 10);
+        put_u32le(&w, (uint32_t) rows[i].code);
+        assert_false(read_answer(bytes, sizeof bytes, &cgroup, &err));
+        assert_int_equal(err.kind, rows[i].kind);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_control_group),
+        cmocka_unit_test(rejects_every_truncation_and_leaves_out_alone),
+        cmocka_unit_test(refuses_one_defect_at_a_time),
+        cmocka_unit_test(says_what_the_kernel_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+#include "tests/harness/test.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest/api/connection.h"
+#include "guest/workload/endpoints.h"
+
+/* The real server in a process of its own, real connections, and a desk that says what it was asked. */
+struct rig {
+    struct loop             *loop;
+    struct ttrpc_connection *desk;
+    struct loop_source       client;
+    pid_t                    pid;
+    uint16_t                 port;
+    char                     reply[8192];
+    size_t                   len;
+    bool                     has_asked, refuses;
+};
+
+static void ask(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct rig                 *rig    = owner;
+    const Workload__AskRequest *asked  = (const Workload__AskRequest *) message;
+    Workload__AskResponse       answer = WORKLOAD__ASK_RESPONSE__INIT;
+    char                        text[1024];
+    struct err                  why;
+
+    rig->has_asked = true;
+    assert_in_range(asked->port, 1, 65535);
+    (void) snprintf(text, sizeof text, "%d %s %.*s", (int) asked->kind, asked->resource, (int) asked->runtime_data.len, (const char *) asked->runtime_data.data);
+    answer.content = (ProtobufCBinaryData){ strlen(text), (uint8_t *) text };
+    (void) fail_with(&why, ERR_DENIED, "policy says no");
+    if (rig->refuses)
+        ttrpc_refuse(pending, &why);
+    else
+        ttrpc_answer(pending, &answer.base);
+}
+
+static const struct ttrpc_row rows[] = { { "Ask", ask } };
+
+static void on_closed(void *owner, const struct err *why)
+{
+    (void) owner;
+    (void) why;
+}
+
+static int open_rig(void **state)
+{
+    struct rig        *rig = calloc(1, sizeof *rig);
+    struct sockaddr_in at;
+    socklen_t          len = sizeof at;
+    int                ends[2], listener;
+    struct err         err;
+
+    assert_non_null(rig);
+    assert_true(loop_new(&rig->loop, &err) && endpoints_listen(0, &listener, &err));
+    assert_int_equal(getsockname(listener, (struct sockaddr *) &at, &len), 0);
+    rig->port = ntohs(at.sin_port);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    rig->pid = fork();
+    assert_true(rig->pid >= 0);
+    if (rig->pid == 0) {
+        (void) close(ends[0]);
+        _exit(endpoints_run(listener, ends[1]));
+    }
+    (void) close(ends[1]);
+    (void) close(listener);
+    struct ttrpc_connection_options options = { .loop = rig->loop, .service = &workload_service, .rows = rows, .n_rows = 1,
+                                                .closed = on_closed, .owner = rig };
+    assert_true(ttrpc_connection_new(&options, ends[0], &rig->desk, &err));
+    *state = rig;
+    return 0;
+}
+
+static int close_rig(void **state)
+{
+    struct rig *rig = *state;
+
+    ttrpc_connection_free(rig->desk);
+    loop_free(rig->loop);
+    assert_int_equal(kill(rig->pid, SIGKILL), 0);
+    assert_int_equal(waitpid(rig->pid, NULL, 0), rig->pid);
+    free(rig);
+    return 0;
+}
+
+static void client_ready(struct loop_source *source, uint32_t events)
+{
+    struct rig *rig = source->owner;
+    ssize_t     n   = read(source->fd, rig->reply + rig->len, sizeof rig->reply - 1 - rig->len);
+
+    (void) events;
+    if (n > 0)
+        rig->len += (size_t) n;
+    else
+        loop_stop(rig->loop);
+}
+
+/* Sends bytes as they are, and gives all that came back until the server closed. */
+static const char *exchange(struct rig *rig, const char *text)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(rig->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct err         err;
+
+    rig->len       = 0;
+    rig->has_asked = false;
+    rig->client    = (struct loop_source){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .ready = client_ready, .owner = rig };
+    assert_int_equal(connect(rig->client.fd, (struct sockaddr *) &at, sizeof at), 0);
+    assert_int_equal(write(rig->client.fd, text, strlen(text)), (ssize_t) strlen(text));
+    assert_true(loop_add(rig->loop, &rig->client, EPOLLIN, &err));
+    assert_true(loop_run(rig->loop, &err));
+    loop_remove(&rig->client);
+    (void) close(rig->client.fd);
+    rig->reply[rig->len] = 0;
+    return rig->reply;
+}
+
+static const char *get(struct rig *rig, const char *target)
+{
+    char text[4096];
+
+    (void) snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", target);
+    return exchange(rig, text);
+}
+
+static void assert_answer(const char *reply, const char *status, const char *body)
+{
+    const char *content = strstr(reply, "\r\n\r\n");
+
+    if (strncmp(reply, "HTTP/1.1 ", 9) != 0 || strncmp(reply + 9, status, strlen(status)) != 0 || !content)
+        fail_msg("%s", reply);
+    assert_string_equal(content + 4, body);
+}
+
+static void questions_reach_the_desk_and_answers_the_caller(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_answer(get(rig, "/cdh/resource/default/key/1"), "200", "1 kbs:///default/key/1 ");
+    assert_answer(get(rig, "/aa/token?token_type=kbs"), "200", "2  ");
+    assert_answer(get(rig, "/aa/evidence?runtime_data=a%20b"), "200", "3  a b");
+    assert_answer(get(rig, "/info"), "200", "4  ");
+    assert_non_null(strstr(rig->reply, "application/json"));
+}
+
+static void what_is_no_question_never_reaches_the_desk(void **state)
+{
+    static const struct { const char *target, *status, *body; } rows_[] = {
+        { "/", "404", "URL NOT FOUND" },
+        { "/cdh/resource/a/%2e%2e/b", "400", "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
+        { "/aa/token", "400", "token_type is missing" },
+        { "/aa/token?token_type=coco_as", "501", "token_type: only kbs" },
+        { "/aa/evidence?runtime_data=a%00b", "400", "runtime_data: over 512 bytes, or with a zero among them" },
+        { "/aa/aael", "501", "nothing is measured after boot" },
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof rows_ / sizeof *rows_; i++) {
+        assert_answer(get(rig, rows_[i].target), rows_[i].status, rows_[i].body);
+        assert_false(rig->has_asked);
+    }
+}
+
+static void a_denial_is_forbidden(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->refuses = true;
+    assert_answer(get(rig, "/cdh/resource/default/key/1"), "403", "Ask: policy says no");
+    rig->refuses = false;
+    assert_answer(get(rig, "/cdh/resource/default/key/1"), "200", "1 kbs:///default/key/1 "); /* the desk is still asked */
+}
+
+static void garbage_and_bodies_are_survived(void **state)
+{
+    struct rig *rig = *state;
+
+    (void) exchange(rig, "\r\n\r\nnonsense\r\n\r\n");
+    assert_false(rig->has_asked);
+    (void) exchange(rig, "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n{\"a\":");
+    assert_answer(rig->reply, "501", "nothing is measured after boot");
+    assert_answer(get(rig, "/info"), "200", "4  ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(questions_reach_the_desk_and_answers_the_caller, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(what_is_no_question_never_reaches_the_desk, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_denial_is_forbidden, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(garbage_and_bodies_are_survived, open_rig, close_rig),
+    };
+
+    (void) signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,101 @@
+#include "guest/workload/request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/text.h"
+
+#define RESOURCE_PREFIX "/cdh/resource/"
+
+/* Of a resource's three names: what a broker takes as one. Nothing that a URL has to escape. [KBS 5] */
+static bool is_name(const char *at, size_t len)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+
+    if (len == 0 || at[0] == '.')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!strchr(letters, at[i]))
+            return false;
+    return true;
+}
+
+static FALLIBLE read_resource(const char *path, struct workload_request *out, struct err *err)
+{
+    const char *at = path + strlen(RESOURCE_PREFIX);
+    size_t      n  = 0;
+
+    for (const char *name = at;; n++) {
+        size_t len = strcspn(name, "/");
+
+        if (!is_name(name, len))
+            return fail_with(err, ERR_MALFORMED, "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and .");
+        if (name[len] == 0)
+            break;
+        name += len + 1;
+    }
+    if (n != 2)
+        return fail_with(err, ERR_MALFORMED, "a resource has three names: REPOSITORY/TYPE/TAG");
+    out->kind = WORKLOAD_RESOURCE;
+    (void) snprintf(out->resource, sizeof out->resource, "kbs:///%s", at); /* the path's length was checked */
+    return true;
+}
+
+static FALLIBLE read_token(const struct workload_query *query, struct workload_request *out, struct err *err)
+{
+    if (!query->token_type)
+        return fail_with(err, ERR_MALFORMED, "token_type is missing");
+    if (strcmp(query->token_type, "kbs") != 0)
+        return fail_with(err, ERR_UNSUPPORTED, "token_type: only kbs");
+    out->kind = WORKLOAD_TOKEN;
+    return true;
+}
+
+static FALLIBLE read_evidence(const struct workload_query *query, struct workload_request *out, struct err *err)
+{
+    AUTO(buffer) struct buffer data = { 0 };
+
+    if (!query->runtime_data)
+        return fail_with(err, ERR_MALFORMED, "runtime_data is missing");
+    if (query->encoding && strcmp(query->encoding, "base64") != 0)
+        return fail_with(err, ERR_MALFORMED, "encoding: only base64 (URL-safe, no padding)");
+    if (strnlen(query->runtime_data, WORKLOAD_PATH_MAX + 1) > WORKLOAD_PATH_MAX)
+        return fail_with(err, ERR_LIMIT, "runtime_data: over %d bytes", RUNTIME_DATA_MAX);
+    if (!query->encoding)
+        buffer_append_text(&data, query->runtime_data);
+    else if (!base64_read(bytes_of_text(query->runtime_data), BASE64_URL, &data, err))
+        return context(err, "runtime_data");
+    if (data.len > RUNTIME_DATA_MAX)
+        return fail_with(err, ERR_LIMIT, "runtime_data: over %d bytes", RUNTIME_DATA_MAX);
+    if (data.len > 0)
+        memcpy(out->runtime_data, data.at, data.len);
+    out->runtime_data_len = data.len;
+    out->kind             = WORKLOAD_EVIDENCE;
+    return true;
+}
+
+FALLIBLE workload_request_read(const char *method, const char *path, const struct workload_query *query,
+                               struct workload_request *out, struct err *err)
+{
+    struct workload_request read = { .kind = WORKLOAD_INFO };
+    bool                    ok;
+
+    if (strnlen(path, WORKLOAD_PATH_MAX + 1) > WORKLOAD_PATH_MAX)
+        return fail_with(err, ERR_LIMIT, "a path of over %d bytes", WORKLOAD_PATH_MAX);
+    if (strcmp(path, "/aa/aael") == 0)
+        return fail_with(err, ERR_UNSUPPORTED, "nothing is measured after boot");
+    if (strcmp(method, "GET") != 0)
+        return fail_with(err, ERR_UNSUPPORTED, "only GET");
+    if (strncmp(path, RESOURCE_PREFIX, strlen(RESOURCE_PREFIX)) == 0)
+        ok = read_resource(path, &read, err);
+    else if (strcmp(path, "/aa/token") == 0)
+        ok = read_token(query, &read, err);
+    else if (strcmp(path, "/aa/evidence") == 0)
+        ok = read_evidence(query, &read, err);
+    else
+        ok = strcmp(path, "/info") == 0 || fail_with(err, ERR_NOT_FOUND, "URL NOT FOUND");
+    if (ok)
+        *out = read;
+    return ok;
+}

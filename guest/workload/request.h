@@ -1,0 +1,33 @@
+/* What a container asks over HTTP, read into a typed question. [CoCo guest-components, api-server-rest] */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+enum {
+    WORKLOAD_PATH_MAX = 512, /* bytes of a path, and of a query's value: longer names no resource */
+    RUNTIME_DATA_MAX  = 256, /* bytes: a digest and some context */
+};
+
+enum workload_kind { WORKLOAD_RESOURCE, WORKLOAD_TOKEN, WORKLOAD_EVIDENCE, WORKLOAD_INFO };
+
+struct workload_request {
+    enum workload_kind kind;
+    char               resource[WORKLOAD_PATH_MAX + 8]; /* "kbs:///REPOSITORY/TYPE/TAG" */
+    uint8_t            runtime_data[RUNTIME_DATA_MAX];
+    size_t             runtime_data_len;
+};
+
+/* The query as the HTTP library split and decoded it; a member that is not there is NULL. */
+struct workload_query {
+    const char *token_type, *runtime_data, *encoding;
+};
+
+/*
+ * Reads a request line's path, undecoded, and its query.
+ *
+ * Fails NOT_FOUND for a path that is none of ours, UNSUPPORTED for what we do not do, MALFORMED for what is missing or
+ * has another form, LIMIT.
+ */
+FALLIBLE workload_request_read(const char *method, const char *path, const struct workload_query *query,
+                               struct workload_request *out, struct err *err);

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""What a workload may ask of its own guest, on http://127.0.0.1:8006: secrets, a token, evidence, each if policy says so."""
+import base64, hashlib, json, os, pathlib, sys
+
+sys.path.insert(0, str(pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "tests/e2e"))
+from world import World, run_tests  # noqa: E402
+
+SECRET = "kbs:///default/app/secret"
+ASK = "ask() { /bin/busybox wget -q -O- \"http://127.0.0.1:8006$1\" 2>&1 || echo refused $1; echo; }; "
+
+
+def bound(world, name, image, more):
+    """Initdata for this run with `more` in its container's entry, of which the broker was told."""
+    text = world.cloister("initdata", "--broker", world.url, "--broker-ca", world.ca, image).stdout
+    changed = text.replace('"output":true', '"output":true' + more)
+    assert changed != text or not more
+    path = world.path(name + ".toml")
+    path.write_text(changed)
+    world.cloister("reference", "add", "--measurement", world.measure(), "--initdata",
+                   hashlib.sha256(changed.encode()).hexdigest(), *world.admin)
+    return path
+
+
+def a_workload_gets_what_its_policy_lists(world):
+    image = world.image("asks", ["/bin/sh", "-c", ASK + "ask /cdh/resource/default/app/secret; ask /cdh/resource/default/app/other; "
+                        "ask /aa/evidence?runtime_data=hello; ask '/aa/token?token_type=kbs'; ask /info"])
+    initdata = bound(world, "asks", image, f',"resources":["{SECRET}"],"token":true,"evidence":true')
+    said = world.run("--initdata", initdata, image).stdout
+    parts = [line for line in said.split("\n") if line]
+    assert len(parts) == 6, said
+    secret, why, other, evidence, token, info = parts
+    assert secret == "of the workload", secret
+    assert "403" in why and other == "refused /cdh/resource/default/app/other", said
+    check_evidence(json.loads(evidence))
+    check_token(json.loads(token))
+    assert json.loads(info)["tee"] == "sim", info
+
+
+def check_evidence(evidence):
+    """A report of this guest whose report data is in the workload's role, not the bytes that it chose."""
+    report = evidence["attestation_report"]
+    wanted = hashlib.sha384(b"cloister workload evidence\0hello").digest()
+    given = bytes(report["report_data"]) if isinstance(report["report_data"], list) else base64.b64decode(report["report_data"])
+    assert given[:48] == wanted and given[48:] == bytes(16), given.hex()
+
+
+def check_token(pair):
+    assert pair["tee_keypair"].startswith("-----BEGIN PRIVATE KEY-----"), pair
+    payload = json.loads(base64.urlsafe_b64decode(pair["token"].split(".")[1] + "=="))
+    assert payload["exp"] > payload["iat"], payload
+
+
+def without_a_grant_nothing_is_given(world):
+    image = world.image("bare", ["/bin/sh", "-c", ASK + "ask /cdh/resource/default/app/secret; ask /aa/evidence?runtime_data=x; ask '/aa/token?token_type=kbs'"])
+    said = world.run("--initdata", bound(world, "bare", image, ""), image).stdout
+    assert said.count("refused /") == 3 and "of the workload" not in said, said
+
+
+def a_secret_that_the_broker_does_not_have_is_refused(world):
+    image = world.image("missing", ["/bin/sh", "-c", ASK + "ask /cdh/resource/default/app/none; echo after"])
+    said = world.run("--initdata", bound(world, "missing", image, ',"resources":["kbs:///default/app/none"]'), image).stdout
+    assert "404" in said and said.endswith("after\n"), said
+
+
+with World() as world:
+    world.start_broker()
+    world.image("first")
+    world.put_key()
+    world.path("secret").write_text("of the workload")
+    world.cloister("key", "put", SECRET, world.path("secret"), *world.admin)
+    run_tests([a_workload_gets_what_its_policy_lists, without_a_grant_nothing_is_given,
+               a_secret_that_the_broker_does_not_have_is_refused], world)
