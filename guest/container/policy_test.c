@@ -253,22 +253,22 @@ static void every_truncation_is_refused(void **state)
 
 static void resources_tokens_and_evidence_are_given_by_name(void **state)
 {
-    static const char text[] = "{\"containers\":[{\"image\":\"sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\",\"args\":null,"
+    static const char granting[] = "{\"containers\":[{\"image\":\"sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\",\"args\":null,"
                                "\"env\":[],\"resources\":[\"kbs:///a/b/c\"],\"token\":true}]}";
     AUTO(policy) struct policy policy  = { 0 };
     struct policy_request      request = { .image_digest = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" };
-    struct policy_grant        grant, none = { 0 };
+    struct policy_grant        grant, nothing = { 0 };
     struct err                 err;
 
     (void) state;
-    assert_true(policy_read(bytes_of_text(text), &policy, &err) && policy_allow_create(&policy, &request, NULL, &grant, &err));
+    assert_true(policy_read(bytes_of_text(granting), &policy, &err) && policy_allow_create(&policy, &request, NULL, &grant, &err));
     assert_true(policy_allow_resource(&grant, "kbs:///a/b/c", &err));
     assert_true(grant.token);
     assert_false(grant.evidence);
     assert_false(policy_allow_resource(&grant, "kbs:///a/b/cc", &err));
     assert_int_equal(err.kind, ERR_DENIED);
     assert_string_equal(err.text, "policy does not let this container have kbs:///a/b/cc");
-    assert_false(policy_allow_resource(&none, "kbs:///a/b/c", &err));
+    assert_false(policy_allow_resource(&nothing, "kbs:///a/b/c", &err));
 }
 
 int main(void)

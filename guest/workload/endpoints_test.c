@@ -54,7 +54,7 @@ static int open_rig(void **state)
     struct rig        *rig = calloc(1, sizeof *rig);
     struct sockaddr_in at;
     socklen_t          len = sizeof at;
-    int                ends[2], listener;
+    int                ends[2], listener = NO_FD;
     struct err         err;
 
     assert_non_null(rig);

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!config_read((struct bytes){ data, size }, &config, &err))
         return 0;
-    if (!config.listen || !config.store || !config.store_key || !config.tls_key || !config.admin_key ||
+    if (!config.listen || !config.store || !config.store_key || !config.tls_key ||
         config.session_seconds < 10 || config.session_seconds > 86400)
         __builtin_trap();
     return 0;
