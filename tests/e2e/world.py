@@ -1,12 +1,16 @@
 """What the end-to-end tests share: a broker of their own, an encrypted image, `cloister run`, and an inventory of what
 a run must not leave behind."""
-import ctypes, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time
+import atexit, ctypes, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time
 
 SOURCE = pathlib.Path(os.environ["CLOISTER_SOURCE"])
 BUILD = pathlib.Path(os.environ["CLOISTER_BUILD"])
 GUEST = BUILD / "runtime/guest"
 sys.path.insert(0, str(SOURCE / "tests/e2e"))
 from oci_image import busybox, file, manifest_digest  # noqa: E402
+
+# Temporary files of this test and of all that it starts: what others do meanwhile is not in its inventory.
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="cloister-e2e-")
+atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 CLOISTER = BUILD / "cloister"
 KEY_ID = "kbs:///default/test/image-key"
