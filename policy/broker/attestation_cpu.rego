@@ -183,6 +183,15 @@ executables := 3 if {
 	known("trusted_aks", input.tpm.ak_public)
 }
 
+# Booted by stage0: firmware, kernel, initrd, command line, as `cloister measure tpm` prints them.
+executables := 3 if {
+	known("tpm_pcr00", input.tpm.pcr00)
+	known("tpm_pcr04", input.tpm.pcr04)
+	known("tpm_pcr09", input.tpm.pcr09)
+	known("tpm_pcr12", input.tpm.pcr12)
+	known("trusted_aks", input.tpm.ak_public)
+}
+
 is_recognised if {
 	input.tpm
 	not is_vouched_for_by_nobody

@@ -79,3 +79,22 @@ test_a_tpm_is_recognised_when_somebody_vouches_for_its_key if {
 	policy.trust_claims.hardware == 2 with input as registered_key
 	policy.trust_claims.hardware == 97 with input as any_key
 }
+
+stage0_registers := {"tpm_pcr00": ["f"], "tpm_pcr04": ["k"], "tpm_pcr09": ["i"], "tpm_pcr12": ["c"], "trusted_aks": ["a"]}
+
+registered_boot(name) := object.get(stage0_registers, name, null)
+
+stage0_boot := {"pcr00": "f", "pcr04": "k", "pcr09": "i", "pcr12": "c", "ak_public": "a"}
+
+test_a_boot_by_stage0_is_affirmed_by_its_four_registers if {
+	claims := policy.trust_claims with input as {"tpm": stage0_boot} with query_reference_value as registered_boot
+	claims.executables == 3
+}
+
+test_one_other_register_or_key_is_another_boot if {
+	every name in ["pcr00", "pcr04", "pcr09", "pcr12", "ak_public"] {
+		other := object.union(stage0_boot, {name: "x"})
+		claims := policy.trust_claims with input as {"tpm": other} with query_reference_value as registered_boot
+		claims.executables == 33
+	}
+}

@@ -11,6 +11,7 @@ static const struct {
 } platforms[] = {
     { "snp", "launch digest of an SEV-SNP guest, ID block, reference values", measure_snp },
     { "tdx", "MRTD and RTMR0 to RTMR2 of a TDX guest, reference values", measure_tdx },
+    { "tpm", "PCRs of a guest beside a TPM, reference values", measure_tpm },
 };
 
 static void print_help(FILE *to)
@@ -30,6 +31,6 @@ int cmd_measure(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < sizeof platforms / sizeof platforms[0]; i++)
         if (strcmp(argv[1], platforms[i].name) == 0)
             return platforms[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "cloister: measure: which platform? snp or tdx (see cloister measure --help)\n");
+    fprintf(stderr, "cloister: measure: which platform? snp, tdx or tpm (see cloister measure --help)\n");
     return EXIT_UNUSABLE;
 }

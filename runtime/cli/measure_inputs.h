@@ -38,5 +38,6 @@ int measure_failed(const char *command, const struct err *err);
 
 int measure_snp(int argc, char **argv);
 int measure_tdx(int argc, char **argv);
+int measure_tpm(int argc, char **argv);
 
 static inline void auto_measure_inputs(struct measure_inputs *in) { measure_inputs_free(in); }

@@ -25,7 +25,7 @@ static uid_t user_for(const struct vm_config *config)
     return config->accel != ACCEL_KVM || (group_of_kvm() != 0 && config->tee != TEE_SNP) ? JAIL_USER : 0;
 }
 
-FALLIBLE qemu_start(const struct vm_config *config, int words_fd, struct process *out, struct err *err)
+bool qemu_start(const struct vm_config *config, int words_fd, struct process *out, struct err *err)
 {
     AUTO(qemu_command) struct qemu_command command = { 0 };
     static const char *const               environment[] = { "PATH=/usr/bin:/bin", NULL };

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/process.h"
 
 #define TEES(X)      \
     X(TEE_SNP, "snp") \
@@ -86,3 +87,14 @@ struct vm_config {
 
 /* Fails CONFIG, naming the field, when a hypervisor driver could not honour `config`. */
 FALLIBLE vm_config_check(const struct vm_config *config, struct err *err);
+
+/*
+ * A hypervisor driver is one function of this type, in one file: it starts the hypervisor's process with `config`, or
+ * fails and starts nothing. All talk with the guest goes through the descriptors in `config`, and the end of the VM is the
+ * end of the process, so there is nothing else to implement. Our ends of the descriptors stay ours; the process ends with us.
+ *
+ *   words_fd   gets what the hypervisor says on standard output and error; borrowed
+ *
+ * Fails NOT_FOUND when the hypervisor is not installed (with the way out), CONFIG, UNSUPPORTED, OS.
+ */
+typedef bool vm_start_fn(const struct vm_config *config, int words_fd, struct process *out, struct err *err);
