@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""cloister-runtime under Debian's podman: run, exec, logs, terminals, signals, and what is left afterwards."""
+import base64, gzip, json, os, pathlib, re, subprocess, sys, time
+
+sys.path.insert(0, str(pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "tests/e2e"))
+from containerd import own_namespaces  # noqa: E402
+from oci_image import Layer, busybox, file, folder, from_host, link, manifest_digest, tar_of  # noqa: E402
+from world import BUILD, SOURCE, World, descendants  # noqa: E402
+
+own_namespaces("podman", "conmon")
+SECRET = b"what the host must not see"
+
+
+class Podman:
+    def __init__(self, world):
+        self.world, self.folder = world, world.path("podman")
+        self.folder.mkdir()
+        self.state = self.folder / "state"
+        (self.folder / "cloister").write_text(
+            f"#!/bin/sh\nexport CLOISTER_DEVELOPMENT_ROOT={world.environment['CLOISTER_DEVELOPMENT_ROOT']}\n"
+            f"exec {BUILD}/cloister-runtime --root {self.state} --settings {self.folder}/runtime.toml \"$@\"\n")
+        (self.folder / "cloister").chmod(0o755)
+        (self.folder / "containers.conf").write_text(f"""
+[containers]
+default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime_supports_nocgroups = ["cloister"]
+[engine.runtimes]
+cloister = ["{self.folder}/cloister"]
+""")
+        self.development = self.initdata("development", {"policy.rego": self.rules_that_allow_all()})
+        (self.folder / "runtime.toml").write_text(f'development = true\ninitdata = "{self.folder}/development.toml"\ntee = "sim"\nmemory = 384\n')
+        self.rootfs = self.folder / "rootfs"
+        self.unpack()
+
+    @staticmethod
+    def rules_that_allow_all():
+        names = re.findall(r"^  rpc (\w+)\(", (SOURCE / "guest/api/agent.proto").read_text(), re.M)
+        return "package agent_policy\n\n" + "".join(f"{name}Request := true\n\n" for name in names)
+
+    def unpack(self):
+        for part in ("bin", "etc", "tmp", "proc", "sys", "dev"):
+            (self.rootfs / part).mkdir(parents=True)
+        (self.rootfs / "bin/busybox").write_bytes(pathlib.Path("/bin/busybox").read_bytes())
+        (self.rootfs / "bin/busybox").chmod(0o755)
+        for name in ("sh", "cat", "echo", "sleep", "id", "stty", "kill", "tty", "hostname"):
+            (self.rootfs / "bin" / name).symlink_to("busybox")
+
+    def initdata(self, name, entries):
+        """Writes initdata for this broker, lets the broker know, and gives what an annotation holds."""
+        w = self.world
+        broker = f'[token_configs.kbs]\nurl = "{w.url}"\ncert = """\n{w.ca.read_text()}"""\n'
+        text = 'version = "0.1.0"\nalgorithm = "sha256"\n\n[data]\n' + "".join(
+            f"\"{key}\" = '''\n{value}'''\n" for key, value in {"aa.toml": broker, **entries}.items())
+        (self.folder / f"{name}.toml").write_text(text)
+        import hashlib
+        w.cloister("reference", "add", "--measurement", w.measure(), "--initdata", hashlib.sha256(text.encode()).hexdigest(), *w.admin)
+        return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+    def words(self, *words):
+        return ["podman", "--root", self.folder / "root", "--runroot", self.folder / "run", "--tmpdir", self.folder / "tmp",
+                "--runtime", "cloister", *words]
+
+    def __call__(self, *words, wanted=0, **options):
+        done = subprocess.run(list(map(str, self.words(*words))), capture_output=True, text=True, timeout=300,
+                              env=dict(self.world.environment, CONTAINERS_CONF=str(self.folder / "containers.conf")), **options)
+        assert wanted is None or done.returncode == wanted, f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def run(self, *words, **options):
+        return self("run", "--network", "none", *words, **options)
+
+    def left(self):
+        return [str(p) for p in self.state.glob("*")] + [d for d in descendants() if "qemu" in d[1] or "conmon" in d[1] or "cloister-runtime" in d[1]]
+
+
+def output_input_and_exit_codes_pass(pm):
+    done = pm.run("--rm", "-i", "--rootfs", pm.rootfs, "/bin/sh", "-c", "cat; echo err >&2; id -u; exit 7", input="from outside\n", wanted=7)
+    assert done.stdout == "from outside\n0\n" and "err\n" in done.stderr, (done.stdout, done.stderr)
+    assert not pm.left(), pm.left()
+
+
+def a_program_that_is_not_there_is_127(pm):
+    done = pm.run("--rm", "--rootfs", pm.rootfs, "/bin/nothing", wanted=127)
+    assert "no such file or directory" in done.stderr.lower(), done.stderr
+
+
+def one_container_runs_is_looked_into_and_ends(pm):
+    pm.run("-d", "--name", "one", "--rootfs", pm.rootfs, "/bin/sh", "-c", "trap 'echo usr1' USR1; echo begun; while :; do sleep 0.2; done")
+    assert pm("ps", "--format", "{{.Names}} {{.Status}}").stdout.startswith("one Up")
+    for _ in range(100):
+        if pm("logs", "one").stdout == "begun\n":
+            break
+        time.sleep(0.1)
+    assert pm("exec", "one", "/bin/sh", "-c", "echo in exec; exit 6", wanted=6).stdout == "in exec\n"
+    assert pm("exec", "-i", "one", "/bin/cat", input="through exec\n").stdout == "through exec\n"
+    assert pm("exec", "one", "/bin/nothing", wanted=127)
+    pm("kill", "--signal", "USR1", "one")
+    pm("pause", "one")
+    assert "Paused" in pm("ps", "--format", "{{.Status}}").stdout or "paused" in pm("inspect", "one", "--format", "{{.State.Status}}").stdout
+    pm("unpause", "one")
+    for _ in range(100):
+        if "usr1" in pm("logs", "one").stdout:
+            break
+        time.sleep(0.1)
+    listed = json.loads(subprocess.run([pm.folder / "cloister", "list", "--format", "json"], capture_output=True, text=True, check=True).stdout)
+    assert [c["status"] for c in listed] == ["running"], listed
+    events = json.loads(subprocess.run([pm.folder / "cloister", "events", "--stats", listed[0]["id"]], capture_output=True, text=True, check=True).stdout)
+    assert events["data"]["memory"]["usage"]["usage"] > 0 and events["data"]["pids"]["current"] >= 1, events
+    pm("cp", pm.rootfs / "bin/busybox", "one:/root/stolen", wanted=None)
+    assert not pathlib.Path("/root/stolen").exists(), "podman cp wrote to the host"
+    pm("stop", "--time", "1", "one", wanted=None)
+    assert pm("inspect", "one", "--format", "{{.State.ExitCode}}").stdout == "137\n"
+    assert pm("logs", "one").stdout.startswith("begun\nusr1\n")
+    pm("rm", "one")
+    assert not pm.left(), pm.left()
+
+
+def a_terminal_is_one(pm):
+    import pty
+    master, slave = pty.openpty()
+    import fcntl, struct, termios
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+    run = subprocess.Popen(list(map(str, pm.words("run", "--rm", "-it", "--network", "none", "--rootfs", pm.rootfs, "/bin/sh", "-c",
+                                                  "read line; echo got $line; tty; stty size; exit 5"))),
+                           env=dict(pm.world.environment, CONTAINERS_CONF=str(pm.folder / "containers.conf")), stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    os.write(master, b"typed\n")
+    seen = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        seen += piece
+    assert run.wait(120) == 5, seen
+    assert b"got typed\r\n" in seen and b"/dev/pts/" in seen, seen
+
+
+def the_death_of_any_process_ends_all(pm):
+    pm.run("-d", "--name", "two", "--rootfs", pm.rootfs, "/bin/sleep", "1000")
+    listed = json.loads(subprocess.run([pm.folder / "cloister", "list", "--format", "json"], capture_output=True, text=True, check=True).stdout)
+    os.kill(listed[0]["pid"], 9)
+    for _ in range(100):
+        if pm("inspect", "two", "--format", "{{.State.Status}} {{.State.ExitCode}}").stdout == "exited 137\n":
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError(pm("inspect", "two").stdout)
+    pm("rm", "-f", "two")
+    assert not pm.left(), pm.left()
+
+
+def a_confidential_image_runs_and_only_as_its_owner_said(pm):
+    w = pm.world
+    image = w.image("secret", ["/bin/cat", "/etc/secret"], [file("etc/secret", SECRET + b"\n")])
+    w.put_key()
+    digest = manifest_digest(image.removeprefix("oci:"))
+    policy = {"containers": [{"image": digest, "args": ["/bin/cat", "/etc/secret"], "env": [], "output": True,
+                              "env_names": ["PATH", "TERM", "container", "HOME", "HOSTNAME", "FROM_IMAGE"]}]}
+    annotation = pm.initdata("confidential", {"policy.json": json.dumps(policy), "policy.rego": (SOURCE / "policy/agent/pod.rego").read_text()})
+    empty = pm.folder / "empty"
+    empty.mkdir()
+    words = ["--rm", "--annotation", f"io.cloister.image={image}", "--annotation", f"io.cloister.initdata={annotation}", "--rootfs", empty]
+    done = pm.run(*words, "/bin/cat", "/etc/secret")
+    assert done.stdout.encode() == SECRET + b"\n", (done.stdout, done.stderr)
+    assert "NOT CONFIDENTIAL" not in done.stderr
+    refused = pm.run(*words, "/bin/cat", "/etc/passwd", wanted=None)
+    assert refused.returncode != 0 and "policy allows no container with this args" in refused.stderr, refused.stderr
+
+
+with World() as world:
+    world.start_broker()
+    pm = Podman(world)
+    try:
+        for test in (output_input_and_exit_codes_pass, a_program_that_is_not_there_is_127, one_container_runs_is_looked_into_and_ends,
+                     a_terminal_is_one, the_death_of_any_process_ends_all, a_confidential_image_runs_and_only_as_its_owner_said):
+            began = time.monotonic()
+            test(pm)
+            print(f"ok   {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
+    finally:
+        pm("rm", "--all", "--force", wanted=None)
