@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """cloister-runtime under Debian's podman: run, exec, logs, terminals, signals, and what is left afterwards."""
-import base64, gzip, json, os, pathlib, re, subprocess, sys, time
+import base64, fcntl, gzip, hashlib, json, os, pathlib, pty, re, struct, subprocess, termios, time
 
-sys.path.insert(0, str(pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "tests/e2e"))
-from containerd import own_namespaces  # noqa: E402
-from oci_image import Layer, busybox, file, folder, from_host, link, manifest_digest, tar_of  # noqa: E402
-from world import BUILD, SOURCE, World, descendants  # noqa: E402
+from containerd import own_namespaces
+from oci_image import file, manifest_digest
+from world import BUILD, SOURCE, World, descendants
 
 own_namespaces("podman", "conmon")
 SECRET = b"what the host must not see"
@@ -27,6 +26,8 @@ default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime_supports_nocgroups = ["cloister"]
+[network]
+cni_plugin_dirs = ["/usr/lib/cni"]
 [engine.runtimes]
 cloister = ["{self.folder}/cloister"]
 """)
@@ -55,7 +56,6 @@ cloister = ["{self.folder}/cloister"]
         text = 'version = "0.1.0"\nalgorithm = "sha256"\n\n[data]\n' + "".join(
             f"\"{key}\" = '''\n{value}'''\n" for key, value in {"aa.toml": broker, **entries}.items())
         (self.folder / f"{name}.toml").write_text(text)
-        import hashlib
         w.cloister("reference", "add", "--measurement", w.measure(), "--initdata", hashlib.sha256(text.encode()).hexdigest(), *w.admin)
         return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
@@ -90,7 +90,7 @@ def a_program_that_is_not_there_is_127(pm):
 def one_container_runs_is_looked_into_and_ends(pm):
     pm.run("-d", "--name", "one", "--rootfs", pm.rootfs, "/bin/sh", "-c", "trap 'echo usr1' USR1; echo begun; while :; do sleep 0.2; done")
     assert pm("ps", "--format", "{{.Names}} {{.Status}}").stdout.startswith("one Up")
-    for _ in range(100):
+    for _ in range(900):
         if pm("logs", "one").stdout == "begun\n":
             break
         time.sleep(0.1)
@@ -101,7 +101,7 @@ def one_container_runs_is_looked_into_and_ends(pm):
     pm("pause", "one")
     assert "Paused" in pm("ps", "--format", "{{.Status}}").stdout or "paused" in pm("inspect", "one", "--format", "{{.State.Status}}").stdout
     pm("unpause", "one")
-    for _ in range(100):
+    for _ in range(900):
         if "usr1" in pm("logs", "one").stdout:
             break
         time.sleep(0.1)
@@ -118,10 +118,14 @@ def one_container_runs_is_looked_into_and_ends(pm):
     assert not pm.left(), pm.left()
 
 
+def a_network_of_podmans_is_the_guests(pm):
+    """The default bridge, made by CNI's plugins in this test's network namespace."""
+    done = pm("run", "--rm", "--rootfs", pm.rootfs, "/bin/busybox", "ip", "-o", "addr")
+    assert re.search(r"eth0 +inet 10\.88\.\d+\.\d+/16", done.stdout), done.stdout
+
+
 def a_terminal_is_one(pm):
-    import pty
     master, slave = pty.openpty()
-    import fcntl, struct, termios
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
     run = subprocess.Popen(list(map(str, pm.words("run", "--rm", "-it", "--network", "none", "--rootfs", pm.rootfs, "/bin/sh", "-c",
                                                   "read line; echo got $line; tty; stty size; exit 5"))),
@@ -145,7 +149,7 @@ def the_death_of_any_process_ends_all(pm):
     pm.run("-d", "--name", "two", "--rootfs", pm.rootfs, "/bin/sleep", "1000")
     listed = json.loads(subprocess.run([pm.folder / "cloister", "list", "--format", "json"], capture_output=True, text=True, check=True).stdout)
     os.kill(listed[0]["pid"], 9)
-    for _ in range(100):
+    for _ in range(900):
         if pm("inspect", "two", "--format", "{{.State.Status}} {{.State.ExitCode}}").stdout == "exited 137\n":
             break
         time.sleep(0.1)
@@ -177,7 +181,7 @@ with World() as world:
     world.start_broker()
     pm = Podman(world)
     try:
-        for test in (output_input_and_exit_codes_pass, a_program_that_is_not_there_is_127, one_container_runs_is_looked_into_and_ends,
+        for test in (a_network_of_podmans_is_the_guests, output_input_and_exit_codes_pass, a_program_that_is_not_there_is_127, one_container_runs_is_looked_into_and_ends,
                      a_terminal_is_one, the_death_of_any_process_ends_all, a_confidential_image_runs_and_only_as_its_owner_said):
             began = time.monotonic()
             test(pm)
