@@ -88,7 +88,8 @@ static void take_fds(struct msghdr *whole, int fds[static CONTROL_FDS_MAX])
 
 FALLIBLE control_receive(int fd, struct json_object **out, int fds[static CONTROL_FDS_MAX], struct err *err)
 {
-    AUTO(heap) uint8_t *text = malloc(CONTROL_LEN_MAX + 1);
+    AUTO(heap) uint8_t            *text    = malloc(CONTROL_LEN_MAX + 1);
+    AUTO(json) struct json_object *message = NULL;
     union { struct cmsghdr align; uint8_t at[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)]; } beside = { 0 };
     struct iovec  piece = { text, CONTROL_LEN_MAX + 1 };
     struct msghdr whole = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = beside.at, .msg_controllen = sizeof beside };
@@ -103,8 +104,10 @@ FALLIBLE control_receive(int fd, struct json_object **out, int fds[static CONTRO
     if (n <= 0)
         return n == 0 || errno == ECONNRESET ? fail_with(err, ERR_NOT_FOUND, "the other end is gone") : err_os(err, "receive");
     take_fds(&whole, fds);
-    if (json_read((struct bytes){ text, (size_t) n }, CONTROL_LEN_MAX, out, err) && json_object_is_type(*out, json_type_object))
+    if (json_read((struct bytes){ text, (size_t) n }, CONTROL_LEN_MAX, &message, err) && json_object_is_type(message, json_type_object)) {
+        *out = TAKE(message);
         return true;
+    }
     for (size_t i = 0; i < CONTROL_FDS_MAX; i++)
         auto_fd(&fds[i]);
     return fail_with(err, ERR_MALFORMED, "a message that is no JSON object");
