@@ -7,9 +7,14 @@
 
 /* The ledger that all steps of one image_unpack share. */
 struct ledger {
-    const struct image_source *source;
+    const struct image_source *sources;
+    size_t                     n_sources;
+    struct image_keep          keep;
     struct image_progress     *progress;
     uint64_t                   packed_left; /* of the budget */
+    const struct manifest     *manifest;    /* NULL until it is read */
+    uint32_t                   shunned;     /* bit i: source i lied or was too slow, and another one is left */
+    uint32_t                   expecting;   /* bit i: source i was told what to expect */
 };
 
 void     phase_enter(struct ledger *ledger, enum image_phase phase);
@@ -17,16 +22,18 @@ uint64_t clock_now_ns(void);
 /* Books the time since `*since` and moves it on. */
 void phase_spent(struct ledger *ledger, enum image_phase phase, uint64_t *since);
 
+enum blob_kind { BLOB_MANIFEST, BLOB_OTHER };
+
 /*
- * Reads the whole blob and checks its digest.
+ * Reads the whole blob from the first source that gives it, and checks its digest.
  *
  *   size    what its descriptor says; NULL: up to OCI_DOCUMENT_MAX
- *   out     appended to, also with unverified bytes on failure
+ *   out     replaced
  *
- * Fails as the source does; UNTRUSTED for other bytes, MALFORMED for another size, LIMIT.
+ * Fails as the last source does; UNTRUSTED for other bytes, MALFORMED for another size, LIMIT.
  */
-FALLIBLE blob_read(struct ledger *ledger, const struct digest *digest, const uint64_t *size, struct buffer *out,
-                   struct err *err);
+FALLIBLE blob_read(struct ledger *ledger, enum blob_kind kind, const struct digest *digest, const uint64_t *size,
+                   struct buffer *out, struct err *err);
 
 /* A layer's bytes, all there and verified: digest, and HMAC when there is a key. */
 struct blob {

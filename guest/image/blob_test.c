@@ -6,7 +6,7 @@
 
 enum { LEN = 700000 };
 
-enum lie { HONEST, OTHER_TOTAL, STOPS, GIVES_MORE, TOO_MUCH, OTHER_BYTES, CHANGES_TOTAL, FAILS };
+enum lie { HONEST, OTHER_TOTAL, STOPS, GIVES_MORE, TOO_MUCH, OTHER_BYTES, CHANGES_TOTAL, FAILS, LACKS };
 
 /* A source with one blob, and the lie that it tells. */
 struct liar {
@@ -20,6 +20,8 @@ static bool liar_read(void *owner, const char *digest, uint64_t offset, uint8_t 
 {
     struct liar *s = owner;
 
+    if (s->lie == LACKS)
+        return s->n_reads++ >= 0 && fail_with(err, ERR_NOT_FOUND, "no such blob");
     assert_true(strlen(digest) == 71 && len > 0 && len <= IMAGE_READ_MAX && offset <= s->whole.len);
     s->n_reads++;
     *got = s->whole.len - offset < len ? (size_t) (s->whole.len - offset) : len;
@@ -60,8 +62,8 @@ static struct rig *rig_new(enum lie lie)
     for (size_t i = 0; i < LEN; i++)
         r->bytes[i] = (uint8_t) (i * 7 + i / 300);
     r->liar   = (struct liar){ { r->bytes, LEN }, lie, 0 };
-    r->source = (struct image_source){ liar_read, &r->liar };
-    r->ledger = (struct ledger){ &r->source, &r->progress, 1 << 30 };
+    r->source = (struct image_source){ .read = liar_read, .owner = &r->liar };
+    r->ledger = (struct ledger){ .sources = &r->source, .n_sources = 1, .progress = &r->progress, .packed_left = 1 << 30 };
     r->layer  = (struct descriptor){ .size = LEN };
     digest_of(r->liar.whole, DIGEST_SHA256, &r->layer.digest);
     return r;
@@ -80,7 +82,7 @@ static void reads_a_document_whose_size_nobody_knew(void **state)
     struct err                 err;
 
     (void) state;
-    if (!blob_read(&r->ledger, &r->layer.digest, NULL, &out, &err))
+    if (!blob_read(&r->ledger, BLOB_OTHER, &r->layer.digest, NULL, &out, &err))
         fail_msg("%s", err.text);
     assert_true(bytes_equal(buffer_bytes(&out), r->liar.whole));
     assert_int_equal(r->progress.bytes_pulled, LEN);
@@ -137,7 +139,7 @@ static void believes_no_lie_of_its_source(void **state)
             AUTO(buffer) struct buffer out  = { 0 };
             struct err                 err;
 
-            assert_false(as_document ? blob_read(&r->ledger, &r->layer.digest, &r->layer.size, &out, &err) :
+            assert_false(as_document ? blob_read(&r->ledger, BLOB_OTHER, &r->layer.digest, &r->layer.size, &out, &err) :
                                        blob_fetch(&r->ledger, &r->layer, NULL, NO_FD, &blob, &err));
             if (err.kind != CASES[i].kind || r->progress.phase != CASES[i].phase || !strstr(err.text, CASES[i].why))
                 fail_msg("case %zu: %s", i, err.text);
@@ -153,7 +155,7 @@ static void stops_a_document_that_claims_to_be_huge(void **state)
     struct err                 err;
 
     (void) state;
-    assert_false(blob_read(&r->ledger, &r->layer.digest, NULL, &out, &err));
+    assert_false(blob_read(&r->ledger, BLOB_OTHER, &r->layer.digest, NULL, &out, &err));
     assert_int_equal(err.kind, ERR_LIMIT);
     assert_int_equal(r->liar.n_reads, 1);
 }
@@ -191,6 +193,112 @@ static void releases_nothing_before_the_hmac_holds(void **state)
     assert_true(blob_fetch(&r->ledger, &r->layer, &key, NO_FD, &good, &err));
 }
 
+/* Two sources: a cache that lies, and an honest one behind it. */
+static struct ledger two_sources(struct rig *r, struct image_source sources[static 2], struct liar *honest)
+{
+    *honest    = (struct liar){ r->liar.whole, HONEST, 0 };
+    sources[0] = (struct image_source){ .read = liar_read, .owner = &r->liar, .name = "the cache", .is_cache = true };
+    sources[1] = (struct image_source){ .read = liar_read, .owner = honest, .name = "the registry" };
+    return (struct ledger){ .sources = sources, .n_sources = 2, .progress = &r->progress, .packed_left = 1 << 30 };
+}
+
+static void another_source_makes_up_for_one_that_lies(void **state)
+{
+    static const struct { enum lie lie; const char *said; bool is_shunned; } CASES[] = {
+        { OTHER_TOTAL, "the cache: the source has 700001 bytes", true },
+        { STOPS, "the cache: the source stopped at 262144", true },
+        { GIVES_MORE, "the cache: the source gave 262145 bytes", true },
+        { OTHER_BYTES, "the cache: digest does not match", true },
+        { FAILS, "the cache: the host is silent", true },
+        { LACKS, "", false },
+        { HONEST, "", false },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        AUTO(rig) struct rig  *r    = rig_new(CASES[i].lie);
+        AUTO(blob) struct blob blob = NO_BLOB, again = NO_BLOB;
+        struct liar            honest;
+        struct image_source    sources[2];
+        struct ledger          ledger = two_sources(r, sources, &honest);
+        struct err             err;
+
+        if (!blob_fetch(&ledger, &r->layer, NULL, NO_FD, &blob, &err))
+            fail_msg("case %zu: %s", i, err.text);
+        assert_true(bytes_equal((struct bytes){ blob.memory, LEN }, r->liar.whole));
+        assert_int_equal(r->progress.n_failures, CASES[i].is_shunned);
+        assert_non_null(strstr(r->progress.last_failure, CASES[i].said));
+        int n_reads = r->liar.n_reads;
+
+        assert_true(blob_fetch(&ledger, &r->layer, NULL, NO_FD, &again, &err));
+        assert_int_equal(r->liar.n_reads > n_reads, !CASES[i].is_shunned); /* a liar is asked once */
+    }
+}
+
+static void the_last_source_speaks_when_all_fail(void **state)
+{
+    AUTO(rig) struct rig  *r    = rig_new(OTHER_BYTES);
+    AUTO(blob) struct blob blob = NO_BLOB;
+    struct liar            second;
+    struct image_source    sources[2];
+    struct ledger          ledger = two_sources(r, sources, &second);
+    struct err             err;
+
+    (void) state;
+    second.lie = FAILS;
+    assert_false(blob_fetch(&ledger, &r->layer, NULL, NO_FD, &blob, &err));
+    assert_string_equal(err.text, "the registry: the host is silent");
+    assert_true(blob.fd == NO_FD && !blob.memory);
+}
+
+struct kept {
+    struct buffer bytes;
+    int           n_begun;
+};
+
+static void keep_piece(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
+{
+    struct kept *kept = owner;
+
+    (void) digest;
+    assert_int_equal(total, LEN);
+    if (offset == 0) {
+        kept->n_begun++;
+        kept->bytes.len = 0;
+    }
+    assert_int_equal(offset, kept->bytes.len);
+    buffer_append(&kept->bytes, piece);
+}
+
+static void offers_ciphertext_to_be_kept_and_nothing_else(void **state)
+{
+    AUTO(rig) struct rig            *r    = rig_new(LACKS);
+    AUTO(layer_key) struct layer_key key  = { .public = { { 0 } } };
+    AUTO(layer_mac) struct layer_mac mac  = { 0 };
+    AUTO(blob) struct blob           plain = NO_BLOB, sealed = NO_BLOB, cached = NO_BLOB;
+    struct kept                      kept  = { 0 };
+    struct liar                      honest;
+    struct image_source              sources[2];
+    struct ledger                    ledger = two_sources(r, sources, &honest);
+    struct err                       err;
+
+    (void) state;
+    ledger.keep = (struct image_keep){ keep_piece, &kept };
+    assert_true(blob_fetch(&ledger, &r->layer, NULL, NO_FD, &plain, &err));
+    assert_int_equal(kept.n_begun, 0); /* the host never sees the bytes of a plain layer */
+    assert_true(layer_private_new(&key.private, &err) && layer_mac_begin(&mac, &key.private.key, &err) &&
+                layer_mac_update(&mac, r->liar.whole, &err) && layer_mac_end(&mac, key.public.hmac, &err));
+    assert_true(blob_fetch(&ledger, &r->layer, &key, NO_FD, &sealed, &err));
+    assert_int_equal(kept.n_begun, 1);
+    assert_true(bytes_equal(buffer_bytes(&kept.bytes), r->liar.whole));
+    assert_int_equal(r->progress.bytes_cached, 0);
+    r->liar.lie = HONEST;
+    assert_true(blob_fetch(&ledger, &r->layer, &key, NO_FD, &cached, &err));
+    assert_int_equal(kept.n_begun, 1); /* what comes from the cache is in it */
+    assert_int_equal(r->progress.bytes_cached, LEN);
+    buffer_free(&kept.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +308,9 @@ int main(void)
         cmocka_unit_test(stops_a_document_that_claims_to_be_huge),
         cmocka_unit_test(keeps_to_the_budget_before_it_asks),
         cmocka_unit_test(releases_nothing_before_the_hmac_holds),
+        cmocka_unit_test(another_source_makes_up_for_one_that_lies),
+        cmocka_unit_test(the_last_source_speaks_when_all_fail),
+        cmocka_unit_test(offers_ciphertext_to_be_kept_and_nothing_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

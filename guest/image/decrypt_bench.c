@@ -54,9 +54,9 @@ static bool memory_read(void *owner, const char *digest, uint64_t offset, uint8_
 static double ours(const struct descriptor *layer, const struct layer_key *key, uint8_t *ciphertext)
 {
     struct memory_source   memory   = { ciphertext, 0 };
-    struct image_source    source   = { memory_read, &memory };
+    struct image_source    source   = { .read = memory_read, .owner = &memory };
     struct image_progress  progress = { .phase = IMAGE_PULL };
-    struct ledger          ledger   = { &source, &progress, UINT64_MAX };
+    struct ledger          ledger   = { .sources = &source, .n_sources = 1, .progress = &progress, .packed_left = UINT64_MAX };
     AUTO(blob) struct blob blob     = NO_BLOB;
     struct err             err;
     double                 began = cpu_seconds();

@@ -38,7 +38,7 @@ static FALLIBLE document_fetch(struct ledger *ledger, const struct digest *diges
 {
     AUTO(buffer) struct buffer text = { 0 };
 
-    if (!blob_read(ledger, digest, size, &text, err))
+    if (!blob_read(ledger, BLOB_MANIFEST, digest, size, &text, err))
         return false;
     return oci_document_read(buffer_bytes(&text), out, err);
 }
@@ -74,7 +74,7 @@ static FALLIBLE config_fetch(struct ledger *ledger, const struct image_request *
 {
     AUTO(buffer) struct buffer text = { 0 };
 
-    if (!blob_read(ledger, &m->config.digest, &m->config.size, &text, err))
+    if (!blob_read(ledger, BLOB_OTHER, &m->config.digest, &m->config.size, &text, err))
         return context(err, "image config");
     if (!image_config_read(buffer_bytes(&text), out, err))
         return false;
@@ -91,7 +91,7 @@ static FALLIBLE types_find(const struct image_request *request, struct plan *pla
     for (size_t i = 0; i < plan->manifest.n_layers; i++) {
         if (!layer_type_find(plan->manifest.layers[i].media_type, &plan->types[i], err))
             return contextf(err, "layer %zu of %zu", i + 1, plan->manifest.n_layers);
-        if (request->must_be_encrypted && !plan->types[i]->is_encrypted)
+        if ((request->must_be_encrypted || request->required_kid) && !plan->types[i]->is_encrypted)
             return fail_with(err, ERR_DENIED, "layer %zu of %zu: not encrypted", i + 1, plan->manifest.n_layers);
     }
     return true;
@@ -111,8 +111,11 @@ static void auto_kek_cache(struct kek_cache *cache)
 
 static bool kek_get(void *owner, const char *kid, struct secret *out, struct err *err)
 {
-    struct kek_cache *cache = owner;
+    struct kek_cache *cache    = owner;
+    const char       *required = cache->request->required_kid;
 
+    if (required && strcmp(required, kid) != 0)
+        return fail_with(err, ERR_DENIED, "encrypted with key %.80s; the policy wants %.80s", kid, required);
     if (!cache->kek.held || strcmp(cache->kid, kid) != 0) {
         secret_free(&cache->kek);
         if (!cache->request->kek(cache->request->kek_owner, kid, &cache->kek, err))
@@ -204,13 +207,18 @@ FALLIBLE image_unpack(const struct image_request *request, int target_fd, struct
 {
     AUTO(plan) struct plan     plan   = { .manifest = { 0 } };
     AUTO(rootfs) struct rootfs rootfs = rootfs_over(target_fd, &request->budget, request->keeps_our_owner);
-    struct ledger              ledger = { .source      = &request->source,
+    struct ledger              ledger = { .sources     = request->sources,
+                                          .n_sources   = request->n_sources,
+                                          .keep        = request->keep,
                                           .progress    = progress,
                                           .packed_left = request->budget.packed_bytes };
 
     *progress = (struct image_progress){ .phase = IMAGE_PULL };
+    if (request->n_sources > IMAGE_SOURCES_MAX)
+        return fail_with(err, ERR_BUG, "over %d sources", IMAGE_SOURCES_MAX);
     if (!plan_make(&ledger, request, &plan, err))
         return false;
+    ledger.manifest = &plan.manifest;
     for (size_t i = 0; i < plan.manifest.n_layers; i++)
         if (!layer_unpack(&ledger, request, &plan, i, &rootfs, err)) {
             struct err unheard; /* the first failure is the one to report; the target is useless either way */

@@ -7,17 +7,34 @@
 #include "keys/ocicrypt/image_config.h"
 #include "keys/ocicrypt/layer_key.h"
 
-enum { IMAGE_READ_MAX = 256 << 10 }; /* bytes asked of a source at once */
+enum { IMAGE_READ_MAX = 256 << 10, /* bytes asked of a source at once */
+       IMAGE_SOURCES_MAX = 16 };
+
+/*
+ * Puts up to `len` (1 to IMAGE_READ_MAX) bytes of the blob `digest` ("sha256:<hex>"), from `offset`, at `into`.
+ * `got` is how many, at most `len`; 0 only at the end. `total` is the size of the whole blob.
+ */
+typedef bool image_read_fn(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
+                           uint64_t *total, struct err *err);
 
 /* Where blobs come from. Nothing that it says is believed: it may lie, be short, or stop. */
 struct image_source {
-    /*
-     * Puts up to `len` (1 to IMAGE_READ_MAX) bytes of the blob `digest` ("sha256:<hex>"), from `offset`, at `into`.
-     * `got` is how many, at most `len`; 0 only at the end. `total` is the size of the whole blob.
-     */
-    bool (*read)(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
-                 uint64_t *total, struct err *err);
-    void *owner;
+    image_read_fn *read;
+    void          *owner;
+    const char    *name;          /* for messages; may be NULL for a source that is the only one */
+    image_read_fn *read_manifest; /* where those are another kind of thing; NULL: `read` */
+    /* The layers that will be asked for, in order; called before the first one is. NULL: not interested. */
+    void         (*expect)(void *owner, const struct manifest *manifest);
+    bool           is_cache;      /* what comes from it is not offered to image_keep */
+};
+
+/*
+ * Where ciphertext and documents may be kept for the next guest; what is not encrypted is never offered. Pieces come
+ * in order, a blob at a time; one that turns out to be wrong, or breaks off, begins again at offset 0 or never ends.
+ */
+struct image_keep {
+    void (*put)(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total);
+    void  *owner;
 };
 
 enum image_phase { IMAGE_PULL, IMAGE_KEY, IMAGE_VERIFY, IMAGE_UNPACK, IMAGE_PHASES };
@@ -40,7 +57,9 @@ struct image_budget {
 struct image_request {
     struct digest       manifest;   /* of a manifest, or of an index that has one for `architecture` */
     const char         *architecture; /* "amd64" */
-    struct image_source source;
+    const struct image_source *sources; /* tried in order, for each blob; borrowed */
+    size_t              n_sources;      /* at most IMAGE_SOURCES_MAX */
+    struct image_keep   keep;           /* `put` NULL: nothing is kept */
     kek_fn             *kek; /* asks the broker: "kbs:///R/T/G" -> key; once for each layer that has another key id */
     void               *kek_owner;
     struct image_budget budget;
@@ -51,6 +70,7 @@ struct image_request {
     int  scratch_fd;
     bool keeps_our_owner;    /* tests without root: chown and device nodes are left out */
     bool must_be_encrypted;  /* a plain layer is DENIED */
+    const char *required_kid; /* with it: every layer encrypted, and under this key id; NULL: any */
 };
 
 /* Filled in as it goes, so that a failure says where it was. */
@@ -58,6 +78,9 @@ struct image_progress {
     enum image_phase phase;
     uint64_t         spent_ns[IMAGE_PHASES];
     uint64_t         bytes_pulled, bytes_unpacked, n_inodes;
+    uint64_t         bytes_cached; /* of bytes_pulled: from sources that are a cache */
+    unsigned         n_failures;   /* of sources that another one made up for; "no such blob" does not count */
+    char             last_failure[200]; /* the last of them, with the source's name */
 };
 
 /*

@@ -17,6 +17,7 @@ struct rig {
     char         *target;
     int           target_fd;
     bool          broker_refuses;
+    const char   *required_kid;
 };
 
 static bool rig_read(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
@@ -161,9 +162,11 @@ static struct digest image_make(struct rig *r, size_t n_layers, bool is_encrypte
 static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_encrypted, struct image_config *config,
                    struct image_progress *progress, struct err *err)
 {
-    struct image_request request = { .manifest = *manifest, .architecture = "amd64", .source = { rig_read, r },
+    struct image_source  source  = { .read = rig_read, .owner = r };
+    struct image_request request = { .manifest = *manifest, .architecture = "amd64", .sources = &source, .n_sources = 1,
                                      .kek = rig_kek, .kek_owner = r, .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD,
-                                     .keeps_our_owner = true, .must_be_encrypted = must_be_encrypted };
+                                     .keeps_our_owner = true, .must_be_encrypted = must_be_encrypted,
+                                     .required_kid = r->required_kid };
 
     return image_unpack(&request, r->target_fd, config, progress, err);
 }
@@ -206,6 +209,34 @@ static void refuses_a_plain_layer_where_encryption_is_a_must(void **state)
     assert_int_equal(err.kind, ERR_DENIED);
     assert_string_equal(err.text, "layer 1 of 2: not encrypted");
     assert_null(config.document);
+}
+
+static void wants_the_key_that_the_policy_names(void **state)
+{
+    (void) state;
+    for (int is_named = 0; is_named < 2; is_named++) {
+        AUTO(rig) struct rig                  *r        = rig_new();
+        AUTO(image_config) struct image_config config   = { 0 };
+        struct image_progress                  progress = { .phase = IMAGE_PULL };
+        struct digest                          manifest = image_make(r, 1, true);
+        struct err                             err;
+
+        r->required_kid = is_named ? "kbs:///default/image/k" : "kbs:///default/image/other";
+        assert_int_equal(unpack(r, &manifest, false, &config, &progress, &err), is_named);
+        assert_int_equal(r->n_asked, is_named);
+        if (!is_named)
+            assert_string_equal(err.text, "layer 1 of 1: encrypted with key kbs:///default/image/k; the policy wants "
+                                          "kbs:///default/image/other");
+    }
+    AUTO(rig) struct rig                  *r        = rig_new();
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct image_progress                  progress = { .phase = IMAGE_PULL };
+    struct digest                          plain    = image_make(r, 1, false);
+    struct err                             err;
+
+    r->required_kid = "kbs:///default/image/k";
+    assert_false(unpack(r, &plain, false, &config, &progress, &err));
+    assert_string_equal(err.text, "layer 1 of 1: not encrypted");
 }
 
 static void passes_on_what_the_broker_says_before_a_layer_is_pulled(void **state)
@@ -255,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unpacks_plain_and_encrypted_images),
         cmocka_unit_test(refuses_a_plain_layer_where_encryption_is_a_must),
+        cmocka_unit_test(wants_the_key_that_the_policy_names),
         cmocka_unit_test(passes_on_what_the_broker_says_before_a_layer_is_pulled),
         cmocka_unit_test(empties_the_root_when_a_later_layer_fails),
         cmocka_unit_test(names_the_phases_as_the_command_line_does),

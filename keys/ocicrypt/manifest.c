@@ -120,7 +120,7 @@ static FALLIBLE document_check(struct json_object *document, enum oci_kind wante
     return true;
 }
 
-static FALLIBLE manifest_fill(struct manifest *m, struct err *err)
+static FALLIBLE manifest_fill(struct manifest *m, bool is_image, struct err *err)
 {
     struct json_object *config = NULL, *layers = NULL;
     size_t              n;
@@ -131,7 +131,7 @@ static FALLIBLE manifest_fill(struct manifest *m, struct err *err)
         return false;
     if (!descriptor_read(config, &m->config, err))
         return context(err, "config");
-    if (!is_one_of(m->config.media_type, config_types))
+    if (is_image && !is_one_of(m->config.media_type, config_types))
         return fail_type("config", m->config.media_type, err);
     n = json_object_array_length(layers);
     if (n == 0 || n > OCI_LAYERS_MAX)
@@ -149,7 +149,17 @@ FALLIBLE manifest_read_take(struct json_object *document, struct manifest *out, 
 {
     AUTO(manifest) struct manifest m = { .document = document };
 
-    if (!manifest_fill(&m, err))
+    if (!manifest_fill(&m, true, err))
+        return context(err, "manifest");
+    *out = TAKE(m);
+    return true;
+}
+
+FALLIBLE artifact_read_take(struct json_object *document, struct manifest *out, struct err *err)
+{
+    AUTO(manifest) struct manifest m = { .document = document };
+
+    if (!manifest_fill(&m, false, err))
         return context(err, "manifest");
     *out = TAKE(m);
     return true;

@@ -52,6 +52,8 @@ FALLIBLE oci_document_read(struct bytes text, struct json_object **out, struct e
  * Fails MALFORMED, LIMIT; UNSUPPORTED for another schema version or media type.
  */
 FALLIBLE manifest_read_take(struct json_object *document, struct manifest *out, struct err *err);
+/* One that need not be an image's: its config may be of any media type. */
+FALLIBLE artifact_read_take(struct json_object *document, struct manifest *out, struct err *err);
 FALLIBLE image_index_read_take(struct json_object *document, struct image_index *out, struct err *err);
 
 /*

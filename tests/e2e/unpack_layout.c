@@ -61,8 +61,10 @@ static void print_list(const char *name, const struct text_list *list)
 static FALLIBLE unpack(struct run *run, struct image_progress *progress, struct err *err)
 {
     AUTO(image_config) struct image_config config  = { 0 };
+    struct image_source                    source  = { .read = read_blob, .owner = run };
     struct image_request                   request = { .architecture    = "amd64",
-                                                       .source          = { read_blob, run },
+                                                       .sources         = &source,
+                                                       .n_sources       = 1,
                                                        .kek             = read_key,
                                                        .kek_owner       = run,
                                                        .budget          = IMAGE_BUDGET_DEFAULT,

@@ -1,0 +1,92 @@
+#include "tests/harness/test.h"
+
+#include "guest/registry/credentials.h"
+
+/* base64 of "host:1", "team:2", "app:3", "hub:4" */
+#define FILE_TEXT \
+    "{\"auths\":{\"r.example\":{\"auth\":\"aG9zdDox\"},\"r.example/team\":{\"auth\":\"dGVhbToy\"}," \
+    "\"r.example/team/app\":{\"auth\":\"YXBwOjM=\"},\"https://index.docker.io/v1/\":{\"auth\":\"aHViOjQ=\"}}}"
+
+static void the_longest_entry_wins(void **state)
+{
+    static const struct { const char *registry, *repository, *found; } rows[] = {
+        { "r.example", "team/app", "app:3" },      { "r.example", "team/app/deep", "app:3" },
+        { "r.example", "team/application", "team:2" }, { "r.example", "teams/app", "host:1" },
+        { "docker.io", "library/busybox", "hub:4" }, { "r.example:5000", "team/app", "" },
+        { "other.example", "team/app", "" },       { "example", "r", "" },
+    };
+    AUTO(credentials) struct credentials c = { 0 };
+    struct err                           err;
+
+    (void) state;
+    assert_true(credentials_read(bytes_of_text(FILE_TEXT), &c, &err));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(buffer) struct buffer found = { 0 };
+
+        credentials_find(&c, rows[i].registry, rows[i].repository, &found);
+        assert_string_equal(buffer_text(&found), rows[i].found);
+    }
+}
+
+static void without_a_file_nobody_is_named(void **state)
+{
+    AUTO(buffer) struct buffer found = { 0 };
+    struct credentials         none  = { 0 };
+
+    (void) state;
+    credentials_find(&none, "r.example", "a", &found);
+    assert_int_equal(found.len, 0);
+}
+
+static void refuses_files_that_it_cannot_use(void **state)
+{
+    static const struct { const char *json, *why; enum err_kind kind; } rows[] = {
+        { "", "credentials", ERR_MALFORMED },
+        { "{}", "auths", ERR_MALFORMED },
+        { "{\"auths\":[]}", "auths", ERR_MALFORMED },
+        { "{\"auths\":{\"a\":1}}", "not an object", ERR_MALFORMED },
+        { "{\"auths\":{\"a\":{}}}", "helpers", ERR_UNSUPPORTED },
+        { "{\"auths\":{\"a\":{\"identitytoken\":\"x\"}}}", "identity token", ERR_UNSUPPORTED },
+        { "{\"auths\":{\"a\":{\"auth\":7}}}", "auth", ERR_MALFORMED },
+        { "{\"auths\":{\"a\":{\"auth\":\"?\"}}}", "auth", ERR_MALFORMED },
+        { "{\"auths\":{\"a\":{\"auth\":\"aG9zdA==\"}}}", "USER:PASSWORD", ERR_MALFORMED },
+        { "{\"auths\":{\"a\":{\"auth\":\"YToAYg==\"}}}", "USER:PASSWORD", ERR_MALFORMED },
+        { "{\"auths\":{},\"credsStore\":\"pass\"}", "helpers", ERR_UNSUPPORTED },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct credentials c;
+        struct err         err;
+
+        if (credentials_read(bytes_of_text(rows[i].json), &c, &err))
+            fail_msg("%s was read", rows[i].json);
+        if (err.kind != rows[i].kind || !strstr(err.text, rows[i].why))
+            fail_msg("%s: %s: %s", rows[i].json, err_kind_name(err.kind), err.text);
+    }
+}
+
+static void every_cut_of_a_file_is_refused(void **state)
+{
+    (void) state;
+    for (size_t len = 0; len < sizeof FILE_TEXT - 1; len++) {
+        AUTO(heap) uint8_t *copy = exact_copy(FILE_TEXT, len);
+        struct credentials  c;
+        struct err          err;
+
+        assert_false(credentials_read((struct bytes){ copy, len }, &c, &err));
+        assert_int_equal(err.kind, ERR_MALFORMED);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_longest_entry_wins),
+        cmocka_unit_test(without_a_file_nobody_is_named),
+        cmocka_unit_test(refuses_files_that_it_cannot_use),
+        cmocka_unit_test(every_cut_of_a_file_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,236 @@
+#include "guest/signature/image_policy.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "guest/signature/cosign.h"
+#include "keys/ocicrypt/packet.h"
+
+void image_policy_free(struct image_policy *policy)
+{
+    if (policy->document)
+        json_object_put(policy->document);
+    policy->document = NULL;
+}
+
+static FALLIBLE members_check(struct json_object *of, const char *const *known, struct err *err)
+{
+    json_object_object_foreach(of, name, value) {
+        size_t i = 0;
+
+        (void) value;
+        while (known[i] && strcmp(known[i], name) != 0)
+            i++;
+        if (!known[i])
+            return fail_with(err, ERR_MALFORMED, "unknown member \"%.40s\"", name);
+    }
+    return true;
+}
+
+static FALLIBLE key_path_check(struct json_object *path, struct err *err)
+{
+    char        kid[ENC_KID_MAX + 1];
+    const char *text = json_object_is_type(path, json_type_string) ? json_object_get_string(path) : NULL;
+
+    if (!text || strncmp(text, "kbs://", 6) != 0)
+        return fail_with(err, ERR_MALFORMED, "a key path: kbs:///REPOSITORY/TYPE/TAG is wanted; a guest has no files");
+    return kid_read(bytes_of_text(text), kid, err);
+}
+
+static FALLIBLE key_data_check(struct json_object *requirement, struct err *err)
+{
+    AUTO(buffer) struct buffer pem = { 0 };
+    AUTO(pkey) EVP_PKEY       *key = NULL;
+    const char                *text;
+
+    if (!json_get_text(requirement, "keyData", &text, err) ||
+        !base64_read(bytes_of_text(text), BASE64_STANDARD, &pem, err) ||
+        !cosign_key_read(buffer_bytes(&pem), &key, err))
+        return context(err, "keyData");
+    return true;
+}
+
+static FALLIBLE keys_check(struct json_object *requirement, struct err *err)
+{
+    struct json_object *paths = NULL;
+    int                 n     = json_has(requirement, "keyData") + json_has(requirement, "keyPath") +
+            json_has(requirement, "keyPaths");
+
+    if (n != 1)
+        return fail_with(err, ERR_MALFORMED, "one of keyData, keyPath and keyPaths is wanted, found %d", n);
+    if (json_has(requirement, "keyData"))
+        return key_data_check(requirement, err);
+    if (json_has(requirement, "keyPath"))
+        return key_path_check(json_object_object_get(requirement, "keyPath"), err);
+    if (!json_get(requirement, "keyPaths", json_type_array, &paths, err))
+        return false;
+    if (json_object_array_length(paths) == 0 || json_object_array_length(paths) > POLICY_KEYS_MAX)
+        return fail_with(err, ERR_LIMIT, "keyPaths: 1 to %d are wanted", POLICY_KEYS_MAX);
+    for (size_t i = 0; i < json_object_array_length(paths); i++)
+        if (!key_path_check(json_object_array_get_idx(paths, i), err))
+            return false;
+    return true;
+}
+
+static FALLIBLE floor_check(struct json_object *requirement, struct err *err)
+{
+    static const char *const known[] = { "annotation", "atLeast", NULL };
+    struct json_object      *floor;
+    const char              *annotation;
+    uint64_t                 least;
+
+    if (!json_object_object_get_ex(requirement, "floor", &floor))
+        return true;
+    if (!json_get(requirement, "floor", json_type_object, &floor, err) || !members_check(floor, known, err) ||
+        !json_get_text(floor, "annotation", &annotation, err) ||
+        !json_get_u64(floor, "atLeast", INT64_MAX, &least, err))
+        return context(err, "floor");
+    return true;
+}
+
+static FALLIBLE signed_check(struct json_object *requirement, struct err *err)
+{
+    static const char *const known[] = { "type", "keyData", "keyPath", "keyPaths", "signedIdentity", "floor", NULL };
+    struct json_object      *rule    = NULL;
+    bool has_rule = json_object_object_get_ex(requirement, "signedIdentity", &rule);
+
+    if (has_rule && !rule)
+        return fail_with(err, ERR_MALFORMED, "signedIdentity: null");
+    return members_check(requirement, known, err) && keys_check(requirement, err) &&
+           signed_identity_check(rule, err) && floor_check(requirement, err);
+}
+
+static FALLIBLE encrypted_check(struct json_object *requirement, struct err *err)
+{
+    static const char *const known[] = { "type", "keyId", NULL };
+
+    if (!members_check(requirement, known, err))
+        return false;
+    return !json_object_object_get_ex(requirement, "keyId", NULL) ||
+           key_path_check(json_object_object_get(requirement, "keyId"), err);
+}
+
+static FALLIBLE requirement_check(struct json_object *requirement, struct err *err)
+{
+    static const char *const bare[] = { "type", NULL };
+    const char              *type;
+
+    if (!json_object_is_type(requirement, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "not an object");
+    if (!json_get_text(requirement, "type", &type, err))
+        return false;
+    if (strcmp(type, "insecureAcceptAnything") == 0 || strcmp(type, "reject") == 0)
+        return members_check(requirement, bare, err);
+    if (strcmp(type, "sigstoreSigned") == 0)
+        return signed_check(requirement, err) || context(err, type);
+    if (strcmp(type, "encryptedWith") == 0)
+        return encrypted_check(requirement, err) || context(err, type);
+    return strcmp(type, "signedBy") == 0 || fail_with(err, ERR_MALFORMED, "no such requirement: \"%.40s\"", type);
+}
+
+static FALLIBLE requirements_check(struct json_object *list, struct err *err)
+{
+    size_t n;
+
+    if (!json_object_is_type(list, json_type_array))
+        return fail_with(err, ERR_MALFORMED, "a list of requirements is wanted");
+    n = json_object_array_length(list);
+    if (n == 0)
+        return fail_with(err, ERR_MALFORMED, "no requirements; say insecureAcceptAnything when that is meant");
+    if (n > POLICY_REQUIREMENTS_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d requirements", POLICY_REQUIREMENTS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (!requirement_check(json_object_array_get_idx(list, i), err))
+            return contextf(err, "requirement %zu", i + 1);
+    return true;
+}
+
+static FALLIBLE transports_check(struct json_object *transports, struct err *err)
+{
+    json_object_object_foreach(transports, transport, scopes) {
+        if (!json_object_is_type(scopes, json_type_object))
+            return fail_with(err, ERR_MALFORMED, "%.40s: scopes are wanted", transport);
+        json_object_object_foreach(scopes, scope, list)
+            if (!requirements_check(list, err))
+                return contextf(err, "%.40s: \"%.80s\"", transport, scope);
+    }
+    return true;
+}
+
+FALLIBLE image_policy_read(struct bytes json, struct image_policy *out, struct err *err)
+{
+    static const char *const        known[]     = { "default", "transports", NULL };
+    AUTO(json) struct json_object *document    = NULL;
+    struct json_object             *transports = NULL;
+
+    if (!json_read(json, IMAGE_POLICY_MAX, &document, err))
+        return context(err, "image policy");
+    if (!json_object_is_type(document, json_type_object) || !json_has(document, "default"))
+        return fail_with(err, ERR_MALFORMED, "image policy: an object with \"default\" is wanted");
+    if (!members_check(document, known, err))
+        return context(err, "image policy");
+    if (!requirements_check(json_object_object_get(document, "default"), err))
+        return context(err, "image policy: default");
+    if (json_object_object_get_ex(document, "transports", NULL) &&
+        (!json_get(document, "transports", json_type_object, &transports, err) || !transports_check(transports, err)))
+        return context(err, "image policy");
+    out->document = TAKE(document);
+    return true;
+}
+
+/* NULL when there is no such scope. */
+static struct json_object *scope_named(struct json_object *scopes, const char *name, size_t len)
+{
+    AUTO(buffer) struct buffer text  = { 0 };
+    struct json_object        *found = NULL;
+
+    buffer_append(&text, (struct bytes){ (const uint8_t *) name, len });
+    return json_object_object_get_ex(scopes, buffer_text(&text), &found) ? found : NULL;
+}
+
+/* "registry.host.example": "*.host.example", then "*.example". */
+static struct json_object *wildcard_find(struct json_object *scopes, const char *registry)
+{
+    for (const char *dot = strchr(registry, '.'); dot; dot = strchr(dot + 1, '.')) {
+        AUTO(buffer) struct buffer text  = { 0 };
+        struct json_object        *found = NULL;
+
+        buffer_printf(&text, "*%s", dot);
+        if (json_object_object_get_ex(scopes, buffer_text(&text), &found))
+            return found;
+    }
+    return NULL;
+}
+
+static struct json_object *scope_find(struct json_object *scopes, const struct image_reference *reference)
+{
+    struct reference_text  name = image_reference_name(reference);
+    struct image_reference part = *reference;
+    struct json_object    *found = NULL;
+
+    part.tag[0] = '\0';
+    if (reference->has_digest)
+        found = scope_named(scopes, image_reference_text(&part).at, strlen(image_reference_text(&part).at));
+    part            = *reference;
+    part.has_digest = false;
+    if (!found && part.tag[0])
+        found = scope_named(scopes, image_reference_text(&part).at, strlen(image_reference_text(&part).at));
+    for (size_t len = strlen(name.at); !found && len > 0;) {
+        found = scope_named(scopes, name.at, len);
+        while (len > 0 && name.at[--len] != '/')
+            ;
+    }
+    if (!found)
+        found = wildcard_find(scopes, reference->registry);
+    return found ? found : scope_named(scopes, "", 0);
+}
+
+struct json_object *image_policy_requirements(const struct image_policy *policy,
+                                              const struct image_reference *reference)
+{
+    struct json_object *transports = json_object_object_get(policy->document, "transports");
+    struct json_object *scopes     = transports ? json_object_object_get(transports, "docker") : NULL;
+    struct json_object *found      = reference && scopes ? scope_find(scopes, reference) : NULL;
+
+    return found ? found : json_object_object_get(policy->document, "default");
+}
