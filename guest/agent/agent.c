@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "guest/agent/boot.h"
 #include "guest/agent/desk.h"
 #include "guest/agent/keeper.h"
@@ -15,6 +16,7 @@
 #include "guest/init/ports.h"
 #include "guest/init/power.h"
 #include "guest/init/rights.h"
+#include "guest/registry/fetcher.h"
 #include "guest/workload/endpoints.h"
 
 enum { LAST_WORDS_MS = 50 };
@@ -66,6 +68,36 @@ static pid_t fork_clean(void)
     return pid;
 }
 
+/* Images that are pulled then fail, one by one; what runs goes on. */
+static void on_fetcher_ended(void *owner, pid_t pid, int status)
+{
+    (void) owner;
+    (void) pid;
+    (void) status; /* there is nothing that another number would change */
+    power_note("pull", "the fetcher ended: nothing can be pulled any more");
+}
+
+/* Before the others, so that it inherits nothing of theirs. */
+static FALLIBLE start_fetcher(struct agent *a, int *control, struct err *err)
+{
+    AUTO(fd) int ours = NO_FD, theirs = NO_FD;
+    int          ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "fetcher");
+    ours      = ends[0];
+    theirs    = ends[1];
+    pid_t pid = fork_clean();
+    if (pid < 0)
+        return err_os(err, "fetcher");
+    if (pid == 0) {
+        (void) close(TAKE_FD(ours)); /* the other side's */
+        _exit(rights_become_nobody(err) ? fetcher_run(TAKE_FD(theirs)) : 1);
+    }
+    *control = TAKE_FD(ours);
+    return reaper_watch(a->reaper, pid, on_fetcher_ended, NULL, err);
+}
+
 static FALLIBLE start_tunnel(struct agent *a, int *control, struct err *err)
 {
     static char  name[] = "the tunnel";
@@ -100,10 +132,10 @@ static void on_keeper_closed(void *owner, const struct err *why)
     give_up("boot", &shown);
 }
 
-static FALLIBLE start_keeper(struct agent *a, int tunnel_take, struct err *err)
+static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take, struct err *err)
 {
     struct ttrpc_connection_options options = { .loop = a->loop, .closed = on_keeper_closed, .owner = a };
-    AUTO(fd) int                    tunnel  = tunnel_take, ours = NO_FD, theirs = NO_FD;
+    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, ours = NO_FD, theirs = NO_FD;
     int                             ends[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -115,7 +147,7 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, struct err *err)
         return err_os(err, "keeper");
     if (pid == 0) {
         (void) close(TAKE_FD(ours)); /* the other side's */
-        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel) };
+        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher) };
         _exit(rights_keep(KEEPER_RIGHTS, err) ? keeper_run(&keeper) : 1);
     }
     return ttrpc_connection_new(&options, TAKE_FD(ours), &a->keeper, err);
@@ -226,6 +258,9 @@ static void on_prepared(void *owner, const ProtobufCMessage *response, const str
                      answer->spans[i]->end_ms, "");
     if (!read_policy(&a->service, answer, &err))
         give_up("initdata", &err);
+    if (*answer->resolv_conf &&
+        !file_write("/etc/resolv.conf", bytes_of_text(answer->resolv_conf), 0644, &err))
+        give_up("initdata", &err);
     if (!serve_host(a, &err))
         give_up("boot", &err);
 }
@@ -233,10 +268,10 @@ static void on_prepared(void *owner, const ProtobufCMessage *response, const str
 static FALLIBLE begin(struct agent *a, struct err *err)
 {
     Keeper__PrepareRequest request = KEEPER__PREPARE_REQUEST__INIT;
-    int                    tunnel;
+    int                    tunnel, fetcher;
 
-    return loop_new(&a->loop, err) && reaper_new(a->loop, &a->reaper, err) && start_tunnel(a, &tunnel, err) &&
-           start_keeper(a, tunnel, err) &&
+    return loop_new(&a->loop, err) && reaper_new(a->loop, &a->reaper, err) && start_fetcher(a, &fetcher, err) &&
+           start_tunnel(a, &tunnel, err) && start_keeper(a, tunnel, fetcher, err) &&
            ttrpc_connection_call(a->keeper, &prepare_method, &request.base, on_prepared, a, err) &&
            loop_run(a->loop, err);
 }

@@ -13,17 +13,18 @@
 #include "guest/agent/tunnel.h"
 #include "guest/api/call.h"
 #include "guest/api/connection.h"
-#include "guest/image/image.h"
 #include "guest/init/initdata_disk.h"
 #include "guest/init/ports.h"
+#include "guest/registry/obtain.h"
 #include "keys/api/initdata.h"
 #include "keys/client/kbs.h"
 
-enum { BLOB_TIMEOUT_MS = 120000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
+enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 10000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
 
 const struct ttrpc_service keeper_service = { "cloister.keeper", &keeper__keeper__descriptor, MESSAGE_EXACT };
 
-static const struct ttrpc_method read_blob_method = { &blobs_service, "Read" };
+static const struct ttrpc_method read_blob_method  = { &blobs_service, "Read" };
+static const struct ttrpc_method write_blob_method = { &blobs_service, "Write" };
 
 struct keeper {
     struct loop       *loop;
@@ -35,7 +36,11 @@ struct keeper {
     struct kbs_client *for_workloads; /* another session with another key: they are given it */
     int                blobs_fd;
     struct ttrpc_client blobs;
-    bool               is_prepared;
+    bool                is_prepared;
+    int                 fetcher_fd;
+    struct ttrpc_client fetcher;
+    struct image_settings settings; /* of the initdata */
+    bool                is_fetcher_ready, has_other_sources, is_host_full;
 };
 
 /* Spans of one answer, with room for their texts to be pointed to. */
@@ -110,7 +115,15 @@ static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, struct
 
 static FALLIBLE open_blobs(struct keeper *k, struct err *err)
 {
-    return port_open(BLOBS_PORT, &k->blobs_fd, err) && ttrpc_client_over(k->blobs_fd, &k->blobs, err);
+    return port_open(BLOBS_PORT, &k->blobs_fd, err) && ttrpc_client_over(k->blobs_fd, &k->blobs, err) &&
+           ttrpc_client_over(k->fetcher_fd, &k->fetcher, err);
+}
+
+static FALLIBLE read_settings(struct keeper *k, const struct initdata *initdata, struct err *err)
+{
+    const char *text = initdata_entry(initdata, "cdh.toml");
+
+    return !text || image_settings_read(bytes_of_text(text), &k->settings, err);
 }
 
 static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct spans *spans, struct err *err)
@@ -118,7 +131,7 @@ static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct span
     spans->begin_ms = timeline_now_ms();
     if (!secret_heap_open(err) || !open_blobs(k, err))
         return context(err, "boot");
-    if (!bind_initdata(k, initdata, err))
+    if (!bind_initdata(k, initdata, err) || !read_settings(k, initdata, err))
         return context(err, "initdata");
     spans_add(spans, "initdata", timeline_now_ms());
     if (!attest(k, initdata, err))
@@ -149,6 +162,9 @@ static void serve_prepare(void *owner, struct ttrpc_pending pending, const Proto
     const char *rules = initdata_entry(&initdata, "policy.rego");
     if (rules)
         answer.rules = (char *) (uintptr_t) rules; /* likewise */
+    const char *resolv_conf = initdata_entry(&initdata, "resolv.conf");
+    if (resolv_conf)
+        answer.resolv_conf = (char *) (uintptr_t) resolv_conf; /* as above */
     answer.spans   = spans.at;
     answer.n_spans = spans.n;
     ttrpc_answer(pending, &answer.base);
@@ -164,7 +180,8 @@ static bool read_blob(void *owner, const char *digest, uint64_t offset, uint8_t 
     request.digest = (char *) (uintptr_t) digest; /* written to the wire only */
     request.offset = offset;
     request.length = (uint32_t) len;
-    if (!ttrpc_call(&k->blobs, &read_blob_method, &request.base, BLOB_TIMEOUT_MS, &response, err))
+    if (!ttrpc_call(&k->blobs, &read_blob_method, &request.base, k->has_other_sources ? CACHE_TIMEOUT_MS : BLOB_TIMEOUT_MS,
+                    &response, err))
         return context(err, "blob");
     const Blobs__ReadResponse *answer = (const Blobs__ReadResponse *) response;
     if (answer->data.len > len)
@@ -176,11 +193,39 @@ static bool read_blob(void *owner, const char *digest, uint64_t offset, uint8_t 
     return true;
 }
 
+/* Best effort: a host that takes no more is not asked again. */
+static void write_blob(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
+{
+    struct keeper                  *k        = owner;
+    Blobs__WriteRequest             request  = BLOBS__WRITE_REQUEST__INIT;
+    AUTO(message) ProtobufCMessage *response = NULL;
+    struct err                      err;
+
+    if (k->is_host_full)
+        return;
+    request.digest = (char *) (uintptr_t) digest; /* written to the wire only, as the next */
+    request.offset = offset;
+    request.size   = total;
+    request.data   = (ProtobufCBinaryData){ piece.len, (uint8_t *) (uintptr_t) piece.at };
+    k->is_host_full = !ttrpc_call(&k->blobs, &write_blob_method, &request.base, CACHE_TIMEOUT_MS, &response, &err);
+}
+
 static bool ask_broker(void *owner, const char *kid, struct secret *out, struct err *err)
 {
     struct keeper *k = owner;
 
     return kbs_resource_get(k->client, kid, out, err);
+}
+
+static bool ask_broker_for_text(void *owner, const char *kid, struct buffer *out, struct err *err)
+{
+    struct keeper              *k     = owner;
+    AUTO(secret) struct secret  value = { 0 };
+
+    if (!kbs_resource_get(k->client, kid, &value, err))
+        return false;
+    buffer_append(out, secret_expose(&value));
+    return true;
 }
 
 /* The phases of an image interleave, layer by layer: each is shown once, with its sum, one after the other. */
@@ -191,42 +236,69 @@ static void add_image_spans(struct spans *spans, const struct image_progress *pr
                   spans->begin_ms + progress->spent_ns[p] / 1000000);
 }
 
-static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, struct spans *spans,
-                       struct buffer *config_text, struct err *err)
-{
-    AUTO(image_config) struct image_config config   = { 0 };
-    struct image_progress                  progress = { 0 };
-    struct image_request                   image    = { .architecture = "amd64", .source = { read_blob, k },
-                                                        .kek = ask_broker, .kek_owner = k,
-                                                        .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD };
+/* What is known of the image, and what went wrong though it turned out well. */
+struct unpacked {
+    struct buffer         config;
+    struct image_progress progress;
+};
 
+static void auto_unpacked(struct unpacked *u)
+{
+    buffer_free(&u->config);
+}
+
+static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, int target, struct unpacked *out,
+                       struct err *err)
+{
+    AUTO(image_config) struct image_config config = { 0 };
+    bool          is_local = strncmp(request->image_name, "oci:", 4) == 0 || request->image_name[0] == '\0';
+    struct digest pinned, found;
+    struct obtain o = { .settings = &k->settings, .fetcher = &k->fetcher, .is_configured = k->is_fetcher_ready,
+                        .cache = { .read = read_blob, .owner = k, .name = "the node's cache", .is_cache = true },
+                        .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .owner = k,
+                        .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD };
+
+    k->has_other_sources = !is_local;
+    if (request->image_digest[0] && !digest_read(bytes_of_text(request->image_digest), &pinned, err))
+        return context(err, "pull");
+    bool ok = obtain_image(&o, is_local ? "oci:" : request->image_name, request->image_digest[0] ? &pinned : NULL, target,
+                           &config, &out->progress, &found, err);
+
+    k->is_fetcher_ready = o.is_configured;
+    if (!ok)
+        return context(err, image_phase_name(out->progress.phase));
+    json_write(config.document, &out->config);
+    return true;
+}
+
+static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, struct spans *spans,
+                       struct unpacked *out, struct err *err)
+{
     if (!k->is_prepared)
         return fail_with(err, ERR_BUG, "pull: not attested");
-    if (!digest_read(bytes_of_text(request->image_digest), &image.manifest, err))
-        return context(err, "pull");
     AUTO(fd) int target = open(request->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (target < 0)
         return err_os(err, "unpack: %s", request->directory);
     spans->begin_ms = timeline_now_ms();
-    if (!image_unpack(&image, target, &config, &progress, err))
-        return context(err, image_phase_name(progress.phase));
-    add_image_spans(spans, &progress);
-    json_write(config.document, config_text);
+    if (!obtain(k, request, target, out, err))
+        return false;
+    add_image_spans(spans, &out->progress);
     return true;
 }
 
 static void serve_unpack(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
 {
-    AUTO(buffer) struct buffer config = { 0 };
-    struct spans               spans  = { 0 };
-    Keeper__UnpackResponse     answer = KEEPER__UNPACK_RESPONSE__INIT;
-    struct err                 err;
+    AUTO(unpacked) struct unpacked unpacked = { .progress = { .phase = IMAGE_PULL } };
+    struct spans                   spans    = { 0 };
+    Keeper__UnpackResponse         answer   = KEEPER__UNPACK_RESPONSE__INIT;
+    struct err                     err;
 
-    if (!unpack(owner, (const Keeper__UnpackRequest *) message, &spans, &config, &err)) {
+    if (!unpack(owner, (const Keeper__UnpackRequest *) message, &spans, &unpacked, &err)) {
         ttrpc_refuse(pending, &err);
         return;
     }
-    answer.config  = (ProtobufCBinaryData){ config.len, config.at };
+    answer.config  = (ProtobufCBinaryData){ unpacked.config.len, unpacked.config.at };
+    answer.note    = unpacked.progress.last_failure;
     answer.spans   = spans.at;
     answer.n_spans = spans.n;
     ttrpc_answer(pending, &answer.base);
@@ -295,7 +367,7 @@ static void on_closed(void *owner, const struct err *why)
 int keeper_run(const struct keeper_options *options)
 {
     struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd,
-                                                .blobs_fd = NO_FD };
+                                                .fetcher_fd = options->fetcher_fd, .blobs_fd = NO_FD };
     struct ttrpc_connection_options serving = { .service = &keeper_service, .rows = rows,
                                                 .n_rows = sizeof rows / sizeof *rows, .closed = on_closed,
                                                 .owner = &k };
@@ -311,6 +383,9 @@ int keeper_run(const struct keeper_options *options)
     attester_close(k.attester);
     buffer_free(&k.initdata_text);
     auto_ttrpc_client(&k.blobs);
+    auto_ttrpc_client(&k.fetcher);
+    image_settings_free(&k.settings);
+    auto_fd(&k.fetcher_fd);
     auto_fd(&k.blobs_fd);
     auto_fd(&k.tunnel_fd);
     ttrpc_connection_free(TAKE(connection));

@@ -14,6 +14,7 @@ struct keeper_options {
     enum cmdline_tee tee;
     int              control_fd; /* stream socket to PID 1; taken */
     int              tunnel_fd;  /* for tunnel_connect; taken */
+    int              fetcher_fd; /* to the process that talks to registries; taken */
 };
 
 /* Serves PID 1 until its socket closes. Returns the process's exit code. */

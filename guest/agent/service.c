@@ -6,6 +6,7 @@
 #include "guest/api/message_json.h"
 #include "guest/container/exec.h"
 #include "guest/init/network.h"
+#include "guest/init/power.h"
 
 static const struct ttrpc_method unpack_method = { &keeper_service, "Unpack" };
 
@@ -186,7 +187,7 @@ static struct policy_request policy_request_of(const Agent__CreateContainerReque
 {
     return (struct policy_request){ .image_digest = asked->image_digest, .args = asked->args, .n_args = asked->n_args,
                                     .env = asked->env, .n_env = asked->n_env, .terminal = asked->terminal,
-                                    .is_whole = asked->is_whole };
+                                    .is_whole = asked->is_whole, .image_name = asked->image_name };
 }
 
 static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackResponse *unpacked, struct err *err)
@@ -199,6 +200,8 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
     for (size_t i = 0; i < unpacked->n_spans; i++)
         timeline_add(creation->service->timeline, known_phase(unpacked->spans[i]->phase), unpacked->spans[i]->begin_ms,
                      unpacked->spans[i]->end_ms, c->id);
+    if (unpacked->note[0])
+        power_note("pull", unpacked->note);
     if (!image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err) ||
         !policy_allow_create(&creation->service->policy, &request, &image, &c->grant, err))
         return false;
@@ -231,6 +234,7 @@ static FALLIBLE ask_keeper(struct creation *creation, struct err *err)
     Keeper__UnpackRequest                request = KEEPER__UNPACK_REQUEST__INIT;
 
     request.image_digest = asked->image_digest;
+    request.image_name   = asked->image_name;
     request.directory    = (char *) (uintptr_t) container_root(creation->container); /* written to the wire only */
     return ttrpc_connection_call(creation->service->keeper, &unpack_method, &request.base, on_unpacked, creation, err);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "guest/container/limits.h"
+#include "keys/ocicrypt/reference.h"
 
 static FALLIBLE check_texts(struct json_object *list, const char *name, struct err *err)
 {
@@ -39,14 +40,19 @@ static FALLIBLE check_flag(struct json_object *entry, const char *name, struct e
     return fail_with(err, ERR_MALFORMED, "%s: not a boolean", name);
 }
 
+/* A name must be written in its one form: it is compared as a text. */
 static FALLIBLE check_image(const char *image, struct err *err)
 {
-    static const char prefix[] = "sha256:";
+    static const char      prefix[] = "sha256:";
+    struct image_reference name;
 
     if (strncmp(image, prefix, sizeof prefix - 1) == 0 && strlen(image) == sizeof prefix - 1 + 64 &&
         strspn(image + sizeof prefix - 1, "0123456789abcdef") == 64)
         return true;
-    return fail_with(err, ERR_MALFORMED, "image: not \"sha256:\" and 64 hex digits");
+    if (strchr(image, '/') && image_reference_read(bytes_of_text(image), &name, err) && name.registry[0] && name.has_tag &&
+        !name.has_digest && strcmp(image_reference_text(&name).at, image) == 0)
+        return true;
+    return fail_with(err, ERR_MALFORMED, "image: neither \"sha256:\" and 64 hex digits, nor REGISTRY/REPOSITORY:TAG");
 }
 
 static FALLIBLE check_optional_texts(struct json_object *entry, const char *name, struct err *err)
@@ -274,13 +280,21 @@ static bool flag(struct json_object *entry, const char *name)
     return json_object_get_boolean(json_object_object_get(entry, name));
 }
 
+/* By its digest; by its name only when the request leaves the digest to the image policy. */
+static bool is_image(const char *wanted, const struct policy_request *request)
+{
+    if (request->image_digest[0])
+        return strcmp(wanted, request->image_digest) == 0;
+    return request->image_name && request->image_name[0] && strcmp(wanted, request->image_name) == 0;
+}
+
 /* NULL when the request equals the entry; else the first field that differs. */
 static const char *difference(struct json_object *entry, const struct policy_request *request,
                               const struct image_config *image)
 {
     struct json_object *args = json_object_object_get(entry, "args");
 
-    if (strcmp(json_object_get_string(json_object_object_get(entry, "image")), request->image_digest) != 0)
+    if (!is_image(json_object_get_string(json_object_object_get(entry, "image")), request))
         return "image";
     if (request->is_whole && !image)
         return NULL;

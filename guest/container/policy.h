@@ -1,6 +1,7 @@
 /*
  * The built-in policy: the entry "policy.json" of the initdata lists the containers that may be created, whole. A
- * request must equal one entry in every field; there are no patterns.
+ * request must equal one entry in every field; there are no patterns. An image is named by its digest; or, where an
+ * image policy vouches for it, as "REGISTRY/REPOSITORY:TAG".
  *
  *   {"network":true,"containers":[{"image":"sha256:...","args":["a"]|null,"env":["K=V"],"output":true,"input":false}]}
  *
@@ -37,6 +38,7 @@ struct policy_request {
     size_t       n_env;
     bool         terminal;
     bool         is_whole; /* args and env are those of the image and the pod together */
+    const char  *image_name; /* counts when `image_digest` is empty; NULL: none */
 };
 
 struct policy_grant {

@@ -219,9 +219,9 @@ static void a_policy_that_is_not_understood_is_no_policy(void **state)
     refuses(ENTRY(",\"args\":null,\"env\":[],\"user\":\"\""), ERR_MALFORMED, "policy.json: container 0: user: empty");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"terminal\":1"), ERR_MALFORMED, "policy.json: container 0: terminal: not a boolean");
     refuses("{\"containers\":[{\"image\":\"sha256:AB\",\"args\":null,\"env\":[]}]}", ERR_MALFORMED,
-            "policy.json: container 0: image: not \"sha256:\" and 64 hex digits");
+            "policy.json: container 0: image: neither \"sha256:\" and 64 hex digits, nor REGISTRY/REPOSITORY:TAG");
     refuses("{\"containers\":[{\"image\":\"sha512:" "00" "\",\"args\":null,\"env\":[]}]}", ERR_MALFORMED,
-            "policy.json: container 0: image: not \"sha256:\" and 64 hex digits");
+            "policy.json: container 0: image: neither \"sha256:\" and 64 hex digits, nor REGISTRY/REPOSITORY:TAG");
 }
 
 static void bounds_its_size(void **state)
@@ -271,6 +271,33 @@ static void resources_tokens_and_evidence_are_given_by_name(void **state)
     assert_false(policy_allow_resource(&nothing, "kbs:///a/b/c", &err));
 }
 
+static void a_name_counts_where_no_digest_is_asked_for(void **state)
+{
+    static const char     by_name[] = "{\"containers\":[{\"image\":\"r.example/team/app:v1\",\"args\":null,\"env\":[]}]}";
+    struct policy_request named  = { .image_digest = "", .image_name = "r.example/team/app:v1" };
+    struct policy_grant   grant;
+    struct err            err;
+
+    (void) state;
+    assert_true(allows(by_name, &named, &grant, &err));
+    named.image_name = "r.example/team/app:v2";
+    assert_false(allows(by_name, &named, &grant, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    named = (struct policy_request){ .image_digest = IMAGE, .image_name = "r.example/team/app:v1" };
+    assert_false(allows(by_name, &named, &grant, &err)); /* the policy vouches for no digest */
+    static const char        both[]        = "r.example/app:v1@" IMAGE;
+    static const char *const other_forms[] = { "r.example/team/app", "app:v1", "R.example/team/app:v1", both };
+
+    for (size_t i = 0; i < sizeof other_forms / sizeof *other_forms; i++) {
+        AUTO(buffer) struct buffer policy = { 0 };
+        struct policy              unread;
+
+        buffer_printf(&policy, "{\"containers\":[{\"image\":\"%s\",\"args\":null,\"env\":[]}]}", other_forms[i]);
+        assert_false(policy_read(buffer_bytes(&policy), &unread, &err));
+        assert_int_equal(err.kind, ERR_MALFORMED); /* it would never equal what is asked for */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +309,7 @@ int main(void)
         cmocka_unit_test(without_a_policy_nothing_runs),
         cmocka_unit_test(a_policy_that_is_not_understood_is_no_policy),
         cmocka_unit_test(bounds_its_size),
+        cmocka_unit_test(a_name_counts_where_no_digest_is_asked_for),
         cmocka_unit_test(every_truncation_is_refused),
     };
 

@@ -35,6 +35,8 @@ int cmd_initdata(int argc, char **argv)
     struct initdata_command  command = { .broker = "https://127.0.0.1:8443" };
     const struct option_row  rows[]  = {
         { "env", OPTION_LIST, &command.pod.env, "NAME=VALUE", "add to the image's environment", 0, 0 },
+        { "image-config", OPTION_TEXT, &command.pod.image_config, "FILE", "cdh.toml for the guest: registries, their CA, credentials, image policy", 0, 0 },
+        { "resolv-conf", OPTION_TEXT, &command.pod.resolv_conf, "FILE", "resolv.conf for the guest; without one it resolves no names", 0, 0 },
         { "network", OPTION_FLAG, &command.pod.network, NULL, "allow a network: for runs with --netns", 0, 0 },
         { "broker", OPTION_TEXT, &command.broker, "URL", "key broker (default https://127.0.0.1:8443)", 0, 0 },
         { "broker-ca", OPTION_TEXT, &command.ca, "FILE", "the certificate, PEM, that the guest trusts", 0, 0 },

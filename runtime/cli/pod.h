@@ -1,26 +1,31 @@
 /*
- * What one `cloister run` asks for, and the initdata that allows exactly that: this image by its manifest digest,
- * this argv, this environment, at this broker. Everything else is denied by the guest.
+ * What one `cloister run` asks for, and the initdata that allows exactly that: this image by its manifest digest (or,
+ * in a registry, by a tag that the image policy must vouch for), this argv, this environment, at this broker.
+ * Everything else is denied by the guest.
  */
 #pragma once
 
 #include "base/options.h"
 #include "keys/api/initdata.h"
+#include "keys/ocicrypt/reference.h"
 #include "runtime/oci/layout.h"
 
-enum { CA_FILE_MAX = 64 << 10 };
+enum { CA_FILE_MAX = 64 << 10, IMAGE_CONFIG_FILE_MAX = 512 << 10, RESOLV_CONF_FILE_MAX = 4096 };
 
 struct pod {
-    struct layout_reference image;
-    char                    manifest[LAYOUT_DIGEST_LEN];
-    const char             *image_name; /* as typed; borrowed */
+    struct layout_reference image;      /* oci:DIR[:TAG]; its directory is "" for an image of a registry */
+    char                    manifest[LAYOUT_DIGEST_LEN]; /* "": what the name stands for in its registry */
+    const char             *image_name; /* as typed, borrowed; of a registry: in its one form, kept in `name` */
+    struct reference_text   name;
+    const char             *image_config; /* file that becomes "cdh.toml"; NULL: none; both borrowed */
+    const char             *resolv_conf;  /* file that becomes "resolv.conf"; NULL: none */
     char                  **args;       /* borrowed; the image's own command when there are none */
     size_t                  n_args;
     struct option_list      env;        /* "K=V" */
     bool                    network;    /* the guest may have one */
 };
 
-/* Fails as layout_reference_read and layout_find_manifest do; CONFIG for an environment entry that is not K=V. */
+/* IMAGE: oci:DIR[:TAG], or REGISTRY/REPOSITORY[:TAG][@DIGEST]. Fails as image_reference_read, layout_reference_read and layout_find_manifest do; CONFIG for an environment entry that is not K=V. */
 FALLIBLE pod_resolve(const char *image, struct pod *pod, struct err *err);
 
 /*

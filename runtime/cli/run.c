@@ -17,6 +17,7 @@
 enum {
     EXIT_OURS            = 125, /* our failure before the workload ran */
     DEFAULT_MEMORY_MIB   = 512,
+    DEFAULT_CACHE_MIB    = 20 << 10,
     DEFAULT_TIMEOUT_S    = 180,
     PHASE_OUTPUT_BLOCK   = 64 << 10,
 };
@@ -25,8 +26,8 @@ enum {
 
 struct run_options {
     struct platform_options     platform;
-    const char                 *broker, *ca, *initdata_file, *netns;
-    uint64_t                    cpus, memory_mib, timeout_s;
+    const char                 *broker, *ca, *initdata_file, *netns, *cache;
+    uint64_t                    cpus, memory_mib, timeout_s, cache_max_mib;
     bool                        wants_timeline, wants_console;
     struct guest_bundle_options guest;
     struct pod                  pod;
@@ -329,7 +330,9 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     sandbox.append          = guest.append;
     sandbox.initdata        = buffer_bytes(&initdata);
     sandbox.broker_url      = broker.url;
-    sandbox.layout          = options->pod.image.directory;
+    sandbox.layout          = options->pod.image.directory[0] ? options->pod.image.directory : NULL;
+    sandbox.cache           = options->cache;
+    sandbox.cache_max       = options->cache_max_mib << 20;
     sandbox.platform_keys   = keys;
     sandbox.tpm_identity    = tpm;
     sandbox.network         = options->netns ? &network : NULL;
@@ -351,7 +354,7 @@ int cmd_run(int argc, char **argv)
 {
     struct run_options options = { .platform = { .tee = "auto", .accel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY },
                                    .broker = "https://127.0.0.1:8443", .cpus = 1,
-                                   .memory_mib = DEFAULT_MEMORY_MIB, .timeout_s = DEFAULT_TIMEOUT_S };
+                                   .memory_mib = DEFAULT_MEMORY_MIB, .cache_max_mib = DEFAULT_CACHE_MIB, .timeout_s = DEFAULT_TIMEOUT_S };
     const struct option_row rows[] = {
         { "tee", OPTION_TEXT, &options.platform.tee, "TEE", "auto, snp, tdx, tpm or sim (default auto)", 0, 0 },
         { "accel", OPTION_TEXT, &options.platform.accel, "ACCEL", "auto, kvm or tcg (default auto)", 0, 0 },
@@ -361,6 +364,10 @@ int cmd_run(int argc, char **argv)
         { "broker", OPTION_TEXT, &options.broker, "URL", "key broker (default https://127.0.0.1:8443)", 0, 0 },
         { "broker-ca", OPTION_TEXT, &options.ca, "FILE", "the certificate, PEM, that the guest trusts for it", 0, 0 },
         { "initdata", OPTION_TEXT, &options.initdata_file, "FILE", "initdata to use instead of one for exactly this run", 0, 0 },
+        { "image-config", OPTION_TEXT, &options.pod.image_config, "FILE", "cdh.toml for the guest: registries, their CA, credentials, image policy", 0, 0 },
+        { "resolv-conf", OPTION_TEXT, &options.pod.resolv_conf, "FILE", "resolv.conf for the guest; without one it resolves no names", 0, 0 },
+        { "cache", OPTION_TEXT, &options.cache, "DIR", "keep ciphertext of pulled images here, for the next guest", 0, 0 },
+        { "cache-max", OPTION_NUMBER, &options.cache_max_mib, "MiB", "what the cache may hold (default 20480)", 1, 1 << 30 },
         { "netns", OPTION_TEXT, &options.netns, "PATH", "give the guest the network of this namespace: addresses, routes, neighbours", 0, 0 },
         { "timeline", OPTION_FLAG, &options.wants_timeline, NULL, "print when each phase began and how long it took", 0, 0 },
         { "timeout", OPTION_NUMBER, &options.timeout_s, "S", "seconds until the guest must have attested (default 180)", 1, 86400 },
@@ -378,7 +385,8 @@ int cmd_run(int argc, char **argv)
     };
     const struct option_table table = {
         "cloister run", "[OPTION]... IMAGE [ARG...]",
-        "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG].",
+        "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG]\n"
+        "or REGISTRY/REPOSITORY[:TAG][@DIGEST], which the guest pulls itself: give it a network.",
         rows, sizeof rows / sizeof *rows, true,
         "Without --initdata the guest is bound to exactly this image, argv and environment; `cloister initdata` prints\n"
         "that document and its digest, which the broker is told to expect.\n"

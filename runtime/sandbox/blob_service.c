@@ -5,25 +5,39 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runtime/sandbox/guest_cache.h"
+
 #define BLOB_FLAGS (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
 
 struct blob_service {
     struct ttrpc_connection *connection;
-    int                      layout_fd;
-    int                      more_fd;             /* a second directory, or NO_FD */
+    int                      layout_fd; /* NO_FD: none */
+    int                      more_fd;   /* a second directory, or NO_FD */
+    struct guest_cache       cache;     /* folder NO_FD: none */
     bool                   (*may_read)(void *owner, const char *digest); /* NULL: all */
-    void                    *guard;               /* its owner */
+    void                    *owner;     /* of `may_read` */
     int                      blob_fd;             /* the blob last asked for stays open: reads come in sequence */
     char                     path[BLOB_PATH_LEN]; /* of blob_fd */
 };
 
-FALLIBLE blob_path(const char *digest, char path[static BLOB_PATH_LEN], struct err *err)
+/* From the layouts, else from the cache. */
+static FALLIBLE find_blob(const struct blob_service *service, const char *digest, const char *path, int *out,
+                          struct err *err)
 {
-    if (strncmp(digest, "sha256:", 7) != 0 || strlen(digest) != 7 + 64 ||
-        strspn(digest + 7, "0123456789abcdef") != 64)
-        return fail_with(err, ERR_MALFORMED, "blob digest");
-    (void) snprintf(path, BLOB_PATH_LEN, "blobs/sha256/%s", digest + 7); /* the length was checked */
-    return true;
+    const int folders[] = { service->layout_fd, service->more_fd };
+
+    if (service->may_read && !service->may_read(service->owner, digest))
+        return fail_with(err, ERR_NOT_FOUND, "%s is not of an image of this pod", digest);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        *out = folders[i] >= 0 ? openat(folders[i], path, BLOB_FLAGS) : NO_FD;
+        if (*out >= 0)
+            return true;
+        if (folders[i] >= 0 && errno != ENOENT)
+            return err_os(err, "open %s", digest);
+    }
+    if (service->cache.folder_fd >= 0)
+        return guest_cache_get(&service->cache, digest, out, err);
+    return fail_with(err, ERR_NOT_FOUND, service->layout_fd >= 0 ? "%s is not in the image layout" : "no cache: no %s", digest);
 }
 
 static FALLIBLE open_blob(struct blob_service *service, const char *digest, struct err *err)
@@ -36,16 +50,10 @@ static FALLIBLE open_blob(struct blob_service *service, const char *digest, stru
     if (service->blob_fd >= 0 && strcmp(path, service->path) == 0)
         return true;
 
-    if (service->may_read && !service->may_read(service->guard, digest))
-        return fail_with(err, ERR_NOT_FOUND, "%s is not of an image of this pod", digest);
+    AUTO(fd) int fd = NO_FD;
 
-    AUTO(fd) int fd = openat(service->layout_fd, path, BLOB_FLAGS);
-
-    if (fd < 0 && errno == ENOENT && service->more_fd >= 0)
-        fd = openat(service->more_fd, path, BLOB_FLAGS);
-    if (fd < 0)
-        return errno == ENOENT ? fail_with(err, ERR_NOT_FOUND, "%s is not in the image layout", digest)
-                               : err_os(err, "open %s", digest);
+    if (!find_blob(service, digest, path, &fd, err))
+        return false;
     if (fstat(fd, &at) < 0 || !S_ISREG(at.st_mode))
         return fail_with(err, ERR_NOT_FOUND, "%s is not a file in the image layout", digest);
     auto_fd(&service->blob_fd);
@@ -90,6 +98,27 @@ static void serve_read(void *owner, struct ttrpc_pending pending, const Protobuf
     ttrpc_answer(pending, &response.base);
 }
 
+static FALLIBLE write_blob(struct blob_service *service, const Blobs__WriteRequest *request, struct err *err)
+{
+    if (service->cache.folder_fd < 0)
+        return fail_with(err, ERR_UNSUPPORTED, "this host keeps nothing");
+    if (request->data.len > TRANSFER_LEN_MAX)
+        return fail_with(err, ERR_LIMIT, "%zu bytes at once", request->data.len);
+    return guest_cache_put(&service->cache, request->digest, request->offset, request->size,
+                          (struct bytes){ request->data.data, request->data.len }, err);
+}
+
+static void serve_write(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    Blobs__WriteResponse response = BLOBS__WRITE_RESPONSE__INIT;
+    struct err           err;
+
+    if (write_blob(owner, (const Blobs__WriteRequest *) message, &err))
+        ttrpc_answer(pending, &response.base);
+    else
+        ttrpc_refuse(pending, &err);
+}
+
 /* A guest that breaks the protocol or goes away just gets no more blobs; the VM's own end is seen elsewhere. */
 static void connection_closed(void *owner, const struct err *why)
 {
@@ -97,37 +126,42 @@ static void connection_closed(void *owner, const struct err *why)
     (void) why;
 }
 
-FALLIBLE blob_service_new(struct loop *loop, int layout_fd_take, int fd_take, struct blob_service **out,
-                          struct err *err)
+static FALLIBLE open_folders(struct blob_service *service, const struct blob_service_options *options, struct err *err)
 {
-    static const struct ttrpc_row    rows[]  = { { "Read", serve_read } };
+    if (options->layout) {
+        service->layout_fd = open(options->layout, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (service->layout_fd < 0)
+            return err_os(err, "open %s", options->layout);
+    }
+    if (options->more) /* one that is not there has no blobs */
+        service->more_fd = open(options->more, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return !options->cache || guest_cache_open(options->cache, options->cache_max, &service->cache, err) ||
+           context(err, "cache");
+}
+
+FALLIBLE blob_service_new(struct loop *loop, const struct blob_service_options *options, int fd_take,
+                          struct blob_service **out, struct err *err)
+{
+    static const struct ttrpc_row    rows[]  = { { "Read", serve_read }, { "Write", serve_write } };
+    AUTO(fd) int                     fd      = fd_take;
     AUTO(blob_service) struct blob_service *service = calloc(1, sizeof *service);
 
     if (!service)
         abort();
-    service->layout_fd = layout_fd_take;
-    service->more_fd   = NO_FD;
-    service->blob_fd   = NO_FD;
+    service->layout_fd = service->more_fd = service->blob_fd = NO_FD;
+    service->cache     = NO_GUEST_CACHE;
+    service->may_read  = options->may_read;
+    service->owner     = options->owner;
 
-    struct ttrpc_connection_options options = { .loop = loop, .service = &blobs_service, .rows = rows, .n_rows = 1,
+    struct ttrpc_connection_options serving = { .loop = loop, .service = &blobs_service, .rows = rows, .n_rows = 2,
                                                 .closed = connection_closed, .owner = service };
 
-    if (!ttrpc_connection_new(&options, fd_take, &service->connection, err))
+    if (!open_folders(service, options, err))
+        return false;
+    if (!ttrpc_connection_new(&serving, TAKE_FD(fd), &service->connection, err))
         return context(err, "serve blobs");
     *out = TAKE(service);
     return true;
-}
-
-void blob_service_add(struct blob_service *service, int layout_fd_take)
-{
-    auto_fd(&service->more_fd);
-    service->more_fd = layout_fd_take;
-}
-
-void blob_service_guard(struct blob_service *service, bool (*may_read)(void *owner, const char *digest), void *owner)
-{
-    service->may_read = may_read;
-    service->guard    = owner;
 }
 
 void blob_service_free(struct blob_service *service)
@@ -138,5 +172,6 @@ void blob_service_free(struct blob_service *service)
     auto_fd(&service->blob_fd);
     auto_fd(&service->layout_fd);
     auto_fd(&service->more_fd);
+    guest_cache_close(&service->cache);
     free(service);
 }

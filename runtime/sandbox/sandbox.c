@@ -343,16 +343,12 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
 static FALLIBLE start_services(struct sandbox *s, struct launch *l, struct err *err)
 {
     struct ttrpc_connection_options agent = { .loop = s->options.loop, .closed = agent_closed, .owner = s };
-    int layout_fd = open(s->options.layout, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct blob_service_options     blobs = { .layout = s->options.layout, .more = s->options.more_blobs,
+                                              .may_read = s->options.may_read, .owner = s->options.owner,
+                                              .cache = s->options.cache, .cache_max = s->options.cache_max };
 
-    if (layout_fd < 0)
-        return err_os(err, "config: open %s", s->options.layout);
-    if (!blob_service_new(s->options.loop, layout_fd, TAKE_FD(l->ours[PORT_BLOBS]), &s->blobs, err))
-        return context(err, "boot");
-    int more_fd = s->options.more_blobs ? open(s->options.more_blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : NO_FD;
-    if (more_fd >= 0) /* a cache that is not there has no blobs */
-        blob_service_add(s->blobs, more_fd);
-    blob_service_guard(s->blobs, s->options.may_read, s->options.owner);
+    if (!blob_service_new(s->options.loop, &blobs, TAKE_FD(l->ours[PORT_BLOBS]), &s->blobs, err))
+        return context(err, "config");
     if (!tunnel_service_new(s->options.loop, s->options.broker_url, TAKE_FD(l->ours[PORT_BROKER]), &s->tunnel, err))
         return context(err, "config");
     if (!console_open(&s->console, s->options.loop, TAKE_FD(l->console_ours), s->options.console_fd, err) ||

@@ -24,9 +24,11 @@ struct sandbox_options {
     const char          *append;
     struct bytes         initdata;       /* the TOML text */
     const char          *broker_url;     /* where the tunnel leads */
-    const char          *layout;         /* directory of an OCI layout whose blobs are served */
+    const char          *layout;         /* directory of an OCI layout whose blobs are served; NULL: none */
     const char          *more_blobs;     /* another, for blobs that the first lacks; NULL: none */
     bool               (*may_read)(void *owner, const char *digest); /* NULL: every blob of them */
+    const char          *cache;          /* directory of the node's cache of ciphertext; NULL: none. See blob_service.h */
+    uint64_t             cache_max;      /* bytes that it may hold */
     const char          *platform_keys;  /* simulated platform: its key directory */
     const struct pod_link *network;      /* of the pod; used by sandbox_start only. NULL: the guest has none */
     const char          *tpm_identity;   /* --tee tpm: folder of the TPM's seeds */
