@@ -19,7 +19,7 @@
 #include "keys/api/initdata.h"
 #include "keys/client/kbs.h"
 
-enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 10000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
+enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 30000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
 
 const struct ttrpc_service keeper_service = { "cloister.keeper", &keeper__keeper__descriptor, MESSAGE_EXACT };
 

@@ -10,9 +10,9 @@
 #include "guest/image/limits.h"
 #include "guest/image/memory.h"
 
-enum { GIVE_BACK_LEN = 4 << 20, PAGE = 4096, SLOW_BYTES_PER_S = 256 << 10 };
+enum { GIVE_BACK_LEN = 4 << 20, PAGE = 4096, SLOW_BYTES_PER_S = 32 << 10 };
 
-static const uint64_t SLOW_GRACE_NS = 20ULL * 1000000000;
+static const uint64_t SLOW_GRACE_NS = 30ULL * 1000000000;
 
 uint64_t clock_now_ns(void)
 {

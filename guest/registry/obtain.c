@@ -168,8 +168,10 @@ static FALLIBLE name_read(struct job *job, const char *name, const struct digest
     job->is_named = strncmp(name, "oci:", 4) != 0;
     if (!job->is_named)
         return pinned || fail_with(err, ERR_DENIED, "an image of the host's store is wanted by its digest");
-    if (!image_reference_read(bytes_of_text(name), &job->reference, err))
-        return false;
+    if (!image_reference_read(bytes_of_text(name), &job->reference, err)) {
+        job->is_named = false; /* an engine's own name for what its store has: the digest says what it is */
+        return pinned != NULL;
+    }
     if (job->reference.has_digest && pinned && !digest_equal(&job->reference.digest, pinned))
         return fail_with(err, ERR_DENIED, "the name's digest is not the one that the policy wants");
     return true;
@@ -186,7 +188,11 @@ static FALLIBLE places_find(struct job *job, struct err *err)
         by_what.has_digest = true;
         by_what.digest     = job->manifest;
     }
-    return fetcher_configure(o, err) && pull_open(o->fetcher, image_reference_text(&by_what).at, &job->pull, err);
+    if (!fetcher_configure(o, err))
+        return false;
+    if (pull_open(o->fetcher, image_reference_text(&by_what).at, &job->pull, err))
+        return true;
+    return job->is_pinned && err->kind == ERR_NOT_FOUND; /* no registry is named: the host's store may have it */
 }
 
 static FALLIBLE manifest_resolve(struct job *job, struct err *err)
