@@ -10,6 +10,12 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_open(const char *program, enum log_level most);
+/* From now on each line is a JSON object: time, level, program, event, and one member for each key. */
+void log_as_json(void);
+
+/* One line of the form above, from the pairs as log_info has them, into `out`. Pure; for log_as_json. */
+void log_json_line(struct buffer *out, int64_t at, const char *program, const char *level, const char *event,
+                   const char *pairs);
 
 /* log_info("key released", "resource=%s", path): `event` is fixed text, the rest "key=value" pairs. */
 void log_error(const char *event, const char *fmt, ...) PRINTF_LIKE(2); /* an operator must act */

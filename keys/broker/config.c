@@ -21,8 +21,8 @@ static const struct config_row {
     const char      *help;
 } ROWS[] = {
     { "listen", CONFIG_TEXT, AT(listen), "127.0.0.1:8443", 0, 0, "address and port; port 0 takes any" },
-    { "store", CONFIG_TEXT, AT(store), NULL, 0, 0, "the database file" },
-    { "store_key", CONFIG_TEXT, AT(store_key), NULL, 0, 0, "file of 32 random bytes, mode 0600: seals secrets at rest" },
+    { "store", CONFIG_TEXT, AT(store), NULL, 0, 0, "the database: a file, or postgresql://... for several brokers" },
+    { "store_key", CONFIG_TEXT, AT(store_key), NULL, 0, 0, "seals secrets at rest: a file of 32 random bytes, tpm:FILE, or pkcs11:URI" },
     { "tls_certificate", CONFIG_TEXT, AT(tls_certificate), NULL, 0, 0, "PEM, the server's certificate and its chain" },
     { "tls_key", CONFIG_TEXT, AT(tls_key), NULL, 0, 0, "PEM, mode 0600" },
     { "token_certificate", CONFIG_TEXT, AT(token_certificate), NULL, 0, 0, "PEM, of token_key" },
@@ -45,9 +45,14 @@ static const struct config_row {
     { "tpm_any_key", CONFIG_FLAG, AT(tpm_any_key), "false", 0, 0, "take evidence of a TPM under any key, which proves nothing: for tests" },
     { "sample", CONFIG_FLAG, AT(sample), "false", 0, 0, "take evidence of TEE sample, which proves nothing: for tests" },
     { "session_seconds", CONFIG_NUMBER, AT(session_seconds), "300", 10, 86400, "life of a challenge, session and token" },
-    { "request_seconds", CONFIG_NUMBER, AT(request_seconds), "30", 1, 600, "silence after which a connection is closed" },
+    { "handshake_seconds", CONFIG_NUMBER, AT(handshake_seconds), "10", 1, 600, "from a connection to its first request line" },
+    { "request_seconds", CONFIG_NUMBER, AT(request_seconds), "30", 1, 600, "from a request line to the end of its body; and to take an answer" },
+    { "idle_seconds", CONFIG_NUMBER, AT(idle_seconds), "60", 1, 3600, "between two requests on one connection" },
     { "connections", CONFIG_NUMBER, AT(connections), "10240", 1, 100000, "open connections at once" },
     { "connections_per_peer", CONFIG_NUMBER, AT(connections_per_peer), "10240", 1, 100000, "of them from one address" },
+    { "shed_ms", CONFIG_NUMBER, AT(shed_ms), "1000", 1, 60000, "behind by so much, new challenges are answered 503" },
+    { "metrics_listen", CONFIG_TEXT, AT(metrics_listen), "", 0, 0, "address and port of /metrics, /healthz and /readyz, in plain HTTP" },
+    { "log", CONFIG_TEXT, AT(log), "text", 0, 0, "form of the log's lines on standard error: text or json" },
 };
 
 enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
@@ -166,15 +171,29 @@ FALLIBLE config_development(const char *folder, const char *listen, struct confi
     return config_read(buffer_bytes(&toml), out, err);
 }
 
-void config_describe(FILE *to)
+static const char *example_of(const struct config_row *row)
 {
+    static const char *const EXAMPLES[][2] = {
+        { "store", "/var/lib/cloister/store.db" },         { "store_key", "/etc/cloister/store.key" },
+        { "tls_certificate", "/etc/cloister/server.pem" }, { "tls_key", "/etc/cloister/server.key" },
+        { "token_certificate", "/etc/cloister/token.pem" }, { "token_key", "/etc/cloister/token.key" },
+    };
+
+    for (size_t i = 0; i < sizeof EXAMPLES / sizeof *EXAMPLES; i++) {
+        if (strcmp(EXAMPLES[i][0], row->key) == 0)
+            return EXAMPLES[i][1];
+    }
+    return "";
+}
+
+void config_print(FILE *to)
+{
+    fputs("# Configuration of cloister-broker. Keys in comments have the value that is shown, unless it is empty: then none.\n", to);
     for (size_t i = 0; i < N_ROWS; i++) {
-        fprintf(to, "  %-21s %s", ROWS[i].key, ROWS[i].help);
-        if (!ROWS[i].fallback)
-            fputs(" (required)\n", to);
-        else if (ROWS[i].fallback[0])
-            fprintf(to, " (%s)\n", ROWS[i].fallback);
-        else
-            fputs(" (none)\n", to);
+        const struct config_row *row   = &ROWS[i];
+        const char              *value = row->fallback ? row->fallback : example_of(row);
+        const char              *quote = row->kind == CONFIG_TEXT ? "\"" : "";
+
+        fprintf(to, "\n# %s\n%s%s = %s%s%s\n", row->help, row->fallback ? "#" : "", row->key, quote, value, quote);
     }
 }

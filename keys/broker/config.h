@@ -9,7 +9,7 @@
 
 struct config {
     char *listen;            /* "127.0.0.1:8443", "[::1]:0" */
-    char *store;             /* the database file */
+    char *store;             /* a file, or postgresql://... */
     char *store_key;
     char *tls_certificate, *tls_key;
     char *token_certificate, *token_key;
@@ -33,7 +33,10 @@ struct config {
     uint64_t session_seconds;
     uint64_t connections;
     uint64_t connections_per_peer;
-    uint64_t request_seconds;
+    uint64_t handshake_seconds, request_seconds, idle_seconds;
+    uint64_t shed_ms;
+    char *metrics_listen;    /* NULL: none */
+    char *log;               /* "text" or "json" */
 };
 
 void config_free(struct config *config);
@@ -51,5 +54,5 @@ FALLIBLE config_read(struct bytes toml, struct config *out, struct err *err);
 /* The configuration of `--dev FOLDER`: everything in that folder. */
 FALLIBLE config_development(const char *folder, const char *listen, struct config *out, struct err *err);
 
-/* The table, as it stands in --help. */
-void config_describe(FILE *to);
+/* The table as a configuration file: required keys with an example, the others in comments with what they fall back to. */
+void config_print(FILE *to);

@@ -2,7 +2,6 @@
 #include <sys/wait.h>
 
 #include "base/text.h"
-#include "base/toml.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
 #include "keys/client/http.h"
@@ -19,31 +18,6 @@ static struct test_postgres server;
 static struct test_broker   brokers[N_BROKERS];
 static struct secret        key;
 
-/* What --dev made in `folder`, with PostgreSQL as the store. */
-static void config_make(const char *folder)
-{
-    static const char *const FILES[][2] = {
-        { "store_key", "store.key" }, { "tls_certificate", "server.pem" }, { "tls_key", "server.key" },
-        { "token_certificate", "token.pem" }, { "token_key", "token.key" }, { "admin_key", "admin.pub" },
-        { "development_root", DEVELOPMENT_FOLDER },
-    };
-    AUTO(buffer) struct buffer toml = { 0 };
-    char                       path[PATH_MAX];
-    struct err                 err;
-
-    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
-        (void) snprintf(path, sizeof path, "%s/%s", folder, FILES[i][1]); /* a cut path fails to open */
-        buffer_printf(&toml, "%s = ", FILES[i][0]);
-        toml_append_text(&toml, path);
-        buffer_append_text(&toml, "\n");
-    }
-    buffer_append_text(&toml, "snp_crl_required = false\nadmin_listen = \"same\"\nstore = ");
-    toml_append_text(&toml, server.url);
-    buffer_append_text(&toml, "\n");
-    (void) snprintf(path, sizeof path, "%s/broker.toml", folder); /* the same */
-    assert_fine(file_write(path, buffer_bytes(&toml), 0600, &err), &err);
-}
-
 static void value_register(struct admin_client *admin, const char *kind, const uint8_t *value, size_t len)
 {
     AUTO(buffer) struct buffer hex = { 0 };
@@ -57,13 +31,17 @@ static void value_register(struct admin_client *admin, const char *kind, const u
 
 static int make(void **state)
 {
-    struct test_guest good;
-    struct err        err;
+    AUTO(buffer) struct buffer more = { 0 };
+    struct test_guest          good;
+    struct err                 err;
 
     (void) state;
     test_broker_make(&brokers[0]); /* makes the keys that all of them share */
     assert_int_equal(test_broker_stop(&brokers[0], SIGTERM), 0);
-    config_make(brokers[0].folder);
+    buffer_append_text(&more, "store = ");
+    toml_append_text(&more, server.url);
+    buffer_append_text(&more, "\n");
+    test_broker_configure(&brokers[0], "broker.toml", buffer_text(&more));
     brokers[0].config = "broker.toml";
     for (int i = 1; i < N_BROKERS; i++)
         brokers[i] = (struct test_broker){ .folder = brokers[0].folder, .ca = brokers[0].ca, .config = "broker.toml",

@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "keys/broker/config.h"
 #include "keys/broker/credentials.h"
+#include "keys/broker/metrics.h"
 #include "keys/broker/routes.h"
 
 struct server;
@@ -24,6 +25,15 @@ FALLIBLE server_start(const struct server_options *options, struct server **out,
 /* "https://127.0.0.1:8443", with the port really taken. */
 const char *server_url(const struct server *server);
 const char *server_admin_url(const struct server *server); /* the same when administrators have no listener of their own */
+const char *server_metrics_url(const struct server *server); /* NULL: nobody watches */
+struct metrics *server_metrics(struct server *server);
+
+/*
+ * From now on with other limits and keys, which outlive the server like those before: new connections meet the new
+ * certificate, old ones end as they began. Addresses stay as they are.
+ */
+FALLIBLE server_reload(struct server *server, const struct config *config, const struct credentials *credentials,
+                       struct err *err);
 
 /* Takes no more connections; answers what is under way for at most `grace_ms`, then stops the loop. */
 void server_drain(struct server *server, uint32_t grace_ms);

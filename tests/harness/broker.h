@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/ossl.h"
 #include "base/process.h"
+#include "base/toml.h"
 #include "keys/api/development_root.h"
 #include "attestation/evidence/snp_evidence.h"
 #include "keys/client/admin.h"
@@ -26,6 +27,8 @@ struct test_broker {
     struct development_root root;
     const char    *config; /* NULL: --dev; else a file in the folder */
     bool           has_admin_listener; /* by that configuration */
+    char           metrics_url[64];    /* the same */
+    int            log;                /* descriptor of the broker's standard error; 0: ours */
 };
 
 static inline void assert_fine(bool fine, const struct err *err)
@@ -51,6 +54,31 @@ static inline void test_broker_line(int fd, const char *says, char url[static 64
         fail_msg("the broker does not say that it listens: \"%s\"", line);
 }
 
+#define TEST_BROKER_OBSERVED "observed.toml" /* the name of a configuration that has metrics_listen */
+
+/* What --dev made in the folder, as a configuration file with `more` behind it; it must name a store. */
+static inline void test_broker_configure(const struct test_broker *b, const char *name, const char *more)
+{
+    static const char *const FILES[][2] = {
+        { "store_key", "store.key" }, { "tls_certificate", "server.pem" }, { "tls_key", "server.key" },
+        { "token_certificate", "token.pem" }, { "token_key", "token.key" }, { "admin_key", "admin.pub" },
+        { "development_root", DEVELOPMENT_FOLDER },
+    };
+    AUTO(buffer) struct buffer toml = { 0 };
+    char                       path[PATH_MAX];
+    struct err                 err;
+
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        test_broker_path(b, FILES[i][1], path);
+        buffer_printf(&toml, "%s = ", FILES[i][0]);
+        toml_append_text(&toml, path);
+        buffer_append_text(&toml, "\n");
+    }
+    buffer_printf(&toml, "snp_crl_required = false\nadmin_listen = \"same\"\n%s", more);
+    test_broker_path(b, name, path);
+    assert_fine(file_write(path, buffer_bytes(&toml), 0600, &err), &err);
+}
+
 /* Starts, or starts again, on a port of its own; waits for the line that says it listens. */
 static inline void test_broker_start(struct test_broker *b)
 {
@@ -66,8 +94,8 @@ static inline void test_broker_start(struct test_broker *b)
                            NULL };
 
     assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-    struct process_fd      fd      = { pipes[1], 1 };
-    struct process_options options = { .argv = argv, .fds = &fd, .n_fds = 1, .dies_with_us = true };
+    struct process_fd      fds[]   = { { pipes[1], 1 }, { b->log, 2 } };
+    struct process_options options = { .argv = argv, .fds = fds, .n_fds = b->log ? 2 : 1, .dies_with_us = true };
 
     assert_fine(process_start(&options, &b->process, &err), &err);
     (void) close(pipes[1]);
@@ -75,6 +103,8 @@ static inline void test_broker_start(struct test_broker *b)
     memcpy(b->admin_url, b->url, sizeof b->url);
     if (b->has_admin_listener)
         test_broker_line(pipes[0], "administration on ", b->admin_url);
+    if (b->config && strcmp(b->config, TEST_BROKER_OBSERVED) == 0)
+        test_broker_line(pipes[0], "metrics on ", b->metrics_url);
     (void) close(pipes[0]);
 }
 

@@ -1,0 +1,286 @@
+#include "keys/broker/exchange.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "keys/api/admin.h"
+#include "keys/api/limits.h"
+#include "keys/broker/peer_certificate.h"
+
+struct exchange {
+    struct exchange       *next; /* in traffic->waiting */
+    const struct door     *door;
+    struct MHD_Connection *connection;
+    char                  *path;
+    uint8_t               *body;
+    size_t                 len, capacity;
+    bool                   is_answered;
+    bool                   too_large;
+    bool                   no_length;
+    enum activity          activity;
+    struct answer          answer;
+    int64_t                began_us;
+};
+
+int64_t monotonic_us(void)
+{
+    struct timespec t;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+    return (int64_t) t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void phase_enter(struct MHD_Connection *connection, enum phase phase)
+{
+    const union MHD_ConnectionInfo *of = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (of && of->socket_context)
+        peer_enter(of->socket_context, phase, monotonic_us() / 1000);
+}
+
+static int64_t now_s(void) { return (int64_t) time(NULL); }
+
+/* A body may hold a secret that an administrator puts in. */
+static void exchange_free(struct exchange *x)
+{
+    if (x->body) {
+        OPENSSL_cleanse(x->body, x->capacity);
+        free(x->body);
+    }
+    broker_answer_free(&x->answer);
+    free(x->path);
+    free(x);
+}
+
+/* ---- answering ---- */
+
+static void answer_tell(const struct exchange *x, const char *method)
+{
+    int64_t us = monotonic_us() - x->began_us;
+
+    if (x->answer.reason[0])
+        log_info("refused", "method=%s path=%s status=%u us=%lld why=\"%s\"", method, LOG_PEER(bytes_of_text(x->path)),
+                 x->answer.status, (long long) us, LOG_PEER(bytes_of_text(x->answer.reason)));
+    else
+        log_info("answered", "method=%s path=%s status=%u us=%lld", method, LOG_PEER(bytes_of_text(x->path)),
+                 x->answer.status, (long long) us);
+}
+
+static bool header(struct MHD_Response *response, const char *name, const char *value)
+{
+    return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+static bool cookie_set(struct MHD_Response *response, const struct answer *answer)
+{
+    char      cookie[160];
+    char      date[64];
+    time_t    expires = (time_t) answer->session_expires;
+    struct tm tm;
+
+    if (!answer->session[0])
+        return true;
+    if (!gmtime_r(&expires, &tm) || strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
+        return false;
+    (void) snprintf(cookie, sizeof cookie, KBS_COOKIE "=%s; Expires=%s", answer->session, date); /* fits */
+    return header(response, "Set-Cookie", cookie);
+}
+
+static enum MHD_Result answer_send(struct exchange *x)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(x->answer.body.len, x->answer.body.at, MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result sent = MHD_NO;
+
+    if (!response)
+        return MHD_NO;
+    metrics_answered(&x->door->traffic->metrics, x->activity, x->answer.status, (uint64_t) (monotonic_us() - x->began_us));
+    phase_enter(x->connection, PHASE_ANSWER);
+    if ((x->answer.status != MHD_HTTP_SERVICE_UNAVAILABLE || header(response, "Retry-After", "1")) &&
+        (!x->answer.content_type || header(response, "Content-Type", x->answer.content_type)) &&
+        header(response, "Cache-Control", "no-store") && cookie_set(response, &x->answer))
+        sent = MHD_queue_response(x->connection, x->answer.status, response);
+    MHD_destroy_response(response);
+    return sent;
+}
+
+static void answer_plain(struct exchange *x, unsigned status, const char *text)
+{
+    x->answer.status       = status;
+    x->answer.content_type = "text/plain";
+    buffer_append_text(&x->answer.body, text);
+    (void) snprintf(x->answer.reason, sizeof x->answer.reason, "%s", text); /* cut by design */
+}
+
+static const char *session_cookie(struct MHD_Connection *connection)
+{
+    return MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, KBS_COOKIE);
+}
+
+/* Only a new challenge is put off: whoever has one may finish. */
+static bool is_shed(const struct exchange *x, const char *method)
+{
+    return x->door->traffic->is_overloaded && activity_of(method, x->path) == ACTIVITY_CHALLENGE;
+}
+
+static void exchange_answer(struct exchange *x, const char *method)
+{
+    uint8_t        fingerprint[SHA256_LEN];
+    bool           is_known = (x->door->faces & FACE_ADMINISTRATORS) && peer_certificate_digest(x->connection, fingerprint);
+    struct request request  = {
+        .method        = method,
+        .path          = x->path,
+        .session       = session_cookie(x->connection),
+        .authorization = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
+        .certificate   = is_known ? fingerprint : NULL,
+        .claims        = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, ADMIN_CLAIMS_HEADER),
+        .faces         = x->door->faces,
+        .body          = { x->body, x->len },
+        .now           = now_s(),
+    };
+
+    if (x->too_large)
+        answer_plain(x, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than this broker takes\n");
+    else if (x->no_length)
+        answer_plain(x, MHD_HTTP_LENGTH_REQUIRED, "a body needs a Content-Length\n");
+    else if (is_shed(x, method))
+        answer_plain(x, MHD_HTTP_SERVICE_UNAVAILABLE, "this broker is busy: ask again in a second\n");
+    else
+        broker_answer(x->door->traffic->broker, &request, &x->answer);
+    x->door->traffic->metrics.shed += x->answer.status == MHD_HTTP_SERVICE_UNAVAILABLE;
+    x->is_answered = true;
+    x->activity    = activity_of(method, x->path);
+    answer_tell(x, method);
+}
+
+/* ---- libmicrohttpd's callbacks ---- */
+
+size_t exchange_path_untouched(void *owner, struct MHD_Connection *connection, char *text)
+{
+    (void) owner;
+    (void) connection;
+    return strlen(text);
+}
+
+/* The length that a request announces decides about it before a byte of its body is read. */
+static void length_judge(struct exchange *x)
+{
+    const char        *text = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    char              *end  = NULL;
+    unsigned long long len;
+
+    if (!text) {
+        x->no_length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+        return;
+    }
+    errno = 0;
+    len   = strtoull(text, &end, 10);
+    if (errno != 0 || *end != 0 || len > KBS_BODY_MAX) {
+        x->too_large = true;
+        return;
+    }
+    x->capacity = (size_t) len;
+    x->body     = len ? malloc(x->capacity) : NULL;
+    if (len && !x->body)
+        abort();
+}
+
+static enum MHD_Result request_began(const struct door *door, struct MHD_Connection *connection, const char *path, void **owned)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+
+    if (!x || !(x->path = strdup(path)))
+        abort();
+    x->began_us   = monotonic_us();
+    x->connection = connection;
+    x->door       = door;
+    *owned        = x;
+    door->traffic->n_exchanges++;
+    length_judge(x);
+    return MHD_YES;
+}
+
+enum MHD_Result exchange_serve(void *owner, struct MHD_Connection *connection, const char *path, const char *method,
+                               const char *version, const char *upload, size_t *upload_len, void **owned)
+{
+    const struct door *door    = owner;
+    struct traffic    *traffic = door->traffic;
+    struct exchange   *x       = *owned;
+
+    (void) version;
+    if (!x)
+        return request_began(door, connection, path, owned);
+    if (*upload_len > 0) {
+        if (!x->too_large && !x->no_length) {
+            if (*upload_len > x->capacity - x->len)
+                return MHD_NO; /* more than it announced: closed */
+            memcpy(x->body + x->len, upload, *upload_len);
+            x->len += *upload_len;
+        }
+        *upload_len = 0;
+        return MHD_YES;
+    }
+    if (!x->is_answered) {
+        phase_enter(connection, PHASE_DECIDING);
+        exchange_answer(x, method);
+        if (store_is_dirty(traffic->broker->store)) {
+            x->next          = traffic->waiting;
+            traffic->waiting = x;
+            MHD_suspend_connection(connection);
+            return MHD_YES;
+        }
+    }
+    return answer_send(x);
+}
+
+void exchange_ended(void *owner, struct MHD_Connection *connection, void **owned, enum MHD_RequestTerminationCode code)
+{
+    const struct door *door = owner;
+
+    (void) code;
+    phase_enter(connection, PHASE_IDLE);
+    if (!*owned)
+        return;
+    exchange_free(*owned); /* never one that waits: a suspended connection does not end */
+    *owned = NULL;
+    door->traffic->n_exchanges--;
+}
+
+void *exchange_line(void *owner, const char *uri, struct MHD_Connection *connection)
+{
+    (void) owner;
+    (void) uri;
+    phase_enter(connection, PHASE_REQUEST);
+    return NULL; /* the exchange is made when the head is whole */
+}
+
+void exchange_connection(void *owner, struct MHD_Connection *connection, void **peer, enum MHD_ConnectionNotificationCode code)
+{
+    const struct door *door = owner;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+
+        *peer = peers_add(&door->traffic->peers, fd, monotonic_us() / 1000);
+    } else if (*peer) {
+        peers_remove(&door->traffic->peers, *peer);
+        *peer = NULL;
+    }
+}
+
+void exchanges_release(struct traffic *traffic, bool durable, const struct err *why)
+{
+    struct exchange *waiting = traffic->waiting;
+
+    traffic->waiting = NULL;
+    while (waiting) {
+        struct exchange *x = waiting;
+
+        waiting = x->next;
+        if (!durable)
+            answer_not_durable(&x->answer, why);
+        MHD_resume_connection(x->connection);
+    }
+}

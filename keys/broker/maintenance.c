@@ -1,0 +1,139 @@
+#include "keys/broker/maintenance.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "keys/broker/setup.h"
+#include "keys/store/store.h"
+#include "keys/store/store_key.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
+
+struct call {
+    struct setup_source source;
+    struct config       config;
+    struct secret       key;
+    const char         *operand;
+    bool                keeps_uses;
+};
+
+static void auto_call(struct call *c)
+{
+    secret_free(&c->key);
+    config_free(&c->config);
+}
+
+static FALLIBLE migrate(struct call *c, struct err *err)
+{
+    int from = 0, to = 0;
+
+    if (!store_migrate(c->config.store, &c->key, &from, &to, err))
+        return false;
+    printf(from == to ? "the store has version %d already\n" : "migrated the store from version %d to %d\n", from, to);
+    return true;
+}
+
+static FALLIBLE backup(struct call *c, struct err *err)
+{
+    if (!store_backup(c->config.store, &c->key, c->operand, err))
+        return false;
+    printf("backed up to %s; it opens with the same store key only\n", c->operand);
+    return true;
+}
+
+static FALLIBLE restore(struct call *c, struct err *err)
+{
+    if (!store_restore(c->operand, &c->key, c->config.store, c->keeps_uses, err))
+        return false;
+    printf("restored from %s%s\n", c->operand, c->keeps_uses ? "" : "; counted resources have no use left");
+    return true;
+}
+
+static FALLIBLE verify(struct call *c, struct err *err)
+{
+    if (!store_verify(c->config.store, &c->key, err))
+        return false;
+    printf("every secret opens, and the audit log is whole\n");
+    return true;
+}
+
+static FALLIBLE key_make(struct call *c, struct err *err)
+{
+    if (!store_key_make(c->operand, err))
+        return false;
+    printf("made a store key at %s\n", c->operand);
+    return true;
+}
+
+static const struct command {
+    const char *name, *operand, *about;
+    bool        needs_store;
+    FALLIBLE  (*run)(struct call *call, struct err *err);
+} COMMANDS[] = {
+    { "migrate", NULL, "Brings the store of an older version to this one's. No broker may have it open.", true, migrate },
+    { "backup", "FILE", "Copies one state of the store into a new file, while brokers work.", true, backup },
+    { "restore", "FILE", "Copies a backup into an empty store, of the same or another kind.", true, restore },
+    { "verify", NULL, "Checks that every secret opens and that the audit log is whole.", true, verify },
+    { "make-key", "SOURCE", "Makes a store key: SOURCE is a file, tpm:FILE or pkcs11:URI.", false, key_make },
+};
+
+static const struct command *command_named(const char *word)
+{
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
+        if (strcmp(COMMANDS[i].name, word) == 0)
+            return &COMMANDS[i];
+    }
+    return NULL;
+}
+
+bool maintenance_is(const char *word) { return command_named(word) != NULL; }
+
+static FALLIBLE arguments_read(const struct command *command, int argc, char **argv, struct call *c,
+                               enum options_outcome *outcome, struct err *err)
+{
+    char                    title[64], synopsis[64];
+    const struct option_row rows[] = {
+        { "config", OPTION_TEXT, &c->source.config, "FILE", "the broker's configuration", 0, 0 },
+        { "dev", OPTION_TEXT, &c->source.dev, "DIR", "the folder of a broker in development", 0, 0 },
+        { "keep-uses", OPTION_FLAG, &c->keeps_uses, NULL, "restore: counted resources keep the uses that the backup has", 0, 0 },
+    };
+    const struct option_table table = { .command = title, .synopsis = synopsis, .about = command->about, .rows = rows,
+                                        .n_rows = sizeof rows / sizeof *rows };
+    char  **operands;
+    size_t  n;
+
+    (void) snprintf(title, sizeof title, "cloister-broker %s", command->name); /* fits */
+    (void) snprintf(synopsis, sizeof synopsis, "%s%s%s", command->needs_store ? "--config FILE | --dev DIR" : "",
+                    command->needs_store && command->operand ? " " : "", command->operand ? command->operand : ""); /* fits */
+    if (!options_parse(&table, argc, argv, outcome, &operands, &n, err))
+        return false;
+    if (*outcome == OPTIONS_HELP_WAS_PRINTED)
+        return true;
+    if (n != (command->operand ? 1 : 0) || (command->needs_store && !c->source.config == !c->source.dev))
+        return fail_with(err, ERR_CONFIG, "usage: %s %s", title, synopsis);
+    c->operand = n ? operands[0] : NULL;
+    return true;
+}
+
+int maintenance_run(int argc, char **argv)
+{
+    const struct command  *command = command_named(argv[0]);
+    AUTO(call) struct call c       = { 0 };
+    enum options_outcome   outcome;
+    struct err             err;
+
+    if (!arguments_read(command, argc, argv, &c, &outcome, &err)) {
+        fprintf(stderr, "cloister-broker: %s\n", err.text);
+        return EXIT_UNUSABLE;
+    }
+    if (outcome == OPTIONS_HELP_WAS_PRINTED)
+        return EXIT_DONE;
+    if ((command->needs_store &&
+         (!setup_config(&c.source, &c.config, &err) || !store_key_read(c.config.store_key, &c.key, &err))) ||
+        !command->run(&c, &err)) {
+        fprintf(stderr, "cloister-broker: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
