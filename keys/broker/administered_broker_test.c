@@ -473,8 +473,6 @@ static void the_key_provider_makes_a_key_here_and_opens_with_it(void **state)
     assert_string_equal(buffer_text(&opened), "{\"keyunwrapresults\":{\"optsdata\":[7,8,9]}}");
 }
 
-/* ---- administrators, roles, tenants, on a listener of their own ---- */
-
 static void file_in(const struct test_broker *b, const char *name, const char *text)
 {
     char       path[PATH_MAX];
@@ -483,6 +481,98 @@ static void file_in(const struct test_broker *b, const char *name, const char *t
     test_broker_path(b, name, path);
     assert_fine(file_write(path, bytes_of_text(text), 0600, &err), &err);
 }
+
+/* ---- the command that people use ---- */
+
+/* Runs `cloister WORDS... --broker ... --admin-key ...`; the words are split at blanks. */
+static int cloister(const char *words, struct buffer *out)
+{
+    const char *build = getenv("CLOISTER_BUILD"), *argv[32];
+    char        program[PATH_MAX], key[PATH_MAX], copy[512], *save = NULL;
+    size_t      n    = 0;
+    int         code = -1;
+    struct err  err;
+
+    (void) snprintf(program, sizeof program, "%s/cloister", build ? build : "."); /* a cut path does not start */
+    (void) snprintf(copy, sizeof copy, "%s", words);
+    test_broker_path(&broker, "admin.key", key);
+    argv[n++] = program;
+    for (char *word = strtok_r(copy, " ", &save); word && n < 26; word = strtok_r(NULL, " ", &save))
+        argv[n++] = word;
+    argv[n++] = "--broker";
+    argv[n++] = broker.url;
+    argv[n++] = "--admin-key";
+    argv[n++] = key;
+    argv[n]   = NULL;
+    out->len  = 0;
+    assert_fine(process_run(argv, (struct bytes){ 0 }, 1 << 16, 60000, out, &code, &err), &err);
+    return code;
+}
+
+static void assert_cloister(const char *words, int code, const char *part)
+{
+    AUTO(buffer) struct buffer out = { 0 };
+    int                        got = cloister(words, &out);
+
+    if (got != code || !strstr(buffer_text(&out), part))
+        fail_msg("cloister %s: exit %d, wanted %d with \"%s\": %s", words, got, code, part, buffer_text(&out));
+}
+
+/* As `cloister measure snp --corim` writes one, with a short digest. */
+static void corim_store(const char *name)
+{
+    static const uint8_t CORIM[] = {
+        0xd9, 0x01, 0xf5, 0xa2, 0x00, 0x61, 'x', 0x01, 0x81, 0xd9, 0x01, 0xfa, 0x58, 0x2f, 0xa1, 0x04, 0xa1, 0x00, 0x81, 0x82,
+        0xa1, 0x00, 0xa2, 0x01, 0x63, 'A', 'M', 'D', 0x02, 0x67, 'S', 'E', 'V', '-', 'S', 'N', 'P', 0x81, 0xa1, 0x01, 0xa1,
+        0x0e, 0xa1, 0x6b, 'm', 'e', 'a', 's', 'u', 'r', 'e', 'm', 'e', 'n', 't', 0x81, 0x82, 0x07, 0x42, 0xaa, 0xbb,
+    };
+    char       path[PATH_MAX];
+    struct err err;
+
+    test_broker_path(&broker, name, path);
+    assert_fine(file_write(path, (struct bytes){ CORIM, sizeof CORIM }, 0600, &err), &err);
+}
+
+static void the_command_line_keeps_policies_values_and_bindings(void **state)
+{
+    char words[PATH_MAX + 128], path[PATH_MAX];
+
+    (void) state;
+    file_in(&broker, "allow.rego", ALLOW_ALL);
+    file_in(&broker, "bad.rego", "package policy\nallow if {");
+    file_in(&broker, "values.json", "{\"version\":\"0.1.0\",\"type\":\"sample\",\"payload\":\"eyJjbGkiOlsxXX0=\"}\n");
+    corim_store("values.corim");
+    test_broker_path(&broker, "allow.rego", path);
+    (void) snprintf(words, sizeof words, "policy set resource %s --name cli/x", path);
+    assert_cloister(words, 0, "resource-policy cli/x version 1");
+    test_broker_path(&broker, "bad.rego", path);
+    (void) snprintf(words, sizeof words, "policy set resource %s --name cli/x", path);
+    assert_cloister(words, 1, "");
+    assert_cloister("policy list resource", 0, "cli/x  version 1  ");
+    assert_cloister("policy history resource --name cli/x", 0, "    package policy");
+    assert_cloister("policy unset resource --name cli/x", 0, "");
+    assert_cloister("policy unset resource --name cli/x", 1, "");
+    assert_cloister("policy history resource --name cli/x --json", 0, "\"version\":2");
+    assert_cloister("reference add --name cli_tcb --number 4 --number 5 --value x --days 3", 0, "cli_tcb version 1");
+    assert_cloister("reference list", 0, "[\"x\",4,5]");
+    assert_cloister("reference rm cli_tcb", 0, "");
+    assert_cloister("reference history cli_tcb", 0, "version 2");
+    test_broker_path(&broker, "values.json", path);
+    (void) snprintf(words, sizeof words, "reference add --rvps %s", path);
+    assert_cloister(words, 0, "");
+    test_broker_path(&broker, "values.corim", path);
+    (void) snprintf(words, sizeof words, "reference add --corim %s", path);
+    assert_cloister(words, 0, "");
+    assert_cloister("reference list --json", 0, "\"text\":\"[\\\"aabb\\\"]\"");
+    assert_cloister("reference list", 0, "cli  version 1");
+    assert_cloister("reference rm snp_launch_measurement", 0, "");
+    assert_cloister("key bind kbs:///cli/key/1 --workload sha256:aa --initdata aabb", 0, "");
+    assert_cloister("key bind kbs:///cli/key/1", 1, "");
+    assert_cloister("key unbind kbs:///cli/key/1", 0, "");
+    assert_cloister("key unbind kbs:///cli/key/1", 1, "");
+}
+
+/* ---- administrators, roles, tenants, on a listener of their own ---- */
 
 static void store_bio(const struct test_broker *b, const char *name, BIO *bio)
 {
@@ -707,6 +797,7 @@ int main(void)
         cmocka_unit_test(a_binding_holds_against_a_policy_that_allows_all),
         cmocka_unit_test(a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known),
         cmocka_unit_test(the_key_provider_makes_a_key_here_and_opens_with_it),
+        cmocka_unit_test(the_command_line_keeps_policies_values_and_bindings),
         cmocka_unit_test(a_tenants_administrator_reaches_that_tenant_only),
         cmocka_unit_test(a_client_certificate_is_as_good_as_a_token),
         cmocka_unit_test(administrators_and_guests_have_listeners_of_their_own),

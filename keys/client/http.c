@@ -259,6 +259,7 @@ FALLIBLE http_exchange(struct http *http, const struct http_request *request, co
 {
     AUTO(slist) struct curl_slist *headers = NULL;
     CURLcode                       code;
+    char                          *type = NULL;
 
     buffer_free(&out->body);
     *out              = (struct http_answer){ 0 };
@@ -271,8 +272,11 @@ FALLIBLE http_exchange(struct http *http, const struct http_request *request, co
     code = transfer_run(http);
     if (code == CURLE_OK)
         code = curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &out->status);
+    if (code == CURLE_OK)
+        code = curl_easy_getinfo(http->curl, CURLINFO_CONTENT_TYPE, &type);
     if (code != CURLE_OK)
         return transfer_failed(http, code, err);
+    (void) snprintf(out->content_type, sizeof out->content_type, "%s", type ? type : ""); /* cut by design */
     if (cookie_name)
         cookie_pick(http, cookie_name, out->cookie);
     return true;

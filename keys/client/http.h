@@ -32,6 +32,7 @@ enum { HTTP_COOKIE_MAX = 256 };
 struct http_answer {
     long          status;
     struct buffer body;
+    char          content_type[64]; /* cut; "" when the answer names none */
     char          cookie[HTTP_COOKIE_MAX]; /* "name=value" of the cookie asked for; "" when the answer sets none */
 };
 

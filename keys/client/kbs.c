@@ -171,6 +171,12 @@ static FALLIBLE resource_answer(struct kbs_client *client, const char *path, str
     return http_exchange(client->http, &r, NULL, answer, err);
 }
 
+/* Whether a new attestation may help. Trustee says 401 also to a policy's no and to a resource that is not there. [KBS 10] */
+static bool is_session_lost(const struct http_answer *answer)
+{
+    return answer->status == 401 && !http_error_is(answer, "PolicyDeny") && !http_error_is(answer, "PluginInternalError");
+}
+
 FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct secret *out, struct err *err)
 {
     AUTO(http_answer) struct http_answer answer = { 0 };
@@ -178,10 +184,12 @@ FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct sec
 
     if (!rcar_path_of_uri(uri, &path, err) || !resource_answer(client, path, &answer, err))
         return false;
-    if (answer.status == 401 && client->attester.evidence && !http_error_is(&answer, "PolicyDeny")) {
+    if (is_session_lost(&answer) && client->attester.evidence) {
         if (!kbs_attest(client, &client->attester, NULL, err) || !resource_answer(client, path, &answer, err))
             return false;
     }
+    if (answer.status == 401 && http_error_is(&answer, "PluginInternalError"))
+        return fail_with(err, ERR_NOT_FOUND, "the broker has no %.200s, or cannot read it", uri);
     return http_succeeded(&answer, err) &&
            jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, client->key, out, err);
 }

@@ -13,10 +13,12 @@
 #include "keys/client/http.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
+#include "tests/conformance/transcript.h"
 
 struct suite {
     struct http       *http;
     struct http_answer answer; /* of the last request */
+    FILE              *transcript; /* NULL: none is kept */
     bool               sample;
     const char        *resource; /* "a/b/c" that a sample guest may have; NULL */
     EVP_PKEY          *key;
@@ -25,13 +27,22 @@ struct suite {
     char               cookie[HTTP_COOKIE_MAX];
 };
 
+static FALLIBLE exchange(struct suite *s, const struct http_request *r, struct err *err)
+{
+    if (!http_exchange(s->http, r, KBS_COOKIE, &s->answer, err))
+        return false;
+    if (s->transcript)
+        transcript_write(s->transcript, r, &s->answer);
+    return true;
+}
+
 static FALLIBLE ask(struct suite *s, const char *method, const char *path, const char *cookie, const char *body,
                     struct err *err)
 {
     struct http_request r = { .method = method, .path = path, .cookie = cookie, .content_type = "application/json",
                               .body = bytes_of_text(body) };
 
-    return http_exchange(s->http, &r, KBS_COOKIE, &s->answer, err);
+    return exchange(s, &r, err);
 }
 
 static FALLIBLE wants_status(struct suite *s, long status, struct err *err)
@@ -44,13 +55,20 @@ static FALLIBLE wants_status(struct suite *s, long status, struct err *err)
     return fail_with(err, ERR_MALFORMED, "status %ld, wanted %ld: %s", s->answer.status, status, buffer_text(&shown));
 }
 
-/* [KBS 10]: {"type":"…/errors/<Variant>","detail":"…"} */
+static FALLIBLE wants_type(struct suite *s, const char *type, struct err *err)
+{
+    return strcmp(s->answer.content_type, type) == 0 ||
+           fail_with(err, ERR_MALFORMED, "Content-Type \"%s\", wanted \"%s\"", s->answer.content_type, type);
+}
+
+/* [KBS 10]: {"type":"…/errors/<Variant>","detail":"…"}, without a Content-Type */
 static FALLIBLE wants_error(struct suite *s, long status, const char *variant, const char *part, struct err *err)
 {
     AUTO(json) struct json_object *document = NULL;
     const char                    *type, *detail;
 
-    if (!wants_status(s, status, err) || !json_read(buffer_bytes(&s->answer.body), KBS_ERROR_BODY_MAX, &document, err) ||
+    if (!wants_status(s, status, err) || !wants_type(s, "", err) ||
+        !json_read(buffer_bytes(&s->answer.body), KBS_ERROR_BODY_MAX, &document, err) ||
         !json_get_text(document, "type", &type, err) || !json_get_text(document, "detail", &detail, err))
         return context(err, "error document");
     if (strncmp(type, KBS_ERROR_TYPE, strlen(KBS_ERROR_TYPE)) != 0)
@@ -71,8 +89,8 @@ static FALLIBLE challenge_has_the_documented_form(struct suite *s, struct err *e
     const char                    *nonce;
 
     if (!ask(s, "POST", AUTH, NULL, "{\"version\":\"0.4.0\",\"tee\":\"sample\",\"extra-params\":{}}", err) ||
-        !wants_status(s, 200, err) || !json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, &challenge, err) ||
-        !json_get_text(challenge, "nonce", &nonce, err))
+        !wants_status(s, 200, err) || !wants_type(s, "application/json", err) ||
+        !json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, &challenge, err) || !json_get_text(challenge, "nonce", &nonce, err))
         return false;
     if (!base64_read(bytes_of_text(nonce), BASE64_STANDARD, &raw, err) || raw.len != 32)
         return fail_with(err, ERR_MALFORMED, "the nonce is not standard base64 of 32 bytes");
@@ -272,6 +290,160 @@ static FALLIBLE the_resource_opens_with_the_tee_key_only(struct suite *s, struct
     return jwe_open(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, s->key, &value, err);
 }
 
+/* ---- traps [KBS 6.3, 8, 11, 13] ---- */
+
+/* The token of the last answer. */
+static FALLIBLE token_of(struct suite *s, struct json_object **body, const char **token, struct err *err)
+{
+    return wants_status(s, 200, err) && json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, body, err) &&
+           json_get_text(*body, "token", token, err);
+}
+
+static FALLIBLE attest_again(struct suite *s, struct json_object **body, const char **token, struct err *err)
+{
+    return challenge_has_the_documented_form(s, err) && sample_attest(s, s->nonce, false, err) && token_of(s, body, token, err);
+}
+
+/* {"typ":"JWT","alg":"ES256","jwk":{…,"x5c":[…]}}, and the key is one of the set that the broker publishes. */
+static FALLIBLE the_tokens_header_carries_its_key_and_certificate(struct suite *s, struct err *err)
+{
+    AUTO(json) struct json_object *body = NULL, *header = NULL, *payload = NULL;
+    AUTO(buffer) struct buffer     text = { 0 };
+    AUTO(jwk) struct jwk           jwk  = { 0 };
+    struct json_object            *key, *chain;
+    const char                    *token, *alg, *type;
+
+    if (!attest_again(s, &body, &token, err) ||
+        !base64_read((struct bytes){ (const uint8_t *) token, strcspn(token, ".") }, BASE64_URL, &text, err) ||
+        !json_read(buffer_bytes(&text), KBS_TOKEN_MAX, &header, err) || !json_get_text(header, "typ", &type, err) ||
+        !json_get_text(header, "alg", &alg, err) || !json_get(header, "jwk", json_type_object, &key, err) ||
+        !json_get(key, "x5c", json_type_array, &chain, err) || !jwk_read(key, &jwk, err))
+        return context(err, "token header");
+    if (strcmp(type, "JWT") != 0 || strcmp(alg, "ES256") != 0 || json_has(header, "kid") || json_object_array_length(chain) == 0)
+        return fail_with(err, ERR_MALFORMED, "token header: %.200s", buffer_text(&text));
+    return jwt_verify(bytes_of_text(token), KBS_TOKEN_MAX, jwk.key, &payload, err);
+}
+
+/* Members of the JWK beyond those that count are dropped before it is hashed, also when the client sends them. */
+static FALLIBLE members_of_the_jwk_that_do_not_count_are_not_hashed(struct suite *s, struct err *err)
+{
+    AUTO(buffer) struct buffer evidence = { 0 }, body = { 0 };
+    uint8_t                    digest[RCAR_DIGEST_LEN];
+
+    if (!challenge_has_the_documented_form(s, err) || !rcar_report_data("", s->nonce, &s->jwk, digest, err))
+        return false;
+    base64_append(&evidence, BYTES_OF(digest), BASE64_STANDARD);
+    buffer_printf(&body, "{\"tee-evidence\":{\"additional_evidence\":\"\",\"primary_evidence\":{\"report_data\":\"%s\",\"svn\":\"1\"}},"
+                         "\"runtime-data\":{\"tee-pubkey\":{\"use\":\"enc\",\"kid\":\"k\",%s,\"nonce\":\"%s\"}}", buffer_text(&evidence),
+                  buffer_text(&s->jwk.canonical) + 1, s->nonce);
+    return ask(s, "POST", "/kbs/v0/attest", s->cookie, buffer_text(&body), err) && wants_status(s, 200, err);
+}
+
+static FALLIBLE resource_ask(struct suite *s, const char *bearer, struct err *err)
+{
+    AUTO(buffer) struct buffer path = { 0 };
+    struct http_request        r    = { .method = "GET", .cookie = bearer ? NULL : s->cookie, .bearer = bearer };
+
+    buffer_printf(&path, "/kbs/v0/resource/%s", s->resource);
+    r.path = buffer_text(&path);
+    return exchange(s, &r, err) && wants_status(s, 200, err) && wants_type(s, "application/json", err);
+}
+
+static FALLIBLE a_bearer_token_is_as_good_as_the_cookie(struct suite *s, struct err *err)
+{
+    AUTO(json) struct json_object *body  = NULL;
+    AUTO(secret) struct secret     value = { 0 };
+    const char                    *token;
+
+    if (!s->resource)
+        return true;
+    return attest_again(s, &body, &token, err) && resource_ask(s, token, err) &&
+           jwe_open(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, s->key, &value, err);
+}
+
+/* Trustee's client decrypts against its own serialisation of the header: no other text will do. */
+static FALLIBLE the_jwe_header_is_the_text_that_clients_make_again(struct suite *s, struct err *err)
+{
+    AUTO(json) struct json_object *jwe    = NULL, *header = NULL;
+    AUTO(buffer) struct buffer     text   = { 0 }, wanted = { 0 };
+    struct json_object            *epk;
+    const char                    *encoded, *x, *y;
+
+    if (!s->resource)
+        return true;
+    if (!resource_ask(s, NULL, err) || !json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, &jwe, err) ||
+        !json_get_text(jwe, "protected", &encoded, err) || !base64_read(bytes_of_text(encoded), BASE64_URL, &text, err) ||
+        !json_read(buffer_bytes(&text), KBS_ANSWER_MAX, &header, err) || !json_get(header, "epk", json_type_object, &epk, err) ||
+        !json_get_text(epk, "x", &x, err) || !json_get_text(epk, "y", &y, err))
+        return false;
+    buffer_printf(&wanted, "{\"alg\":\"ECDH-ES+A256KW\",\"enc\":\"A256GCM\",\"epk\":{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}}", x, y);
+    if (json_has(jwe, "aad") || json_object_object_length(jwe) != 5)
+        return fail_with(err, ERR_MALFORMED, "a JWE of other members than the five");
+    return bytes_equal(buffer_bytes(&text), buffer_bytes(&wanted)) ||
+           fail_with(err, ERR_MALFORMED, "protected header %.200s", buffer_text(&text));
+}
+
+/* A whole walk with another kind of TEE key. */
+static FALLIBLE walk_with(struct suite *s, EVP_PKEY *key, const char *alg, struct err *err)
+{
+    AUTO(json) struct json_object *body  = NULL;
+    AUTO(secret) struct secret     value = { 0 };
+    EVP_PKEY                      *kept  = s->key;
+    struct jwk                     other = { 0 }, kept_jwk = s->jwk;
+    const char                    *token;
+    bool                           walked;
+
+    if (!s->resource || !key || !jwk_of_key(key, alg, &other, err))
+        return s->resource == NULL;
+    s->jwk = other;
+    s->key = key;
+    walked = attest_again(s, &body, &token, err) && resource_ask(s, NULL, err) &&
+             jwe_open(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, key, &value, err);
+    s->jwk = kept_jwk;
+    s->key = kept;
+    jwk_free(&other);
+    return walked;
+}
+
+static FALLIBLE a_key_on_p_521_works(struct suite *s, struct err *err)
+{
+    AUTO(pkey) EVP_PKEY *key = EVP_EC_gen("P-521");
+
+    return walk_with(s, key, "ECDH-ES+A256KW", err);
+}
+
+static FALLIBLE an_rsa_key_works(struct suite *s, struct err *err)
+{
+    AUTO(pkey) EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t) 2048);
+
+    return walk_with(s, key, "RSA-OAEP-256", err);
+}
+
+static FALLIBLE another_format_of_initdata_is_refused(struct suite *s, struct err *err)
+{
+    static const char BODY[] = "{\"init-data\":{\"format\":\"json\",\"body\":\"{}\"},\"runtime-data\":{\"nonce\":\"x\",\"tee-pubkey\":{}},"
+                               "\"tee-evidence\":{\"primary_evidence\":{},\"additional_evidence\":\"\"}}";
+
+    return challenge_has_the_documented_form(s, err) && ask(s, "POST", "/kbs/v0/attest", s->cookie, BODY, err) &&
+           wants_error(s, 401, "AttestationError", NULL, err);
+}
+
+static FALLIBLE administration_needs_an_administrator(struct suite *s, struct err *err)
+{
+    static const char *const PATHS[] = { "/kbs/v0/resource/a/b/c", "/kbs/v0/resource-policy", "/kbs/v0/attestation-policy",
+                                         "/kbs/v0/reference-value" };
+
+    for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
+        if (!ask(s, "POST", PATHS[i], NULL, "{}", err))
+            return false;
+        if (s->answer.status == 404 || s->answer.status == 405) /* on a listener of its own */
+            continue;
+        if (!wants_error(s, 401, NULL, NULL, err))
+            return context(err, PATHS[i]);
+    }
+    return true;
+}
+
 #define CASE(fn, needs_sample) { #fn, fn, needs_sample }
 static const struct {
     const char *name;
@@ -291,12 +463,20 @@ static const struct {
     CASE(an_unattested_session_is_no_token, false),
     CASE(an_unknown_plugin_is_404, false),
     CASE(a_body_over_the_limit_is_413, false),
+    CASE(administration_needs_an_administrator, false),
+    CASE(another_format_of_initdata_is_refused, false),
     CASE(wrong_report_data_is_refused_and_the_session_lives_on, true),
     CASE(another_nonce_is_refused, true),
     CASE(right_evidence_gives_a_token_bound_to_nonce_and_key, true),
     CASE(attesting_again_gives_the_same_token, true),
     CASE(a_resource_that_is_not_there_is_refused, true),
     CASE(the_resource_opens_with_the_tee_key_only, true),
+    CASE(the_jwe_header_is_the_text_that_clients_make_again, true),
+    CASE(the_tokens_header_carries_its_key_and_certificate, true),
+    CASE(members_of_the_jwk_that_do_not_count_are_not_hashed, true),
+    CASE(a_bearer_token_is_as_good_as_the_cookie, true),
+    CASE(a_key_on_p_521_works, true),
+    CASE(an_rsa_key_works, true),
 };
 
 static int run(struct suite *s)
@@ -306,6 +486,8 @@ static int run(struct suite *s)
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct err err = { 0 };
 
+        if (s->transcript)
+            fprintf(s->transcript, "# %s\n", CASES[i].name);
         if (CASES[i].needs_sample && !s->sample)
             printf("ok %zu - %s # SKIP without --sample\n", i + 1, CASES[i].name);
         else if (CASES[i].run(s, &err))
@@ -319,12 +501,13 @@ static int run(struct suite *s)
 
 int main(int argc, char **argv)
 {
-    const char             *url = NULL, *ca = NULL;
+    const char             *url = NULL, *ca = NULL, *transcript = NULL;
     struct suite            s      = { 0 };
     const struct option_row rows[] = {
         { "url", OPTION_TEXT, &url, "URL", "the broker, https://HOST:PORT", 0, 0 },
         { "ca", OPTION_TEXT, &ca, "FILE", "its CA, PEM", 0, 0 },
         { "sample", OPTION_FLAG, &s.sample, NULL, "also attest with evidence of TEE sample", 0, 0 },
+        { "transcript", OPTION_TEXT, &transcript, "FILE", "write what was said, with all that is random masked", 0, 0 },
         { "resource", OPTION_TEXT, &s.resource, "R/T/T", "a resource that a sample guest may have", 0, 0 },
     };
     const struct option_table table = { .command = "kbs-conformance", .synopsis = "--url URL --ca FILE [--sample]",
@@ -352,7 +535,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "kbs-conformance: %s\n", err.text);
         return 2;
     }
+    if (transcript && !(s.transcript = fopen(transcript, "we"))) {
+        fprintf(stderr, "kbs-conformance: %s cannot be written\n", transcript);
+        return 2;
+    }
     int failed = run(&s);
+
+    if (s.transcript && fclose(s.transcript) != 0)
+        failed = 2;
 
     http_close(s.http);
     EVP_PKEY_free(s.key);
