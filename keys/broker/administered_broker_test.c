@@ -643,6 +643,7 @@ static void tenants_make(void)
     buffer_append_text(&admins, "[[administrator]]\nname = \"ann\"\nkey = \"ann.pub\"\nroles = [\"admin\"]\ntenants = [\"acme\"]\n"
                                 "[[administrator]]\nname = \"ben\"\nkey = \"ben.pub\"\nroles = [\"keys\", \"reference\"]\n"
                                 "tenants = [\"lab\"]\n");
+    buffer_append_text(&admins, "[[signer]]\nname = \"build\"\nkey = \"ann.pub\"\n");
     buffer_printf(&admins, "[[administrator]]\nname = \"ci\"\ncertificate_sha256 = \"%s\"\nroles = [\"admin\"]\ntenants = [\"*\"]\n", hex);
     file_in(&tenants, "admins.toml", buffer_text(&admins));
     file_in(&tenants, "broker.toml", buffer_text(&config));
@@ -744,6 +745,41 @@ static void a_client_certificate_is_as_good_as_a_token(void **state)
     assert_int_equal(err.kind, ERR_DENIED);
 }
 
+/* Who hands a manifest over and who signed it are two questions. */
+static void takes_a_manifest_that_the_command_signed(void **state)
+{
+    AUTO(admin_client) struct admin_client *ci = client_as("client.key", "client.pem", tenants.admin_url);
+    AUTO(buffer) struct buffer              manifest = { 0 }, message = { 0 };
+    AUTO(json) struct json_object          *list     = NULL;
+    struct json_object                     *one;
+    const char                             *build    = getenv("CLOISTER_BUILD");
+    char                                    program[PATH_MAX], values[PATH_MAX], key[PATH_MAX];
+    int                                     code = -1;
+    struct err                              err;
+
+    (void) state;
+    file_in(&tenants, "values.json", "{\"signed_value\":[\"a\",1]}");
+    (void) snprintf(program, sizeof program, "%s/cloister", build ? build : "."); /* a cut path does not start */
+    test_broker_path(&tenants, "values.json", values);
+    test_broker_path(&tenants, "ann.key", key);
+    const char *argv[] = { program, "reference", "sign", values, "--sign-key", key, "--days", "2", NULL };
+
+    assert_fine(process_run(argv, (struct bytes){ 0 }, 1 << 16, 60000, &manifest, &code, &err), &err);
+    assert_int_equal(code, 0);
+    manifest.len--; /* the line's end */
+    buffer_append_text(&message, "{\"version\":\"0.1.0\",\"type\":\"jws\",\"payload\":\"");
+    base64_append(&message, buffer_bytes(&manifest), BASE64_STANDARD);
+    buffer_append_text(&message, "\"}");
+    assert_fine(admin_reference_message(ci, buffer_bytes(&message), &err), &err);
+    assert_fine(admin_documents(ci, "reference-value", NULL, &list, &err), &err);
+    assert_int_equal(json_object_array_length(list), 1);
+    one = json_object_array_get_idx(list, 0);
+    assert_string_equal(json_object_get_string(json_object_object_get(one, "text")), "[\"a\",1]");
+    assert_true(json_object_get_int64(json_object_object_get(one, "expires")) > (int64_t) time(NULL) + 86400);
+    message.at[message.len - 8] ^= 1;
+    assert_false(admin_reference_message(ci, buffer_bytes(&message), &err));
+}
+
 /* What one listener serves, the other does not know. */
 static void administrators_and_guests_have_listeners_of_their_own(void **state)
 {
@@ -800,6 +836,7 @@ int main(void)
         cmocka_unit_test(the_command_line_keeps_policies_values_and_bindings),
         cmocka_unit_test(a_tenants_administrator_reaches_that_tenant_only),
         cmocka_unit_test(a_client_certificate_is_as_good_as_a_token),
+        cmocka_unit_test(takes_a_manifest_that_the_command_signed),
         cmocka_unit_test(administrators_and_guests_have_listeners_of_their_own),
     };
 

@@ -280,6 +280,25 @@ FALLIBLE admin_documents(struct admin_client *client, const char *kind, const ch
     return list_get(client, buffer_text(&path), "documents", out, err);
 }
 
+FALLIBLE admin_manifest_sign(struct bytes key_pem, struct json_object *values, uint64_t expires, struct buffer *out,
+                             struct err *err)
+{
+    AUTO(buffer) struct buffer payload = { 0 };
+    AUTO(bio) BIO             *bio     = BIO_new_mem_buf(key_pem.at, (int) (key_pem.len < INT32_MAX ? key_pem.len : 0));
+    AUTO(pkey) EVP_PKEY       *key     = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+
+    if (!key)
+        return err_openssl(err, ERR_CONFIG, "signer's key");
+    if (!json_object_is_type(values, json_type_object) || json_object_object_length(values) == 0)
+        return fail_with(err, ERR_CONFIG, "a manifest wants an object {NAME: VALUE}");
+    buffer_printf(&payload, "{\"iat\":%lld,\"reference-values\":", (long long) time(NULL));
+    json_write(values, &payload);
+    if (expires > 0)
+        buffer_printf(&payload, ",\"exp\":%llu", (unsigned long long) expires);
+    buffer_append_text(&payload, "}");
+    return jwt_sign("", buffer_bytes(&payload), key, out, err);
+}
+
 FALLIBLE admin_reference_message(struct admin_client *client, struct bytes message, struct err *err)
 {
     AUTO(http_answer) struct http_answer answer = { 0 };

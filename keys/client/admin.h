@@ -58,6 +58,15 @@ FALLIBLE admin_document_remove(struct admin_client *client, const char *kind, co
 /* The array "documents": of a kind, or, with a name, every version of one; yours, AUTO(json). */
 FALLIBLE admin_documents(struct admin_client *client, const char *kind, const char *name_or_null, struct json_object **out,
                          struct err *err);
+/*
+ * Appends a signed manifest of reference values, a compact JWS: who holds `key_pem` (Ed25519 or P-256) is one of the
+ * broker's signers.
+ *
+ *   values     {name: value}
+ *   expires    seconds since 1970; 0: never
+ */
+FALLIBLE admin_manifest_sign(struct bytes key_pem, struct json_object *values, uint64_t expires, struct buffer *out,
+                             struct err *err);
 /* Hands over a message of reference values as Trustee's RVPS takes it. */
 FALLIBLE admin_reference_message(struct admin_client *client, struct bytes message, struct err *err);
 /* The array "references"; yours, AUTO(json). */

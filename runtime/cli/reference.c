@@ -1,6 +1,7 @@
 /* `cloister reference`: what a broker expects of a guest before it releases anything to it. */
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,11 @@
 #include "runtime/cli/commands.h"
 #include "runtime/cli/document_print.h"
 
-enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2, DAY = 86400, DAYS_MAX = 36500 };
+enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2, DAY = 86400, DAYS_MAX = 36500, KEY_FILE_MAX = 64 << 10 };
 
 struct reference_call {
     struct broker_access access;
-    const char          *tee, *resource, *name, *rvps, *corim, *manifest;
+    const char          *tee, *resource, *name, *rvps, *corim, *manifest, *sign_key;
     struct option_list   measurements, initdatas, values, numbers;
     uint64_t             days;
     bool                 json;
@@ -177,18 +178,41 @@ static FALLIBLE reference_rm(struct admin_client *client, const struct reference
     return admin_reference_remove(client, id, err);
 }
 
+/* Needs no broker: where images are built, a signer makes what an administrator hands over. */
+static FALLIBLE reference_sign(struct admin_client *client, const struct reference_call *call, struct err *err)
+{
+    AUTO(buffer) struct buffer     key = { 0 }, text = { 0 }, manifest = { 0 };
+    AUTO(json) struct json_object *values = NULL;
+    bool                           is_signed;
+
+    (void) client;
+    if (!call->sign_key)
+        return fail_with(err, ERR_CONFIG, "--sign-key FILE is wanted: the signer's private key");
+    if (!secret_heap_open(err) || !file_read(call->operands[0], KBS_RESOURCE_MAX, &text, err) ||
+        !json_read(buffer_bytes(&text), KBS_RESOURCE_MAX, &values, err))
+        return context(err, call->operands[0]);
+    if (!file_read(call->sign_key, KEY_FILE_MAX, &key, err))
+        return false;
+    is_signed = admin_manifest_sign(buffer_bytes(&key), values, call->days > 0 ? (uint64_t) time(NULL) + call->days * DAY : 0,
+                                    &manifest, err);
+    OPENSSL_cleanse(key.at, key.len);
+    if (is_signed)
+        (void) puts(buffer_text(&manifest)); /* a closed output is noticed by main's flush */
+    return is_signed;
+}
+
 static const struct verb {
     const char *name;
     size_t      n_operands;
     FALLIBLE  (*run)(struct admin_client *client, const struct reference_call *call, struct err *err);
 } VERBS[] = { { "add", 0, reference_add }, { "list", 0, reference_list }, { "rm", 1, reference_rm },
-            { "history", 1, reference_history } };
+            { "history", 1, reference_history }, { "sign", 1, reference_sign } };
 
 static FALLIBLE reference_run(const struct verb *verb, const struct reference_call *call, struct err *err)
 {
     AUTO(admin_client) struct admin_client *client = NULL;
 
-    return broker_access_open(&call->access, &client, err) && verb->run(client, call, err);
+    return (verb->run == reference_sign || broker_access_open(&call->access, &client, err)) && verb->run(client, call, err);
 }
 
 static const struct verb *verb_named(const char *name)
@@ -215,11 +239,12 @@ int cmd_reference(int argc, char **argv)
         { "rvps", OPTION_TEXT, &call.rvps, "FILE", "add: a message of Trustee's RVPS, as `cloister measure --rvps` writes it", 0, 0 },
         { "corim", OPTION_TEXT, &call.corim, "FILE", "add: a CoRIM, signed or not, as `cloister measure --corim` writes it", 0, 0 },
         { "manifest", OPTION_TEXT, &call.manifest, "FILE", "add: a JWS over {\"reference-values\": {NAME: VALUE}}", 0, 0 },
-        { "days", OPTION_NUMBER, &call.days, "N", "add: expires after so many days (never)", 1, DAYS_MAX },
+        { "sign-key", OPTION_TEXT, &call.sign_key, "FILE", "sign: the signer's private key, PEM, Ed25519 or P-256", 0, 0 },
+        { "days", OPTION_NUMBER, &call.days, "N", "add, sign: expires after so many days (never)", 1, DAYS_MAX },
         { "json", OPTION_FLAG, &call.json, NULL, "list, history: print JSON", 0, 0 },
     };
     const struct option_table table = {
-        .command = "cloister reference", .synopsis = "add | list | rm NUMBER-OR-NAME | history NAME   [OPTION]...",
+        .command = "cloister reference", .synopsis = "add | list | rm NUMBER-OR-NAME | history NAME | sign FILE   [OPTION]...",
         .about = "Tells a broker which guests may have secrets: those of a registered measurement with expected initdata.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };
