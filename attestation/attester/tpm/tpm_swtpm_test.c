@@ -8,6 +8,78 @@
 #include "base/process.h"
 
 #include <stdio.h>
+#include <tss2/tss2_mu.h>
+
+static size_t n_calls, failing; /* the call of tpm2-tss that fails, from 1; 0: none */
+
+/* The linker puts __wrap_X in front of each X (--wrap). */
+#define FAULT(name, parameters, arguments)                                                 \
+    TSS2_RC __real_##name parameters;                                                      \
+    TSS2_RC __wrap_##name parameters;                                                      \
+    TSS2_RC __wrap_##name parameters                                                       \
+    {                                                                                      \
+        return ++n_calls == failing ? (TSS2_RC) TSS2_ESYS_RC_GENERAL_FAILURE : __real_##name arguments; \
+    }
+
+FAULT(Esys_Initialize, (ESYS_CONTEXT **esys_context, TSS2_TCTI_CONTEXT *tcti, TSS2_ABI_VERSION *abiVersion),
+      (esys_context, tcti, abiVersion))
+FAULT(Esys_TR_FromTPMPublic, (ESYS_CONTEXT *esysContext, TPM2_HANDLE tpm_handle, ESYS_TR optionalSession1,
+      ESYS_TR optionalSession2, ESYS_TR optionalSession3, ESYS_TR *object),
+      (esysContext, tpm_handle,
+      optionalSession1, optionalSession2, optionalSession3, object))
+FAULT(Esys_ReadPublic, (ESYS_CONTEXT *esysContext, ESYS_TR objectHandle, ESYS_TR shandle1, ESYS_TR shandle2,
+      ESYS_TR shandle3, TPM2B_PUBLIC **outPublic, TPM2B_NAME **name, TPM2B_NAME **qualifiedName),
+      (esysContext, objectHandle, shandle1, shandle2, shandle3, outPublic, name, qualifiedName))
+FAULT(Esys_CreatePrimary, (ESYS_CONTEXT *esysContext, ESYS_TR primaryHandle, ESYS_TR shandle1, ESYS_TR shandle2,
+      ESYS_TR shandle3, const TPM2B_SENSITIVE_CREATE *inSensitive, const TPM2B_PUBLIC *inPublic, const
+      TPM2B_DATA *outsideInfo, const TPML_PCR_SELECTION *creationPCR, ESYS_TR *objectHandle, TPM2B_PUBLIC
+      **outPublic, TPM2B_CREATION_DATA **creationData, TPM2B_DIGEST **creationHash, TPMT_TK_CREATION
+      **creationTicket),
+      (esysContext, primaryHandle, shandle1, shandle2, shandle3, inSensitive, inPublic,
+      outsideInfo, creationPCR, objectHandle, outPublic, creationData, creationHash, creationTicket))
+FAULT(Esys_PCR_Read, (ESYS_CONTEXT *esysContext, ESYS_TR shandle1, ESYS_TR shandle2, ESYS_TR shandle3, const
+      TPML_PCR_SELECTION *pcrSelectionIn, UINT32 *pcrUpdateCounter, TPML_PCR_SELECTION **pcrSelectionOut,
+      TPML_DIGEST **pcrValues),
+      (esysContext, shandle1, shandle2, shandle3, pcrSelectionIn,
+      pcrUpdateCounter, pcrSelectionOut, pcrValues))
+FAULT(Esys_PCR_Extend, (ESYS_CONTEXT *esysContext, ESYS_TR pcrHandle, ESYS_TR shandle1, ESYS_TR shandle2,
+      ESYS_TR shandle3, const TPML_DIGEST_VALUES *digests),
+      (esysContext, pcrHandle, shandle1, shandle2,
+      shandle3, digests))
+FAULT(Esys_Quote, (ESYS_CONTEXT *esysContext, ESYS_TR signHandle, ESYS_TR shandle1, ESYS_TR shandle2, ESYS_TR
+      shandle3, const TPM2B_DATA *qualifyingData, const TPMT_SIG_SCHEME *inScheme, const TPML_PCR_SELECTION
+      *PCRselect, TPM2B_ATTEST **quoted, TPMT_SIGNATURE **signature),
+      (esysContext, signHandle, shandle1,
+      shandle2, shandle3, qualifyingData, inScheme, PCRselect, quoted, signature))
+FAULT(Esys_NV_Read, (ESYS_CONTEXT *esysContext, ESYS_TR authHandle, ESYS_TR nvIndex, ESYS_TR shandle1, ESYS_TR
+      shandle2, ESYS_TR shandle3, UINT16 size, UINT16 offset, TPM2B_MAX_NV_BUFFER **data),
+      (esysContext,
+      authHandle, nvIndex, shandle1, shandle2, shandle3, size, offset, data))
+FAULT(Esys_NV_ReadPublic, (ESYS_CONTEXT *esysContext, ESYS_TR nvIndex, ESYS_TR shandle1, ESYS_TR shandle2,
+      ESYS_TR shandle3, TPM2B_NV_PUBLIC **nvPublic, TPM2B_NAME **nvName),
+      (esysContext, nvIndex, shandle1,
+      shandle2, shandle3, nvPublic, nvName))
+FAULT(Esys_StartAuthSession, (ESYS_CONTEXT *esysContext, ESYS_TR tpmKey, ESYS_TR bind, ESYS_TR shandle1, ESYS_TR
+      shandle2, ESYS_TR shandle3, const TPM2B_NONCE *nonceCaller, TPM2_SE sessionType, const TPMT_SYM_DEF
+      *symmetric, TPMI_ALG_HASH authHash, ESYS_TR *sessionHandle),
+      (esysContext, tpmKey, bind, shandle1,
+      shandle2, shandle3, nonceCaller, sessionType, symmetric, authHash, sessionHandle))
+FAULT(Esys_PolicySecret, (ESYS_CONTEXT *esysContext, ESYS_TR authHandle, ESYS_TR policySession, ESYS_TR
+      shandle1, ESYS_TR shandle2, ESYS_TR shandle3, const TPM2B_NONCE *nonceTPM, const TPM2B_DIGEST *cpHashA,
+      const TPM2B_NONCE *policyRef, INT32 expiration, TPM2B_TIMEOUT **timeout, TPMT_TK_AUTH **policyTicket),
+      (esysContext, authHandle, policySession, shandle1, shandle2, shandle3, nonceTPM, cpHashA, policyRef,
+      expiration, timeout, policyTicket))
+FAULT(Esys_ActivateCredential, (ESYS_CONTEXT *esysContext, ESYS_TR activateHandle, ESYS_TR keyHandle, ESYS_TR
+      shandle1, ESYS_TR shandle2, ESYS_TR shandle3, const TPM2B_ID_OBJECT *credentialBlob, const
+      TPM2B_ENCRYPTED_SECRET *secret, TPM2B_DIGEST **certInfo),
+      (esysContext, activateHandle, keyHandle,
+      shandle1, shandle2, shandle3, credentialBlob, secret, certInfo))
+FAULT(Tss2_MU_TPM2B_PUBLIC_Marshal, (TPM2B_PUBLIC const *src, uint8_t buffer[], size_t buffer_size, size_t
+      *offset),
+      (src, buffer, buffer_size, offset))
+FAULT(Tss2_MU_TPMT_SIGNATURE_Marshal, (TPMT_SIGNATURE const *src, uint8_t buffer[], size_t buffer_size, size_t
+      *offset),
+      (src, buffer, buffer_size, offset))
 
 static struct process swtpm;
 static char          *folder;
@@ -164,6 +236,140 @@ static void says_what_is_missing(void **state)
     assert_int_equal(err.kind, ERR_NOT_FOUND);
 }
 
+/* Azure's guests find the HCL report in an NV index; it is read piece by piece. */
+static void an_nv_index_is_read_whole(void **state)
+{
+    static const TPM2B_AUTH    no_auth;
+    const TPM2B_NV_PUBLIC      public = { .nvPublic = { .nvIndex = 0x01400001, .nameAlg = TPM2_ALG_SHA256,
+                                                        .attributes = TPMA_NV_OWNERWRITE | TPMA_NV_OWNERREAD, .dataSize = 1300 } };
+    AUTO(tpm_device) struct tpm_device d = { 0 };
+    AUTO(buffer) struct buffer         read = { 0 };
+    ESYS_TR                            index = ESYS_TR_NONE;
+    struct err                         err;
+
+    (void) state;
+    assert_true(tpm_device_open(tcti, &d, &err));
+    assert_int_equal(Esys_NV_DefineSpace(d.esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth,
+                                         &public, &index), TSS2_RC_SUCCESS);
+    for (UINT16 at = 0; at < 1300; at = (UINT16) (at + 100)) {
+        TPM2B_MAX_NV_BUFFER piece = { .size = 100 };
+
+        memset(piece.buffer, at / 100, 100);
+        assert_int_equal(Esys_NV_Write(d.esys, ESYS_TR_RH_OWNER, index, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &piece,
+                                       at), TSS2_RC_SUCCESS);
+    }
+    assert_int_equal(Esys_TR_Close(d.esys, &index), TSS2_RC_SUCCESS);
+    if (!tpm_nv_read(&d, 0x01400001, &read, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(read.len, 1300);
+    for (size_t i = 0; i < read.len; i++)
+        assert_int_equal(read.at[i], i / 100);
+}
+
+static const TPM2_HANDLE persistent = 0x81010002;
+
+static void persistent_key_make(void)
+{
+    AUTO(tpm_device) struct tpm_device d  = { 0 };
+    struct tpm_object                  ak = NO_TPM_OBJECT;
+    ESYS_TR                            kept = ESYS_TR_NONE;
+    struct err                         err;
+
+    assert_true(tpm_device_open(tcti, &d, &err) && tpm_object_make_ak(&d, &ak, &err));
+    assert_int_equal(Esys_EvictControl(d.esys, ESYS_TR_RH_OWNER, ak.handle, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                                       persistent, &kept), TSS2_RC_SUCCESS);
+    assert_int_equal(Esys_TR_Close(d.esys, &kept), TSS2_RC_SUCCESS);
+    tpm_object_close(&d, &ak);
+}
+
+static bool attests(uint32_t ak_handle)
+{
+    const struct tpm_attester_options o = { tcti, ak_handle, 48, "/nonexistent" };
+    const uint8_t                     report_data[REPORT_DATA_LEN] = { 7 }, digest[BOUND_DIGEST_LEN] = { 8 };
+    AUTO(attester) struct attester   *a = NULL;
+    AUTO(attested) struct attested    e = { 0 };
+    struct err                        err;
+
+    return tpm_attester_open(&o, &a, &err) && a->bind(a, digest, &err) && a->evidence(a, report_data, &e, &err);
+}
+
+static bool attests_with_a_new_key(void) { return attests(0); }
+static bool attests_with_a_kept_key(void) { return attests(persistent); }
+
+static bool activates(void)
+{
+    AUTO(tpm_device) struct tpm_device d  = { 0 };
+    struct tpm_object                  ak = NO_TPM_OBJECT, ek = NO_TPM_OBJECT;
+    AUTO(secret) struct secret         secret = { 0 }, opened = { 0 };
+    AUTO(buffer) struct buffer         object = { 0 }, wrapped = { 0 };
+    struct tpm_public                  ak_public, ek_public;
+    uint8_t                            name[TPM_NAME_LEN_MAX];
+    size_t                             len = 0;
+    struct err                         err;
+    bool                               done;
+
+    if (!tpm_device_open(tcti, &d, &err))
+        return false;
+    done = tpm_object_make_ak(&d, &ak, &err) && tpm_object_make_ek(&d, false, &ek, &err) &&
+           tpm_public_parse(buffer_bytes(&ak.public), &ak_public, &err) &&
+           tpm_public_parse(buffer_bytes(&ek.public), &ek_public, &err) && secret_random(32, &secret, &err);
+    if (done) {
+        tpm_name_of(&ak_public, name, &len);
+        done = credential_make(&ek_public, (struct bytes){ name, len }, &secret, &object, &wrapped, &err) &&
+               tpm_credential_activate(&d, &ak, &ek, buffer_bytes(&object), buffer_bytes(&wrapped), &opened, &err);
+    }
+    tpm_object_close(&d, &ek);
+    tpm_object_close(&d, &ak);
+    return done;
+}
+
+/* A TPM that stops answering is an error wherever it stops: no evidence, no secret, and nothing left behind. */
+static void each_failing_call_is_an_error(void **state)
+{
+    static bool (*const scenarios[])(void) = { attests_with_a_new_key, attests_with_a_kept_key, activates };
+
+    (void) state;
+    persistent_key_make();
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        size_t n;
+
+        failing = 0;
+        n_calls = 0;
+        assert_true(scenarios[i]());
+        n = n_calls;
+        assert_true(n > 3);
+        for (failing = 1; failing <= n; failing++) {
+            n_calls = 0;
+            if (scenarios[i]())
+                fail_msg("scenario %zu succeeds although call %zu of %zu failed", i, failing, n);
+        }
+    }
+    failing = 0;
+    assert_true(attests_with_a_kept_key());
+}
+
+static void credentials_that_are_no_structures_are_refused(void **state)
+{
+    AUTO(tpm_device) struct tpm_device d    = { 0 };
+    struct tpm_object                  none = NO_TPM_OBJECT;
+    AUTO(secret) struct secret         out  = { 0 };
+    static const uint8_t               object[] = { 0, 1, 7 }, longer[] = { 0, 1, 7, 7 }, shorter[] = { 0, 9, 7 };
+    static const struct { struct bytes object, secret; } rows[] = {
+        { { shorter, 3 }, { object, 3 } }, { { object, 3 }, { shorter, 3 } }, { { longer, 4 }, { object, 3 } },
+        { { object, 3 }, { longer, 4 } },
+    };
+    struct err err;
+
+    (void) state;
+    assert_true(tpm_device_open(tcti, &d, &err));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_false(tpm_credential_activate(&d, &none, &none, rows[i].object, rows[i].secret, &out, &err));
+        assert_int_equal(err.kind, ERR_MALFORMED);
+    }
+    assert_false(tpm_pcr_extend(&d, 24, (const uint8_t[32]){ 0 }, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +378,9 @@ int main(void)
         cmocka_unit_test(credentials_for_a_p256_endorsement_key_activate),
         cmocka_unit_test(credentials_for_an_rsa_endorsement_key_activate),
         cmocka_unit_test(says_what_is_missing),
+        cmocka_unit_test(an_nv_index_is_read_whole),
+        cmocka_unit_test(credentials_that_are_no_structures_are_refused),
+        cmocka_unit_test(each_failing_call_is_an_error),
     };
     struct err err;
     int        failed;
