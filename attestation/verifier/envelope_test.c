@@ -199,6 +199,30 @@ static void a_listed_key_is_trusted_and_only_that(void **state)
     assert_int_equal(reason_of(&e, &q), REASON_TPM_FORMAT);
 }
 
+/* Whoever changes a value after the quote, or the kind that it travels as. */
+static void changed_evidence_is_refused(void **state)
+{
+    static const uint8_t                             zero[SHA256_LEN];
+    AUTO(evidence_envelope) struct evidence_envelope e = evidence(0xffffff, BYTES_OF(report_data), zero);
+    struct envelope_question                         q = question();
+
+    (void) state;
+    e.tpm.pcr[23][0] ^= 1;
+    assert_int_equal(reason_of(&e, &q), REASON_TPM_PCR_DIGEST);
+    e.tpm.pcr[23][0] ^= 1;
+    e.tpm.signature.at[9] ^= 1;
+    assert_int_equal(reason_of(&e, &q), REASON_TPM_SIGNATURE);
+    e.tpm.signature.at[9] ^= 1;
+    e.kind = ENVELOPE_AZ_SNP_VTPM;
+    assert_int_equal(reason_of(&e, &q), REASON_TPM_HCL_FORMAT);
+    e.kind = ENVELOPE_AZ_TDX_VTPM;
+    assert_int_equal(reason_of(&e, &q), REASON_NOT_CONFIGURED);
+    e.kind = ENVELOPE_TPM;
+    assert_int_equal(reason_of(&e, &q), REASON_OK);
+    e.ak_public.len--;
+    assert_int_equal(reason_of(&e, &q), REASON_TPM_AK_FORMAT);
+}
+
 static void no_kind_is_trusted_by_default(void **state)
 {
     struct envelope_question q = { .report_data = BYTES_OF(report_data) };
@@ -221,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_register_that_is_not_quoted_binds_nothing),
         cmocka_unit_test(the_nonce_has_one_of_three_forms),
         cmocka_unit_test(a_listed_key_is_trusted_and_only_that),
+        cmocka_unit_test(changed_evidence_is_refused),
         cmocka_unit_test(no_kind_is_trusted_by_default),
     };
 

@@ -185,6 +185,77 @@ static void the_platform_is_kept_between_quotes(void **state)
     assert_int_equal(got.verdict.reason, REASON_TDX_COLLATERAL_EXPIRED);
 }
 
+/* Collateral that was verified, with one value changed as if Intel had signed it so. */
+static void genuine_collateral_decides_over_enclave_module_and_numbers(void **state)
+{
+    enum change { NOTHING, MISC_SELECT, ATTRIBUTES, MRSIGNER, PRODUCT, OTHER_NUMBER, OLDER_NUMBER, NO_MODULES, OTHER_SIGNER,
+                  MODULE_ATTRIBUTES, NO_LEVELS, N_CHANGES };
+    static const enum verdict_reason wanted[N_CHANGES] = {
+        [NOTHING] = REASON_OK, [MISC_SELECT] = REASON_TDX_QE_IDENTITY_MISMATCH,
+        [ATTRIBUTES] = REASON_TDX_QE_IDENTITY_MISMATCH, [MRSIGNER] = REASON_TDX_QE_IDENTITY_MISMATCH,
+        [PRODUCT] = REASON_TDX_QE_IDENTITY_MISMATCH, [OTHER_NUMBER] = REASON_TDX_TCB_EVALUATION_NUMBER,
+        [OLDER_NUMBER] = REASON_TDX_TCB_EVALUATION_NUMBER, [NO_MODULES] = REASON_TDX_TDX_MODULE_MISMATCH,
+        [OTHER_SIGNER] = REASON_TDX_TDX_MODULE_MISMATCH, [MODULE_ATTRIBUTES] = REASON_TDX_TDX_MODULE_MISMATCH,
+        [NO_LEVELS] = REASON_TDX_TCB_NOT_SUPPORTED,
+    };
+    AUTO(specimen) struct specimen s = specimen_read("tdx/synthetic/quote.bin");
+
+    (void) state;
+    for (int change = 0; change < N_CHANGES; change++) {
+        AUTO(tdx_collateral) struct tdx_collateral *c        = NULL;
+        AUTO(tdx_platform) struct tdx_platform     *platform = NULL;
+        struct tdx_policy                           policy;
+        struct tdx_question                         q = { .policy = &policy, .now = s.now };
+        struct tdx_result                           got;
+        struct verdict                              v;
+        struct appraisal                            a = appraisal_start(&v, NULL);
+
+        tdx_policy_default(&policy);
+        c = tdx_collateral_new(&s.files, &a);
+        assert_non_null(c);
+        c->qe_identity.misc_select[0] ^= change == MISC_SELECT;
+        c->qe_identity.attributes[0] ^= change == ATTRIBUTES ? 2 : 0; /* DEBUG */
+        c->qe_identity.mrsigner[0] ^= change == MRSIGNER;
+        c->qe_identity.isv_prod_id        = (uint16_t) (c->qe_identity.isv_prod_id + (change == PRODUCT));
+        c->qe_identity.evaluation_number += (change == OTHER_NUMBER) - (change == OLDER_NUMBER);
+        for (size_t i = 0; i < c->tcb_info.n_modules; i++) {
+            c->tcb_info.modules[i].mrsigner[0] ^= change == OTHER_SIGNER;
+            c->tcb_info.modules[i].attributes[0] ^= change == MODULE_ATTRIBUTES;
+            c->tcb_info.modules[i].mask[0] |= change == MODULE_ATTRIBUTES;
+        }
+        if (change == NO_MODULES)
+            c->tcb_info.n_modules = 0;
+        if (change == NO_LEVELS)
+            c->tcb_info.n_levels = 0;
+        (void) tdx_verify_cached(buffer_bytes(&s.quote), c, &platform, &q, &got);
+        if (got.verdict.reason != wanted[change])
+            fail_msg("change %d: %s: %s", change, reason_code(got.verdict.reason), got.verdict.detail);
+        if (change == OTHER_NUMBER || change == OLDER_NUMBER) {
+            policy.allow_mixed_evaluation_numbers = true;
+            assert_true(tdx_verify_cached(buffer_bytes(&s.quote), c, &platform, &q, &got));
+        }
+    }
+}
+
+static void a_root_that_is_too_large_or_missing_is_refused(void **state)
+{
+    AUTO(specimen) struct specimen s    = specimen_read("tdx/synthetic/quote.bin");
+    AUTO(buffer) struct buffer     wide = { 0 };
+    struct tdx_result              got;
+
+    (void) state;
+    (void) buffer_grow(&wide, CERTIFICATE_LEN_MAX + 1);
+    s.files.root_ca = buffer_bytes(&wide);
+    verify(&s, NULL, NULL, &got);
+    assert_int_equal(got.verdict.reason, REASON_TDX_BAD_ROOT);
+    s.files.root_ca = (struct bytes){ 0 };
+    verify(&s, NULL, NULL, &got);
+    assert_int_equal(got.verdict.layer, LAYER_CHAIN);
+    assert_false(got.verdict.accepted);
+    tdx_collateral_free(NULL);
+    tdx_platform_free(NULL);
+}
+
 /* The hint is what the quote's own certificate says, and nothing for a quote that has none. */
 static void tells_whose_collateral_to_fetch(void **state)
 {
@@ -214,6 +285,8 @@ int main(void)
         cmocka_unit_test(claims_are_told_only_of_genuine_quotes),
         cmocka_unit_test(a_listener_hears_every_check),
         cmocka_unit_test(the_platform_is_kept_between_quotes),
+        cmocka_unit_test(genuine_collateral_decides_over_enclave_module_and_numbers),
+        cmocka_unit_test(a_root_that_is_too_large_or_missing_is_refused),
         cmocka_unit_test(tells_whose_collateral_to_fetch),
     };
 

@@ -26,6 +26,7 @@ static enum verdict_reason verify(const char *quote, const char *signature, cons
 
 #define SELECTED "{\"selection\":{\"sha256\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14],\"sha384\":[0,4,9,11]}}"
 #define PCR2 "3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define AK_ECC "000b5f39dd7d34cc60cad197e2097b7280986c9cddabd515e5d70d60d1d920c5de5b"
 
 static void policy_decides_over_registers_selection_and_key(void **state)
@@ -40,6 +41,9 @@ static void policy_decides_over_registers_selection_and_key(void **state)
         { "{\"pcrs\":{\"sha256\":{\"4\":[\"" PCR2 "\"]}}}", true, REASON_TPM_PCR_VALUE },
         { "{\"pcrs\":{\"sha256\":{\"2\":[\"" PCR2 "\"]}}}", false, REASON_TPM_PCR_VALUE }, /* nobody knows the value */
         { "{\"pcrs\":{\"sha256\":{\"23\":[\"" PCR2 "\"]}}}", true, REASON_TPM_PCR_VALUE }, /* not quoted */
+        { "{\"pcrs\":{\"sha256\":{\"2\":[\"" ZEROS "\",\"" PCR2 "\"],\"0\":[\"" ZEROS "\"]}}}", true, REASON_TPM_PCR_VALUE },
+        { "{\"pcrs\":{\"sha256\":{\"2\":[\"" ZEROS "\",\"" PCR2 "\"]}}}", true, REASON_OK },
+        { "{\"allow_event_separators\":true,\"allow_event_data\":true,\"allow_unsafe_clock\":true}", true, REASON_OK },
         { "{\"ak_names\":[\"" AK_ECC "\"]}", true, REASON_OK },
         { "{\"ak_names\":[]}", true, REASON_TPM_AK_NAME },
     };
@@ -139,6 +143,27 @@ static void no_changed_quote_is_accepted(void **state)
     }
 }
 
+static void values_have_a_known_bank_a_register_and_its_length(void **state)
+{
+    static const uint16_t  banks[] = { TPM_SHA1, TPM_SHA256, TPM_SHA384, TPM_SHA512, TPM_SM3 };
+    static const uint8_t   zero[TPM_HASH_LEN_MAX];
+    struct tpm_pcrs        pcrs  = { 0 };
+    const struct tpm_quote quote = { .selection = { { TPM_SHA1, 0 }, { TPM_SHA256, 1U << 7 } }, .n_selections = 2 };
+    uint8_t                digest[TPM_HASH_LEN_MAX];
+
+    (void) state;
+    assert_false(tpm_pcrs_set(&pcrs, 0x7777, 0, (struct bytes){ zero, 32 }));
+    assert_false(tpm_pcrs_set(&pcrs, TPM_SHA256, TPM_PCRS, (struct bytes){ zero, 32 }));
+    assert_false(tpm_pcrs_set(&pcrs, TPM_SHA256, 0, (struct bytes){ zero, 31 }));
+    assert_false(tpm_pcr_digest(&quote, &pcrs, tpm_hash_by_id(TPM_SHA256), digest)); /* PCR 7 lacks */
+    for (size_t i = 0; i < sizeof banks / sizeof *banks; i++)
+        assert_true(tpm_pcrs_set(&pcrs, banks[i], 7, (struct bytes){ zero, tpm_hash_by_id(banks[i])->len }));
+    assert_true(tpm_pcr_digest(&quote, &pcrs, tpm_hash_by_id(TPM_SHA256), digest));
+    assert_int_equal(tpm_pcrs_get(&pcrs, TPM_SHA384, 7).len, 48);
+    assert_int_equal(tpm_pcrs_get(&pcrs, TPM_SHA384, 8).len, 0);
+    assert_int_equal(tpm_pcrs_get(&pcrs, TPM_SHA384, TPM_PCRS).len, 0);
+}
+
 static void policies_are_refused_by_name(void **state)
 {
     static const struct { const char *text, *why; } rows[] = {
@@ -172,6 +197,7 @@ int main(void)
         cmocka_unit_test(rsapss_with_the_longest_salt_verifies),
         cmocka_unit_test(bare_signatures_have_the_scheme_of_the_key),
         cmocka_unit_test(no_changed_quote_is_accepted),
+        cmocka_unit_test(values_have_a_known_bank_a_register_and_its_length),
         cmocka_unit_test(policies_are_refused_by_name),
     };
 
