@@ -217,7 +217,8 @@ static void genuine_collateral_decides_over_enclave_module_and_numbers(void **st
         c->qe_identity.attributes[0] ^= change == ATTRIBUTES ? 2 : 0; /* DEBUG */
         c->qe_identity.mrsigner[0] ^= change == MRSIGNER;
         c->qe_identity.isv_prod_id        = (uint16_t) (c->qe_identity.isv_prod_id + (change == PRODUCT));
-        c->qe_identity.evaluation_number += (change == OTHER_NUMBER) - (change == OLDER_NUMBER);
+        c->qe_identity.evaluation_number += change == OTHER_NUMBER;
+        c->qe_identity.evaluation_number -= change == OLDER_NUMBER;
         for (size_t i = 0; i < c->tcb_info.n_modules; i++) {
             c->tcb_info.modules[i].mrsigner[0] ^= change == OTHER_SIGNER;
             c->tcb_info.modules[i].attributes[0] ^= change == MODULE_ATTRIBUTES;
