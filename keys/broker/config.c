@@ -123,7 +123,7 @@ static FALLIBLE keys_known(struct json_object *document, struct err *err)
         for (size_t i = 0; i < N_ROWS; i++)
             known = known || strcmp(ROWS[i].key, key) == 0;
         if (!known)
-            return fail_with(err, ERR_CONFIG, "there is no key \"%.40s\"; cloister-broker --help lists them", key);
+            return fail_with(err, ERR_CONFIG, "there is no key \"%.40s\"; cloister-broker --print-config lists them", key);
     }
     return true;
 }

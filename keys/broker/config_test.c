@@ -38,7 +38,7 @@ static void names_the_key_that_is_wrong(void **state)
 {
     (void) state;
     assert_refused("", "store is missing: the database: a file, or postgresql://... for several brokers");
-    assert_refused(REQUIRED "sotre = \"x\"\n", "there is no key \"sotre\"; cloister-broker --help lists them");
+    assert_refused(REQUIRED "sotre = \"x\"\n", "there is no key \"sotre\"; cloister-broker --print-config lists them");
     assert_refused(REQUIRED "session_seconds = 5\n", "session_seconds = 5 is not between 10 and 86400");
     assert_refused(REQUIRED "session_seconds = \"5\"\n", "session_seconds is not a number: life of a challenge, session and token");
     assert_refused(REQUIRED "snp = \"yes\"\n", "snp is neither true nor false: trust AMD's roots");
