@@ -154,8 +154,15 @@ static size_t count_names(struct json_object *in)
             n += 1 + count_names(value);
         }
     } else if (json_object_is_type(in, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(in); i++)
-            n += count_names(json_object_array_get_idx(in, i));
+        size_t len = json_object_array_length(in);
+
+        for (size_t i = 0; i < len; i++) {
+            struct json_object *one  = json_object_array_get_idx(in, i);
+            enum json_type      type = json_object_get_type(one);
+
+            if (type == json_type_object || type == json_type_array) /* most are numbers */
+                n += count_names(one);
+        }
     }
     return n;
 }

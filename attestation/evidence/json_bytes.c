@@ -14,20 +14,22 @@ static FALLIBLE count_check(size_t n, size_t least, size_t most, struct err *err
 
 static FALLIBLE numbers_read(struct json_object *array, size_t least, size_t most, struct buffer *out, struct err *err)
 {
-    size_t n;
+    uint8_t *at;
+    size_t   n;
 
     if (!json_object_is_type(array, json_type_array))
         return fail_with(err, ERR_MALFORMED, "an array of numbers is wanted");
     n = json_object_array_length(array);
     if (!count_check(n, least, most, err))
         return false;
+    at = buffer_grow(out, n);
     for (size_t i = 0; i < n; i++) {
         struct json_object *one   = json_object_array_get_idx(array, i);
         int64_t             value = json_object_get_int64(one);
 
         if (!json_object_is_type(one, json_type_int) || value < 0 || value > UINT8_MAX)
             return fail_with(err, ERR_MALFORMED, "element %zu is not a byte", i);
-        *buffer_grow(out, 1) = (uint8_t) value;
+        at[i] = (uint8_t) value;
     }
     return true;
 }

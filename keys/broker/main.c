@@ -1,4 +1,5 @@
 /* cloister-broker: verifies evidence, applies policy, releases keys. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "keys/broker/server.h"
 #include "keys/broker/setup.h"
 
-enum { GRACE_MS = 30000, OTHER_FDS = 64 };
+enum { GRACE_MS = 30000, OTHER_FDS = 64, MEMORY_KEPT = 16 << 20, MEMORY_STEP = 1 << 20 };
 
 struct arguments {
     struct setup_source source;
@@ -209,10 +210,18 @@ static int run(int argc, char **argv)
     return 0;
 }
 
+/* Evidence is thousands of small values, freed at once: memory is kept for the next, not given back and faulted in anew. */
+static void memory_keep(void)
+{
+    (void) mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT); /* at worst it is slower */
+    (void) mallopt(M_TOP_PAD, MEMORY_STEP);        /* as above */
+}
+
 int main(int argc, char **argv)
 {
     struct err err;
 
+    memory_keep();
     log_open("cloister-broker", LOG_LEVEL_INFO);
     (void) signal(SIGPIPE, SIG_IGN);         /* SIGPIPE is a signal that can be ignored */
     (void) setenv("TSS2_LOG", "all+none", 0); /* our own errors say it; without room, tpm2-tss says it twice */
