@@ -105,6 +105,26 @@ void tpm_name_of(const struct tpm_public *p, uint8_t out[static TPM_NAME_LEN_MAX
     *len = w.len;
 }
 
+FALLIBLE tpm_key_info_write(struct bytes area, struct buffer *der, struct err *err)
+{
+    /* SEQUENCE of (id-ecPublicKey, prime256v1) and a BIT STRING that begins with an uncompressed point */
+    static const uint8_t head[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+                                    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
+    enum { COORDINATE = 32 };
+    struct tpm_public key;
+
+    if (!tpm_public_parse(area, &key, err))
+        return false;
+    if (key.type != TPM_ECC || key.curve != TPM_P256 || key.x.len > COORDINATE || key.y.len > COORDINATE)
+        return fail_with(err, ERR_UNSUPPORTED, "TPM key: not P-256");
+    buffer_append(der, BYTES_OF(head));
+    (void) buffer_grow(der, COORDINATE - key.x.len); /* the zeros that the TPM left out */
+    buffer_append(der, key.x);
+    (void) buffer_grow(der, COORDINATE - key.y.len); /* as above */
+    buffer_append(der, key.y);
+    return true;
+}
+
 FALLIBLE tpm_signature_parse(struct bytes whole, struct tpm_signature *out, struct err *err)
 {
     struct reader        r = reader_over(whole);

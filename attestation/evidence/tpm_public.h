@@ -38,6 +38,16 @@ FALLIBLE tpm_public_parse(struct bytes whole, struct tpm_public *out, struct err
 /* Name = nameAlg, H(TPMT_PUBLIC). Writes `*len` bytes. [TPM-P1 16] */
 void tpm_name_of(const struct tpm_public *p, uint8_t out[static TPM_NAME_LEN_MAX], size_t *len);
 
+/*
+ * Appends the SubjectPublicKeyInfo, DER, of a P-256 key: how evidence and registered values name attestation keys.
+ * [RFC 5480]
+ *
+ *   area    as tpm_public_parse takes it
+ *
+ * Fails as that does; UNSUPPORTED for a key of another kind.
+ */
+FALLIBLE tpm_key_info_write(struct bytes area, struct buffer *der, struct err *err);
+
 struct tpm_signature {
     uint16_t     scheme, hash;
     struct bytes rsa;  /* RSASSA, RSAPSS */

@@ -1,5 +1,6 @@
 #include "tests/harness/test.h"
 #include "attestation/evidence/tpm_public.h"
+#include "base/ossl.h"
 #include "tests/harness/vectors.h"
 
 static bool parse_copy(struct bytes from, struct tpm_public *p, struct err *err)
@@ -44,6 +45,40 @@ static void names_are_those_that_the_tpm_gives(void **state)
     assert_true(tpm_public_parse(buffer_bytes(&file), &p, &err));
     tpm_name_of(&p, name, &len);
     assert_true(bytes_equal((struct bytes){ name, len }, BYTES_OF(wanted)));
+}
+
+/* OpenSSL reads it back as the same key, also where the TPM left out leading zeros of a coordinate. */
+static void a_p256_key_has_a_key_info_that_openssl_reads(void **state)
+{
+    AUTO(buffer) struct buffer ecc = own_vector("tpm/ak_ecc.tpm2b_public"), rsa = own_vector("tpm/ak_rsapss.tpm2b_public"), der = { 0 },
+                               none = { 0 }, padded = { 0 };
+    struct err err;
+
+    (void) state;
+    assert_true(tpm_key_info_write(buffer_bytes(&ecc), &der, &err));
+    assert_int_equal(der.len, 91);
+    assert_memory_equal(der.at + 27, ecc.at + 24, 32);
+    assert_memory_equal(der.at + 59, ecc.at + 58, 32);
+    const uint8_t       *at  = der.at;
+    AUTO(pkey) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long) der.len);
+    assert_non_null(key);
+    assert_ptr_equal(at, der.at + der.len);
+
+    /* the same area with a byte less of x: sizes in front follow */
+    AUTO(buffer) struct buffer shorter = { 0 };
+    buffer_append(&shorter, (struct bytes){ ecc.at, 24 });
+    buffer_append(&shorter, (struct bytes){ ecc.at + 25, ecc.len - 25 });
+    shorter.at[1]--;
+    shorter.at[23]--;
+    assert_true(tpm_key_info_write(buffer_bytes(&shorter), &padded, &err));
+    assert_int_equal(padded.len, 91);
+    assert_int_equal(padded.at[27], 0);
+    assert_memory_equal(padded.at + 28, ecc.at + 25, 31);
+
+    assert_false(tpm_key_info_write(buffer_bytes(&rsa), &none, &err));
+    assert_int_equal(err.kind, ERR_UNSUPPORTED);
+    assert_string_equal(err.text, "TPM key: not P-256");
+    assert_int_equal(none.len, 0);
 }
 
 static void refuses_every_truncation(void **state)
@@ -112,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_both_kinds_of_key_with_and_without_a_size),
         cmocka_unit_test(names_are_those_that_the_tpm_gives),
+        cmocka_unit_test(a_p256_key_has_a_key_info_that_openssl_reads),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(refuses_one_defect_by_name),
         cmocka_unit_test(reads_signatures_and_refuses_their_truncations),

@@ -98,26 +98,6 @@ static FALLIBLE write_tdx(const struct attested *evidence, struct buffer *json, 
     return true;
 }
 
-/* SubjectPublicKeyInfo of a P-256 key, which the attester's own always is. [RFC 5480] */
-static FALLIBLE write_key_info(struct bytes area, struct buffer *der, struct err *err)
-{
-    static const uint8_t head[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-                                    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
-    enum { COORDINATE = 32 };
-    struct tpm_public key;
-
-    if (!tpm_public_parse(area, &key, err))
-        return false;
-    if (key.type != TPM_ECC || key.curve != TPM_P256 || key.x.len > COORDINATE || key.y.len > COORDINATE)
-        return fail_with(err, ERR_UNSUPPORTED, "attestation key: not P-256");
-    buffer_append(der, BYTES_OF(head));
-    (void) buffer_grow(der, COORDINATE - key.x.len); /* the zeros that the TPM left out */
-    buffer_append(der, key.x);
-    (void) buffer_grow(der, COORDINATE - key.y.len); /* as above */
-    buffer_append(der, key.y);
-    return true;
-}
-
 /* [evidence-formats 5] */
 static FALLIBLE write_tpm(const struct attested *evidence, struct buffer *json, struct err *err)
 {
@@ -128,7 +108,7 @@ static FALLIBLE write_tpm(const struct attested *evidence, struct buffer *json, 
     memcpy(envelope.tpm.pcr, evidence->pcrs.at, sizeof envelope.tpm.pcr);
     buffer_append(&envelope.tpm.message, buffer_bytes(&evidence->report));
     buffer_append(&envelope.tpm.signature, buffer_bytes(&evidence->signature));
-    return write_key_info(buffer_bytes(&evidence->public_key), &envelope.ak_public, err) &&
+    return tpm_key_info_write(buffer_bytes(&evidence->public_key), &envelope.ak_public, err) &&
            evidence_envelope_write(&envelope, json, err);
 }
 

@@ -1,6 +1,7 @@
 /* `cloister measure tpm` */
 #include <stdio.h>
 
+#include "attestation/evidence/tpm_public.h"
 #include "base/file.h"
 #include "base/options.h"
 #include "base/text.h"
@@ -9,26 +10,17 @@
 #include "runtime/cli/measure_inputs.h"
 #include "runtime/vmm/software_tpm.h"
 
-/* TPM2B_PUBLIC of a P-256 key as swtpm gives it: what lies before x, and before y. */
-enum { AREA_LEN = 90, X_AT = 24, Y_AT = 58, COORDINATE = 32 };
-
-/* The attestation key of this user's software TPM, as brokers register it: SubjectPublicKeyInfo. [RFC 5480] */
+/* The attestation key of this user's software TPM, as brokers register it. */
 static FALLIBLE read_key(const char *folder, struct buffer *text, struct err *err)
 {
-    static const uint8_t head[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-                                    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
     AUTO(buffer) struct buffer area = { 0 }, der = { 0 };
     AUTO(text) char           *path = NULL;
 
     if (asprintf(&path, "%s/" TPM_AK_FILE, folder) < 0)
         abort();
-    if (!software_tpm_make(folder, err) || !file_read(path, TPM_AK_LEN_MAX, &area, err))
+    if (!software_tpm_make(folder, err) || !file_read(path, TPM_AK_LEN_MAX, &area, err) ||
+        !tpm_key_info_write(buffer_bytes(&area), &der, err))
         return false;
-    if (area.len != AREA_LEN)
-        return fail_with(err, ERR_UNSUPPORTED, "%s: %zu bytes; the public area of a P-256 key has %d", path, area.len, AREA_LEN);
-    buffer_append(&der, BYTES_OF(head));
-    buffer_append(&der, (struct bytes){ area.at + X_AT, COORDINATE });
-    buffer_append(&der, (struct bytes){ area.at + Y_AT, COORDINATE });
     base64_append(text, buffer_bytes(&der), BASE64_STANDARD);
     return true;
 }
