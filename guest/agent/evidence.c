@@ -12,6 +12,7 @@
 #include "attestation/evidence/tpm_public.h"
 #include "attestation/evidence/tpm_quote.h"
 #include "base/json.h"
+#include "guest/api/receipt.h"
 #include "base/ossl.h"
 #include "base/text.h"
 #include "attestation/evidence/snp_evidence.h"
@@ -183,6 +184,14 @@ bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPOR
         !attester->evidence(attester, padded, &evidence, err))
         return context(err, "evidence");
     return tee->write(&evidence, json, err) || context(err, "evidence");
+}
+
+FALLIBLE evidence_for_receipt(struct attester *attester, struct bytes key, struct buffer *json, struct err *err)
+{
+    uint8_t data[REPORT_DATA_LEN];
+
+    receipt_report_data(key, data);
+    return evidence_for_broker(attester, data, json, err); /* its 48 bytes, and zeros behind them */
 }
 
 FALLIBLE evidence_for_workload(struct attester *attester, struct bytes runtime_data, struct buffer *json, struct err *err)

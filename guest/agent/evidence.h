@@ -33,3 +33,6 @@ kbs_evidence_fn evidence_for_broker;
  * a zero byte, `runtime_data`), so that it never answers to a key broker's challenge.
  */
 FALLIBLE evidence_for_workload(struct attester *attester, struct bytes runtime_data, struct buffer *json, struct err *err);
+
+/* Evidence over the key that signs receipts, in the role that guest/api/receipt.h gives it. */
+FALLIBLE evidence_for_receipt(struct attester *attester, struct bytes key, struct buffer *json, struct err *err);

@@ -13,11 +13,13 @@
 #include "guest/agent/tunnel.h"
 #include "guest/api/call.h"
 #include "guest/api/connection.h"
+#include "guest/api/receipt.h"
 #include "guest/init/initdata_disk.h"
 #include "guest/init/ports.h"
 #include "guest/registry/obtain.h"
 #include "keys/api/initdata.h"
 #include "keys/client/kbs.h"
+#include "keys/jose/jwk.h"
 
 enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 30000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
 
@@ -37,6 +39,7 @@ struct keeper {
     int                blobs_fd;
     struct ttrpc_client blobs;
     bool                is_prepared;
+    EVP_PKEY           *receipt_key;   /* made for the first receipt; gone with the guest */
     int                 fetcher_fd;
     struct ttrpc_client fetcher;
     struct image_settings settings; /* of the initdata */
@@ -351,9 +354,44 @@ static void serve_evidence(void *owner, struct ttrpc_pending pending, const Prot
         ttrpc_refuse(pending, &err);
 }
 
+/* What only the keeper knows is added, and the whole is signed with a key that the evidence is about. */
+static FALLIBLE sign_receipt(struct keeper *k, const char *said, struct buffer *out, struct err *err)
+{
+    AUTO(json) struct json_object *statement = NULL;
+    AUTO(initdata) struct initdata initdata  = { 0 };
+    AUTO(buffer) struct buffer     text = { 0 }, key = { 0 }, evidence = { 0 };
+    uint8_t                        digest[SHA256_LEN];
+
+    if (!json_read(bytes_of_text(said), RECEIPT_LEN_MAX, &statement, err) ||
+        !initdata_read(buffer_bytes(&k->initdata_text), &initdata, err))
+        return false;
+    json_add_text(statement, "version", RECEIPT_VERSION);
+    json_add_hex(statement, "initdata", (struct bytes){ initdata.digest, initdata.digest_len });
+    sha256_of(bytes_of_text(initdata_entry(&initdata, "policy.json")), digest); /* of nothing where there is none */
+    json_add_hex(statement, "policy", BYTES_OF(digest));
+    json_write(statement, &text);
+    if ((!k->receipt_key && !jwk_generate_p256(&k->receipt_key, err)) || !receipt_key_text(k->receipt_key, &key, err) ||
+        !evidence_for_receipt(k->attester, buffer_bytes(&key), &evidence, err))
+        return false;
+    return receipt_write(buffer_bytes(&text), k->receipt_key, k->attester->tee, buffer_bytes(&evidence), out, err);
+}
+
+static void serve_receipt(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct keeper             *k       = owner;
+    AUTO(buffer) struct buffer receipt = { 0 };
+    struct err                 err;
+
+    if (sign_receipt(k, ((const Keeper__SignReceiptRequest *) message)->statement, &receipt, &err))
+        give(pending, buffer_bytes(&receipt));
+    else
+        ttrpc_refuse(pending, &err);
+}
+
 static const struct ttrpc_row rows[] = {
     { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", serve_resource },
     { "GetToken", serve_token },  { "GetEvidence", serve_evidence },
+    { "SignReceipt", serve_receipt },
 };
 
 static void on_closed(void *owner, const struct err *why)

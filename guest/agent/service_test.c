@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "guest/agent/keeper.h"
 #include "guest/agent/service.h"
+#include "guest/api/receipt.h"
 
 /*
  * The agent's service over a real connection, with a keeper that unpacks nothing and a crun that runs nothing: requests
@@ -287,6 +288,25 @@ static void input_is_denied_without_a_grant_and_streams_have_names(void **state)
     assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
 }
 
+/* Only of a container that has ended, whose output policy lets the host read. */
+static void a_receipt_is_refused_before_the_end(void **state)
+{
+    char                      id[] = "web";
+    uint8_t                   nonce[RECEIPT_NONCE_MAX + 1] = { 0 };
+    struct rig               *rig     = *state;
+    Agent__GetReceiptRequest  request = AGENT__GET_RECEIPT_REQUEST__INIT;
+
+    request.id = id;
+    assert_int_equal(ask(rig, "GetReceipt", &request.base), ERR_NOT_FOUND);
+    assert_int_equal(create(rig, "web"), ERR_NONE);
+    assert_int_equal(ask(rig, "GetReceipt", &request.base), ERR_CONFIG);
+    assert_string_equal(rig->text, "start: container web is created; a receipt is of one that has ended");
+    request.nonce = (ProtobufCBinaryData){ sizeof nonce, nonce };
+    assert_int_equal(ask(rig, "GetReceipt", &request.base), ERR_LIMIT);
+    assert_string_equal(rig->text, "start: a nonce over 64 bytes");
+    assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
+}
+
 static void the_timeline_names_the_container(void **state)
 {
     struct rig               *rig     = *state;
@@ -351,6 +371,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_the_keeper_refuses_comes_through_and_uses_the_id_up, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(input_is_denied_without_a_grant_and_streams_have_names, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(the_timeline_names_the_container, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_receipt_is_refused_before_the_end, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(rules_come_on_top_of_the_policy, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(rules_without_a_policy_decide_alone, open_rig, close_rig),
     };

@@ -33,6 +33,9 @@ static void on_readable(struct loop_source *source, uint32_t events)
     if (output->is_denied)
         return;
     buffer_append(&output->held, (struct bytes){ piece, (size_t) n });
+    output->n_bytes += (uint64_t) n;
+    if (output->digest && EVP_DigestUpdate(output->digest, piece, (size_t) n) != 1)
+        EVP_MD_CTX_free(TAKE(output->digest)); /* a digest that lacks something is none */
     if (output->held.len == OUTPUT_BUFFER_MAX)
         loop_remove(source);
     output->more(output->owner, output);
@@ -41,7 +44,9 @@ static void on_readable(struct loop_source *source, uint32_t events)
 FALLIBLE output_open(struct output *output, const struct output_options *options, int fd_take, struct err *err)
 {
     *output = (struct output){ .loop = options->loop, .is_denied = options->is_denied, .more = options->more,
-                               .owner = options->owner };
+                               .owner = options->owner, .digest = EVP_MD_CTX_new() };
+    if (output->digest && EVP_DigestInit_ex(output->digest, EVP_sha256(), NULL) != 1)
+        EVP_MD_CTX_free(TAKE(output->digest)); /* output_digest says so */
     output->pipe = (struct loop_source){ .fd = fd_take, .ready = on_readable, .owner = output };
     if (fcntl(fd_take, F_SETFL, O_NONBLOCK) < 0) {
         (void) err_os(err, "output"); /* false is what it returns */
@@ -58,6 +63,7 @@ void output_close(struct output *output)
     loop_remove(&output->pipe);
     auto_fd(&output->pipe.fd);
     buffer_free(&output->held);
+    EVP_MD_CTX_free(output->digest);
     *output = NO_OUTPUT;
 }
 
@@ -72,6 +78,17 @@ void output_take(struct output *output, size_t most, struct buffer *into)
     output->held.len -= n;
     if (n > 0 && !output->has_ended && !output->pipe.loop && !loop_add(output->loop, &output->pipe, EPOLLIN, &err))
         end(output);
+}
+
+FALLIBLE output_digest(const struct output *output, uint8_t digest[static SHA256_LEN], struct err *err)
+{
+    AUTO(md_ctx) EVP_MD_CTX *copy = EVP_MD_CTX_new();
+
+    if (output->is_denied)
+        return fail_with(err, ERR_UNSUPPORTED, "policy lets nobody know what was written");
+    if (!copy || !output->digest || EVP_MD_CTX_copy_ex(copy, output->digest) != 1 || EVP_DigestFinal_ex(copy, digest, NULL) != 1)
+        return err_openssl(err, ERR_OS, "digest of output");
+    return true;
 }
 
 bool output_is_ready(const struct output *output)

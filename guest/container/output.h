@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/loop.h"
+#include "base/ossl.h"
 #include "guest/container/limits.h"
 
 struct output;
@@ -16,6 +17,8 @@ struct output {
     struct loop_source pipe; /* fd is NO_FD after the end */
     struct loop       *loop;
     struct buffer      held;
+    EVP_MD_CTX        *digest;   /* SHA-256 of all that came and was not denied; NULL: OpenSSL had none */
+    uint64_t           n_bytes;  /* that it is over */
     bool               is_denied;
     bool               has_ended;
     output_more_fn    *more;
@@ -37,6 +40,9 @@ void     output_close(struct output *output);
 
 /* Moves up to `most` bytes to the end of `into`; the pipe is read again when it had been left. */
 void output_take(struct output *output, size_t most, struct buffer *into);
+
+/* SHA-256 of what was written so far. Fails UNSUPPORTED for denied output; OS. */
+FALLIBLE output_digest(const struct output *output, uint8_t digest[static SHA256_LEN], struct err *err);
 
 /* True when something can be said: bytes are held, or none will come any more. Denied output ends at once. */
 bool output_is_ready(const struct output *output);

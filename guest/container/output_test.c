@@ -65,6 +65,12 @@ static void gives_what_was_written_and_then_the_end(void **state)
     output_take(&rig.output, 2, &got);
     output_take(&rig.output, 99, &got);
     assert_string_equal(buffer_text(&got), "hello");
+    uint8_t    digest[SHA256_LEN], wanted[SHA256_LEN];
+    struct err err;
+    sha256_of(bytes_of_text("hello"), wanted);
+    assert_true(output_digest(&rig.output, digest, &err)); /* of what was written, read or not */
+    assert_memory_equal(digest, wanted, sizeof wanted);
+    assert_int_equal(rig.output.n_bytes, 5);
     assert_true(output_is_over(&rig.output));
     close_rig(&rig);
 }

@@ -14,6 +14,8 @@ default GetResourceRequest := false
 
 default GetTokenRequest := false
 
+default GetReceiptRequest := false
+
 default ReadOutputRequest := false
 
 default ResizeTerminalRequest := false
@@ -56,6 +58,8 @@ GetResourceRequest if {
 }
 
 GetTokenRequest if some_entry_has("token")
+
+GetReceiptRequest if some_entry_has("output")
 
 ReadOutputRequest if some_entry_has("output")
 

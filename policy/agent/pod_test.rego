@@ -30,6 +30,8 @@ test_only_listed_argvs_are_run if {
 test_streams_follow_the_entry if {
 	ask("ReadOutputRequest", {"image": web})
 	not ask("ReadOutputRequest", {"image": other})
+	ask("GetReceiptRequest", {"image": web})
+	not ask("GetReceiptRequest", {"image": other})
 	ask("WriteInputRequest", {"image": other})
 	not ask("WriteInputRequest", {"image": web})
 	ask("ResizeTerminalRequest", {"image": other})

@@ -5,7 +5,9 @@
 #include <sys/signalfd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/job.h"
 #include "runtime/sandbox/guest_bundle.h"
 #include "runtime/cli/platform.h"
 #include "runtime/cli/pod.h"
@@ -26,7 +28,8 @@ enum {
 
 struct run_options {
     struct platform_options     platform;
-    const char                 *broker, *ca, *initdata_file, *netns, *cache;
+    const char                 *broker, *ca, *initdata_file, *netns, *cache, *receipt;
+    struct buffer               nonce;
     uint64_t                    cpus, memory_mib, timeout_s, cache_max_mib;
     bool                        wants_timeline, wants_console;
     struct guest_bundle_options guest;
@@ -78,18 +81,57 @@ static void timeline_came(void *owner, const ProtobufCMessage *message, const st
     stop(run);
 }
 
-/* All output is out and the exit code is known. The VM is simply ended: nothing in it outlives it. */
-static void finish_when_all_is_in(struct run *run)
+/* The VM is simply ended: nothing in it outlives it. */
+static void finish(struct run *run)
 {
     Agent__GetTimelineRequest request = AGENT__GET_TIMELINE_REQUEST__INIT;
     struct err                err;
 
-    if (!run->has_exited || run->n_streams > 0)
-        return;
-    timeline_mark(&run->timeline, TIMELINE_EXITED, monotonic_ms());
     if (!run->options->wants_timeline ||
         !sandbox_call(run->sandbox, "GetTimeline", &request.base, timeline_came, run, &err))
         stop(run);
+}
+
+static void receipt_came(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct run *run = owner;
+    struct err  err;
+
+    if (!message) {
+        request_failed(run, why);
+        return;
+    }
+    const ProtobufCBinaryData *receipt = &((const Agent__GetReceiptResponse *) message)->receipt;
+    if (file_write(run->options->receipt, (struct bytes){ receipt->data, receipt->len }, 0644, &err)) {
+        finish(run);
+        return;
+    }
+    (void) context(&err, "config"); /* stop_failed takes it */
+    stop_failed(run, &err);
+}
+
+static void ask_for_receipt(struct run *run)
+{
+    Agent__GetReceiptRequest request = AGENT__GET_RECEIPT_REQUEST__INIT;
+    char                     id[]    = CONTAINER_ID;
+    struct err               err;
+
+    request.id    = id;
+    request.nonce = (ProtobufCBinaryData){ run->options->nonce.len, run->options->nonce.at };
+    if (!sandbox_call(run->sandbox, "GetReceipt", &request.base, receipt_came, run, &err))
+        request_failed(run, &err);
+}
+
+/* All output is out and the exit code is known. */
+static void finish_when_all_is_in(struct run *run)
+{
+    if (!run->has_exited || run->n_streams > 0)
+        return;
+    timeline_mark(&run->timeline, TIMELINE_EXITED, monotonic_ms());
+    if (run->options->receipt)
+        ask_for_receipt(run);
+    else
+        finish(run);
 }
 
 static void container_exited(void *owner, const ProtobufCMessage *message, const struct err *why)
@@ -350,12 +392,17 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     return ran;
 }
 
-int cmd_run(int argc, char **argv)
+/* `cloister run` and `cloister job run`, which differ in the receipt only. */
+static int run_command(const char *command, const char *about, const char *receipt, int argc, char **argv)
 {
     struct run_options options = { .platform = { .tee = "auto", .accel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY },
                                    .broker = "https://127.0.0.1:8443", .cpus = 1,
-                                   .memory_mib = DEFAULT_MEMORY_MIB, .cache_max_mib = DEFAULT_CACHE_MIB, .timeout_s = DEFAULT_TIMEOUT_S };
+                                   .memory_mib = DEFAULT_MEMORY_MIB, .cache_max_mib = DEFAULT_CACHE_MIB, .timeout_s = DEFAULT_TIMEOUT_S,
+                                   .receipt = receipt };
+    const char             *nonce  = "";
     const struct option_row rows[] = {
+        { "receipt", OPTION_TEXT, &options.receipt, "FILE", "write what it came to, signed in the guest: cloister job verify", 0, 0 },
+        { "nonce", OPTION_TEXT, &nonce, "HEX", "stands in the receipt, which is then no older than this", 0, 0 },
         { "tee", OPTION_TEXT, &options.platform.tee, "TEE", "auto, snp, tdx, tpm or sim (default auto)", 0, 0 },
         { "accel", OPTION_TEXT, &options.platform.accel, "ACCEL", "auto, kvm or tcg (default auto)", 0, 0 },
         { "cpus", OPTION_NUMBER, &options.cpus, "N", "virtual CPUs (default 1)", 1, VM_CPUS_MAX },
@@ -384,9 +431,7 @@ int cmd_run(int argc, char **argv)
         { "quote-socket", OPTION_TEXT, &options.platform.quote_socket, "PATH", "tdx: quote generation service (default vsock 2:4050)", 0, 0 },
     };
     const struct option_table table = {
-        "cloister run", "[OPTION]... IMAGE [ARG...]",
-        "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG]\n"
-        "or REGISTRY/REPOSITORY[:TAG][@DIGEST], which the guest pulls itself: give it a network.",
+        command, "[OPTION]... IMAGE [ARG...]", about,
         rows, sizeof rows / sizeof *rows, true,
         "Without --initdata the guest is bound to exactly this image, argv and environment; `cloister initdata` prints\n"
         "that document and its digest, which the broker is told to expect.\n"
@@ -405,13 +450,32 @@ int cmd_run(int argc, char **argv)
     }
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
+    if (!hex_read(bytes_of_text(nonce), &options.nonce, &err)) {
+        fprintf(stderr, "cloister: config: --nonce: %s\n", err.text);
+        return EXIT_OURS;
+    }
     options.pod.args   = operands + 1;
     options.pod.n_args = n - 1;
     options.pod.network = options.netns != NULL;
     if (!pod_resolve(operands[0], &options.pod, &err))
         (void) context(&err, "config"); /* printed below */
-    else if (run_pod(&options, &exit_code, &err))
+    else if (run_pod(&options, &exit_code, &err)) {
+        buffer_free(&options.nonce);
         return exit_code;
+    }
+    buffer_free(&options.nonce);
     fprintf(stderr, "cloister: %s\n", err.text);
     return EXIT_OURS;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    return run_command("cloister run", "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG]\n"
+                       "or REGISTRY/REPOSITORY[:TAG][@DIGEST], which the guest pulls itself: give it a network.", NULL, argc, argv);
+}
+
+int job_run(int argc, char **argv)
+{
+    return run_command("cloister job run", "Runs a batch job in an attested microVM, exits with its exit code, and leaves a receipt\n"
+                       "(receipt.json, or --receipt FILE) that `cloister job verify` checks offline.", "receipt.json", argc, argv);
 }
