@@ -16,7 +16,7 @@
 #include "guest/registry/obtain.h"
 
 struct run {
-    const char *settings_file, *resources, *cache, *pinned;
+    const char *settings_file, *resources, *cache, *pinned, *scratch;
     uint64_t    backoff_ms;
     bool        keeps_our_owner;
 };
@@ -74,6 +74,14 @@ static void cache_put(void *owner, const char *digest, uint64_t offset, struct b
     (void) !(fd >= 0 && write_all(fd, piece, &unheard));
 }
 
+/* The most memory that this process has had so far. */
+static long peak_kib(void)
+{
+    struct rusage use;
+
+    return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_maxrss : 0;
+}
+
 static FALLIBLE obtain(struct run *run, int fetcher_fd, const char *name, const char *target, struct err *err)
 {
     AUTO(image_settings) struct image_settings settings = { 0 };
@@ -87,6 +95,9 @@ static FALLIBLE obtain(struct run *run, int fetcher_fd, const char *name, const 
                         .backoff_ms = (uint32_t) run->backoff_ms };
     AUTO(fd) int target_fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    AUTO(fd) int scratch = run->scratch ? open(run->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : NO_FD;
+
+    o.scratch_fd = scratch;
     if (target_fd < 0)
         return err_os(err, "open %s", target);
     if ((run->settings_file && !file_read(run->settings_file, 1 << 20, &text, err)) ||
@@ -102,6 +113,7 @@ static FALLIBLE obtain(struct run *run, int fetcher_fd, const char *name, const 
     printf("manifest=%s\npulled=%llu\ncached=%llu\nfailures=%u\nlast_failure=%s\n", digest_text(&found).at,
            (unsigned long long) progress.bytes_pulled, (unsigned long long) progress.bytes_cached, progress.n_failures,
            progress.last_failure);
+    printf("pull_ms=%.1f\nkeeper_rss_kib=%ld\n", (double) progress.spent_ns[IMAGE_PULL] / 1e6, peak_kib());
     return ok || (contextf(err, "%s: %s", image_phase_name(progress.phase), err_kind_name(err->kind)));
 }
 
@@ -114,6 +126,8 @@ static pid_t fetcher_start(int *fd)
         return -1;
     if (pid == 0) {
         (void) close(ends[0]);
+        printf("fetcher_idle_kib=%ld\n", peak_kib());
+        (void) fflush(stdout); /* what a failure would hide is only a number */
         _exit(fetcher_run(ends[1]));
     }
     (void) close(ends[1]);
@@ -130,6 +144,7 @@ int main(int argc, char **argv)
         { "resources", OPTION_TEXT, &run.resources, "DIR", "what the broker would have: R/T/G", 0, 0 },
         { "cache", OPTION_TEXT, &run.cache, "DIR", "the node's cache", 0, 0 },
         { "pinned", OPTION_TEXT, &run.pinned, "DIGEST", "the digest that the guest's policy wants", 0, 0 },
+        { "scratch", OPTION_TEXT, &run.scratch, "DIR", "where ciphertext waits; default: memory", 0, 0 },
         { "backoff", OPTION_NUMBER, &run.backoff_ms, "MS", "pause before the second try", 0, 10000 },
         { "our-owner", OPTION_FLAG, &run.keeps_our_owner, NULL, "no chown, no device nodes", 0, 0 },
     };
@@ -147,6 +162,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "pull-image: %s\n", n == 2 ? err.text : "NAME and TARGET are wanted");
         return 2;
     }
+    printf("keeper_idle_kib=%ld\n", peak_kib());
+    (void) fflush(stdout); /* so that the child has nothing of it */
     pid_t pid = fetcher_start(&fd);
     bool  ok  = pid > 0 && obtain(&run, fd, operands[0], operands[1], &err);
 
