@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/toml.h"
+
 /* One call of obtain_image. */
 struct job {
     struct obtain         *obtain;
@@ -19,6 +21,23 @@ static FALLIBLE resource_get(const struct obtain *o, const char *kid, struct buf
     return kid[0] == '\0' || o->resource(o->owner, kid, out, err) || contextf(err, "%.80s", kid);
 }
 
+/* The broker's file is registries.conf as everybody writes it, TOML; the table in cdh.toml was read already. */
+static FALLIBLE registries_get(const struct obtain *o, const struct image_settings *s, struct buffer *json, struct err *err)
+{
+    AUTO(buffer) struct buffer     text     = { 0 };
+    AUTO(json) struct json_object *document = NULL;
+
+    if (!s->registries_kid[0]) {
+        if (s->registries)
+            json_write(s->registries, json);
+        return true;
+    }
+    if (!resource_get(o, s->registries_kid, &text, err) || !toml_read(buffer_bytes(&text), &document, err))
+        return context(err, "registries");
+    json_write(document, json);
+    return true;
+}
+
 static FALLIBLE fetcher_configure(struct obtain *o, struct err *err)
 {
     static const struct image_settings none  = { 0 };
@@ -28,10 +47,8 @@ static FALLIBLE fetcher_configure(struct obtain *o, struct err *err)
 
     if (o->is_configured)
         return true;
-    if (!resource_get(o, s->registries_kid, &files, err) || !resource_get(o, s->credentials_kid, &credentials, err))
+    if (!registries_get(o, s, &files, err) || !resource_get(o, s->credentials_kid, &credentials, err))
         return false;
-    if (!s->registries_kid[0] && s->registries)
-        json_write(s->registries, &files);
     config = (struct pull_config){ .registries = buffer_bytes(&files), .credentials = buffer_bytes(&credentials),
                                    .ca_pem = buffer_bytes(&s->ca_pem), .https_proxy = s->https_proxy,
                                    .http_proxy = s->http_proxy, .no_proxy = s->no_proxy, .parallel = s->parallel,

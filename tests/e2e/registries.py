@@ -1,5 +1,5 @@
 """A CA, a real registry (Debian's docker-registry), cosign's signatures made with openssl, and pull-image."""
-import base64, json, os, pathlib, re, shutil, subprocess, tempfile, time
+import base64, json, os, pathlib, re, shutil, socket, socketserver, subprocess, tempfile, threading, time
 
 import oci_image
 from unpacking import BUILD
@@ -82,6 +82,48 @@ class Registry:
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+class Proxy:
+    """An HTTP proxy on loopback that knows CONNECT and nothing else, and where it was asked to go."""
+
+    def __init__(self):
+        self.asked, outer = [], self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    more = self.request.recv(4096)
+                    if not more:
+                        return
+                    request += more
+                method, target = request.decode().split(" ")[:2]
+                outer.asked.append(f"{method} {target}")
+                if method != "CONNECT":
+                    self.request.sendall(b"HTTP/1.1 405 No\r\n\r\n")
+                    return
+                host, port = target.rsplit(":", 1)
+                with socket.create_connection((host, int(port)), 20) as far:
+                    self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    back = threading.Thread(target=self.move, args=(far, self.request))
+                    back.start()
+                    self.move(self.request, far)
+                    back.join()
+
+            @staticmethod
+            def move(source, sink):
+                try:
+                    while piece := source.recv(65536):
+                        sink.sendall(piece)
+                    sink.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass
+
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 class Signer:

@@ -4,7 +4,7 @@ import base64, json, os, pathlib, shutil, ssl, subprocess, sys, tempfile, urllib
 
 import oci_image
 from oci_image import Layer, file, folder, manifest_digest
-from registries import ARTIFACT, Authority, Puller, Registry, Signer, settings, signature_layout
+from registries import ARTIFACT, Authority, Proxy, Puller, Registry, Signer, settings, signature_layout
 from unpacking import BUILD, Report
 
 if not shutil.which("docker-registry"):
@@ -76,6 +76,22 @@ try:
     refuse(f"{name}:v1", "blocked", "is blocked", ours(registries=f'[[image.registry_config.registry]]\nlocation = "{registry.host}"\nblocked = true'))
     refuse(f"{name}@{digest}", "pinned to another digest", "not the one that the policy wants", ours(), "--pinned", sealed_digest)
     refuse("oci:x", "the host's store without a digest", "by its digest", ours())
+
+    # --- a proxy, and files from the broker instead of the initdata ---
+    proxy = Proxy()
+    expect(f"{name}:v1", "through a proxy", ours(proxy=f'[image.image_pull_proxy]\nhttps_proxy = "{proxy.url}"'))
+    report.claim(proxy.asked and set(proxy.asked) == {f"CONNECT {registry.host}"}, f"the proxy was asked for {proxy.asked}")
+    n = len(proxy.asked)
+    expect(f"{name}:v1", "around a proxy", ours(proxy=f'[image.image_pull_proxy]\nhttps_proxy = "{proxy.url}"\nno_proxy = "127.0.0.1"'))
+    report.claim(len(proxy.asked) == n, "no_proxy: the proxy was asked")
+    refuse(f"{name}:v1", "a proxy that is not there", "ERR_OS", ours(proxy='[image.image_pull_proxy]\nhttps_proxy = "http://127.0.0.1:1"'))
+    puller.put_resource("kbs:///default/policy/any", json.dumps(ANY).encode())
+    puller.put_resource("kbs:///default/policy/none", json.dumps({"default": [{"type": "reject"}]}).encode())
+    puller.put_resource("kbs:///default/registries/away", f'[[registry]]\nprefix = "far.example/x"\nlocation = "{registry.host}/team"\n'.encode())
+    expect(f"{name}:v1", "the policy from the broker", ours(policy=None) + 'image_security_policy_uri = "kbs:///default/policy/any"\n')
+    refuse(f"{name}:v1", "the broker's policy comes first", "the policy rejects it", ours() + 'image_security_policy_uri = "kbs:///default/policy/none"\n')
+    refuse(f"{name}:v1", "a policy that the broker does not give is no reason to go without", "kbs:///default/policy/gone", ours() + 'image_security_policy_uri = "kbs:///default/policy/gone"\n')
+    expect("far.example/x/app:v1", "registries from the broker", ours() + 'registry_configuration_uri = "kbs:///default/registries/away"\n')
 
     # --- an index for several machines ---
     index = work / "index"
