@@ -379,7 +379,8 @@ static void on_done(void *owner, struct transfer *transfer, const struct err *wh
         on_answer(f, done);
     else if (f->stopped.kind != ERR_NONE)
         fail_for_good(f, &f->stopped);
-    else if (why->kind == ERR_UNTRUSTED || why->kind == ERR_CONFIG || why->kind == ERR_LIMIT)
+    else if (why->kind == ERR_UNTRUSTED || why->kind == ERR_CONFIG || why->kind == ERR_LIMIT ||
+             why->kind == ERR_UNSUPPORTED)
         fail_for_good(f, why);
     else
         try_again(f, 0, why);

@@ -12,6 +12,7 @@ enum {
     REGISTRIES_MAX        = 256,       /* [[registry]] tables of one configuration */
     ATTEMPTS_MAX          = 8,         /* places where one image may be: mirrors and the origin */
     LOCATION_MAX          = 511,       /* bytes of a location: HOST[:PORT][/PATH] */
+    HEADERS_MAX           = 256 << 10, /* bytes of all headers of a transfer, redirects included */
     FETCH_WINDOW          = 4 << 20,   /* bytes of one transfer that wait for their reader */
     FETCHES_MAX           = 3,         /* blobs under way at once: 12 MiB is all that waits */
     FETCH_TRIES_MAX       = 5,         /* failures in a row without a byte in between */

@@ -25,6 +25,7 @@ struct transfer {
     CURL                   *curl;
     struct curl_slist      *headers;
     bool                    is_added;
+    size_t                  header_bytes;
     char                    errors[CURL_ERROR_SIZE];
 };
 
@@ -51,7 +52,8 @@ static enum err_kind kind_of(CURLcode code)
         return ERR_MALFORMED;
     case CURLE_TOO_MANY_REDIRECTS:
         return ERR_LIMIT;
-    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* a scheme, also of a redirect; HTTP/0.9 */
+        return ERR_UNSUPPORTED;
     case CURLE_URL_MALFORMAT:
         return ERR_CONFIG;
     default:
@@ -72,7 +74,12 @@ static void tell_done(struct transfer *t, CURLcode code)
         return;
     }
     printable_append(&why, bytes_of_text(text), REASON_MAX);
-    (void) fail_with(&err, kind_of(code), "%s", buffer_text(&why)); /* false is what it returns */
+    if (t->header_bytes > HEADERS_MAX)
+        (void) fail_with(&err, ERR_LIMIT, "over %d bytes of headers", HEADERS_MAX); /* false is what it returns */
+    else if (code == CURLE_OUT_OF_MEMORY) /* what libcurl calls a header that it finds too long */
+        (void) fail_with(&err, ERR_LIMIT, "a header that is too long"); /* likewise */
+    else
+        (void) fail_with(&err, kind_of(code), "%s", buffer_text(&why)); /* likewise */
     t->request.done(t->request.owner, t, &err);
 }
 
@@ -225,6 +232,16 @@ static size_t on_body(char *at, size_t size, size_t n, void *owner)
     return size * n + 1; /* any other number ends it */
 }
 
+/* libcurl bounds a header, and keeps as many as come. */
+static size_t on_header(char *at, size_t size, size_t n, void *owner)
+{
+    struct transfer *t = owner;
+
+    (void) at;
+    t->header_bytes += size * n;
+    return t->header_bytes <= HEADERS_MAX ? size * n : size * n + 1; /* any other number ends it */
+}
+
 static bool set_trust(struct transfer *t)
 {
     const struct transfers *all = t->all;
@@ -293,6 +310,8 @@ static bool set_request(struct transfer *t)
            curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_HEADERDATA, t) == CURLE_OK &&
            (r->offset == 0 || curl_easy_setopt(c, CURLOPT_RANGE, range) == CURLE_OK) &&
            (!r->basic || (curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC) == CURLE_OK &&
                           curl_easy_setopt(c, CURLOPT_USERPWD, r->basic) == CURLE_OK)) &&

@@ -131,6 +131,7 @@ def half(body):
     return answer(body)[:-len(body) // 2]
 
 
+FLOOD = b"X: y\r\n" * 5000000
 # --- statuses, bodies and headers, of each kind of thing ---
 for target in ("manifest", "config", "layer"):
     for status in ("204 No Content", "304 Not Modified", "400 Bad Request", "402 Pay", "403 Forbidden", "404 Not Found", "405 No", "410 Gone", "416 Range", "418 Teapot",
@@ -158,10 +159,11 @@ for target in ("manifest", "config", "layer"):
     add("breaks off in the headers, always", target, always(b"HTTP/1.1 200 OK\r\nContent-Le"))
     add("breaks off without a word, always", target, always(b""))
     for what, head in {"no status": b"garbage\r\n\r\n", "HTTP/0.9": b"<html>hello</html>", "HTTP/9.9": b"HTTP/9.9 200 OK\r\n\r\n", "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                       "binary": os.urandom(400), "a line without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000000, "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200000 + b"\r\n",
+                       "binary": os.urandom(400), "a line without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000000, "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
                        "a zero in a header": b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n", "no colon": b"HTTP/1.1 200 OK\r\nnothing here\r\n\r\n",
                        "folded header": b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\nhello", "spaces only": b" " * 5000, "endless 100": b"HTTP/1.1 100 Continue\r\n\r\n" * 3000}.items():
         add(f"head: {what}", target, always(head))
+    add("head: five million headers", target, always(b"HTTP/1.1 200 OK\r\n" + FLOOD), "bytes of headers")
     for length in ("-1", "x", "", "99999999999999999999999", "18446744073709551615", "9223372036854775807", "0x10", "1, 2", "5\r\nContent-Length: 6"):
         add(f"length {length!r}", target, always(lambda body, length=length: answer(body, "200 OK", f"Content-Length: {length}", length=False)))
     add("no length, then the end", target, always(lambda body: answer(body, length=False)), "")
