@@ -350,6 +350,28 @@ static void a_binding_holds_against_a_policy_that_allows_all(void **state)
     assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/bound/key/1"), 200);
 }
 
+static void a_policy_sees_the_query(void **state)
+{
+    AUTO(admin_client) struct admin_client *admin = test_admin(&broker);
+    AUTO(secret) struct secret              value = { 0 };
+    AUTO(guest) struct guest                guest = { 0 };
+    struct admin_document policy = { .kind = "resource-policy", .name = "asked",
+                                     .text = bytes_of_text("package policy\nallow if data.query.stage == \"2\"\n") };
+    uint64_t              version;
+    struct err            err;
+
+    (void) state;
+    assert_fine(secret_copy(bytes_of_text("asked"), &value, &err) && admin_resource_put(admin, "kbs:///asked/key/1", &value, &err) &&
+                    admin_document_put(admin, &policy, &version, &err),
+                &err);
+    assert_int_equal(guest_attest(&guest, broker.url), 200);
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/asked/key/1"), 401);
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/asked/key/1?stage=1"), 401);
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/asked/key/1?stage=1&stage=2"), 200);
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/asked/key/1?x=\"&stage=2"), 200);
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/asked/key/1?stage=2\",\"stage\":\"2"), 401);
+}
+
 /* ---- a TPM: registers and keys registered by name ---- */
 
 static bool tpm_evidence(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json, struct err *err)
@@ -831,6 +853,7 @@ int main(void)
         cmocka_unit_test(bad_output_of_an_attestation_policy_gives_no_token),
         cmocka_unit_test(documents_keep_their_history),
         cmocka_unit_test(a_binding_holds_against_a_policy_that_allows_all),
+        cmocka_unit_test(a_policy_sees_the_query),
         cmocka_unit_test(a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known),
         cmocka_unit_test(the_key_provider_makes_a_key_here_and_opens_with_it),
         cmocka_unit_test(the_command_line_keeps_policies_values_and_bindings),

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
 #include "keys/broker/peer_certificate.h"
@@ -119,6 +121,29 @@ static const char *session_cookie(struct MHD_Connection *connection)
     return MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, KBS_COOKIE);
 }
 
+/* The query as policies read it; of a name that stands there twice, the last value. What is not UTF-8 is left out. */
+static enum MHD_Result query_add(void *owner, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct json_object **query = owner;
+
+    (void) kind; /* only arguments are asked for */
+    if (!is_utf8(bytes_of_text(name)) || !is_utf8(bytes_of_text(value)))
+        return MHD_YES;
+    if (!*query)
+        *query = json_object_new_object();
+    json_add_text(*query, name, value ? value : "");
+    return MHD_YES;
+}
+
+static void query_read(struct MHD_Connection *connection, struct buffer *out)
+{
+    AUTO(json) struct json_object *query = NULL;
+
+    (void) MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, query_add, &query); /* how many is of no matter */
+    if (query)
+        json_write(query, out);
+}
+
 /* Only a new challenge is put off: whoever has one may finish. */
 static bool is_shed(const struct exchange *x, const char *method)
 {
@@ -127,6 +152,7 @@ static bool is_shed(const struct exchange *x, const char *method)
 
 static void exchange_answer(struct exchange *x, const char *method)
 {
+    AUTO(buffer) struct buffer query = { 0 };
     uint8_t        fingerprint[SHA256_LEN];
     bool           is_known = (x->door->faces & FACE_ADMINISTRATORS) && peer_certificate_digest(x->connection, fingerprint);
     struct request request  = {
@@ -141,6 +167,9 @@ static void exchange_answer(struct exchange *x, const char *method)
         .now           = now_s(),
     };
 
+    query_read(x->connection, &query);
+    if (query.len > 0)
+        request.query = buffer_text(&query);
     if (x->too_large)
         answer_plain(x, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than this broker takes\n");
     else if (x->no_length)

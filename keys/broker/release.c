@@ -222,7 +222,7 @@ static FALLIBLE registered_asked(void *owner, const char *kind, bool *out, struc
 }
 
 /* [evidence-formats 7.4] */
-static void data_write(const char *path, struct buffer *out)
+static void data_write(const char *path, const char *query, struct buffer *out)
 {
     buffer_append_text(out, "{\"plugin\":\"resource\",\"resource-path\":[\"");
     for (; *path; path++) {
@@ -231,7 +231,7 @@ static void data_write(const char *path, struct buffer *out)
         else
             buffer_append(out, (struct bytes){ (const uint8_t *) path, 1 }); /* of rcar_path_is_valid: nothing to escape */
     }
-    buffer_append_text(out, "\"],\"query\":{}}");
+    buffer_printf(out, "\"],\"query\":%s}", query ? query : "{}");
 }
 
 static bool policy_denies(const struct release_request *r, const char *version, struct bytes reason, struct err *err)
@@ -255,7 +255,7 @@ static FALLIBLE policy_allows(const struct release_request *r, struct bytes modu
     bool                       is_answered;
 
     json_write(r->claims, &input);
-    data_write(r->path, &data);
+    data_write(r->path, r->query, &data);
     question    = (struct policy_question){ .module = module, .rules = RULES, .n_rules = 2, .input = buffer_bytes(&input),
                                             .data = buffer_bytes(&data), .now = r->now, .lookups = &lookups };
     is_answered = policy_engine_ask(r->engine, &question, answers, err);

@@ -27,6 +27,7 @@ struct release_request {
     const struct release_subject *subject;
     const char                   *path;   /* "REPOSITORY/TYPE/TAG" */
     struct json_object           *claims; /* of the token: the policy's input; borrowed */
+    const char                   *query;  /* of the request, a JSON object, for the policy; NULL: none */
     int64_t                       now;
 };
 

@@ -302,7 +302,7 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     call->variant = "PolicyDeny";
     guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
     asked = (struct release_request){ .store = call->broker->store, .engine = call->broker->engine, .subject = &ear.subject,
-                                      .path = call->rest, .claims = ear.claims, .now = call->request->now };
+                                      .path = call->rest, .query = call->request->query, .claims = ear.claims, .now = call->request->now };
     if (!release_decide(&asked, policy, err)) {
         call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PolicyEngineError";
         return denial_audit(call, &guest, err);

@@ -27,7 +27,8 @@ enum face { FACE_GUESTS = 1, FACE_ADMINISTRATORS = 2 };
 /* As it arrived; texts are the peer's, views live for the call. */
 struct request {
     const char  *method;
-    const char  *path;          /* neither query nor any %XX decoded */
+    const char  *path;          /* without its query; no %XX decoded */
+    const char  *query;         /* as a JSON object, one value per name; NULL: none */
     const char  *session;       /* value of the session cookie; NULL when there is none */
     const char  *authorization; /* the whole header; NULL */
     const uint8_t *certificate; /* SHA-256 of the client's certificate that TLS has verified; NULL: none */
