@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "attestation/verifier/event_details.h"
 #include "base/text.h"
 
 enum { CLAIMED_EVENTS_MAX = 4096 };
@@ -46,6 +47,7 @@ static struct json_object *event_claim(const struct event_log *log, const struct
     json_add_text(claim, "type_name", event_type_name(e->type));
     json_add(claim, "digests", digests);
     json_add_text(claim, "event", buffer_text(&base64));
+    json_add(claim, "details", event_details(e));
     json_add(claim, "digest_matches_event", json_object_new_boolean(data == EVENT_DATA_AUTHENTIC));
     json_add_text(claim, "event_data", event_data_name(data));
     return claim;

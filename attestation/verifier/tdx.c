@@ -113,6 +113,15 @@ static void dates_collect(const struct tdx_collateral *c, const struct tdx_platf
     }
 }
 
+static uint64_t last_64_bits(struct bytes number)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < number.len; i++)
+        value = value << 8 | number.at[i];
+    return value;
+}
+
 /* Register 0 of a log is MRTD; 1 to 4 are the RTMRs, each of which the log must explain to the last event. */
 static void log_check(const struct tdx_question *q, struct tdx_result *out, struct appraisal *a)
 {
@@ -145,6 +154,8 @@ static void genuine_appraise(const struct tdx_collateral *c, const struct tdx_pl
     out->pck                   = p->pck;
     out->tcb_evaluation_number = c->tcb_info.evaluation_number;
     out->qe_evaluation_number  = c->qe_identity.evaluation_number;
+    out->root_crl_number       = last_64_bits(c->root_crl.number);
+    out->pck_crl_number        = last_64_bits(c->pck_crl.number);
     dates_collect(c, p, out);
     if (!module_check(body, &c->tcb_info, a)) {
         out->is_genuine = false;

@@ -19,6 +19,7 @@ struct tdx_result {
     bool                 has_log; /* an event log that replays to all four RTMRs */
     struct event_log     log;     /* borrows from the question's */
     uint32_t             tcb_evaluation_number, qe_evaluation_number;
+    uint64_t             root_crl_number, pck_crl_number; /* their last 64 bits */
     int64_t              earliest_issue, latest_issue, earliest_expiration; /* over documents, lists, certificates */
 };
 

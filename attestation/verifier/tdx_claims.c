@@ -56,6 +56,19 @@ static struct json_object *body_claims(const struct td_body *b)
     return body;
 }
 
+/* Behind the header of a version 5 quote: the body's type, then its size. */
+static struct bytes body_size(struct bytes signed_part)
+{
+    enum { HEADER_AND_TYPE_LEN = 50 };
+    struct reader r = reader_over(signed_part);
+    struct err    err;
+
+    take(&r, HEADER_AND_TYPE_LEN);
+    struct bytes size = take(&r, 4);
+
+    return reader_ok(&r, &err) ? size : (struct bytes){ 0 };
+}
+
 static struct json_object *quote_claims(const struct tdx_quote *q)
 {
     static const uint8_t types[] = { [TD_BODY_10] = 2, [TD_BODY_15] = 3, [TD_BODY_15_EXTENDED] = 4 };
@@ -67,6 +80,7 @@ static struct json_object *quote_claims(const struct tdx_quote *q)
         const uint8_t type[2] = { types[q->body.type], 0 };
 
         json_add_hex(quote, "type", BYTES_OF(type));
+        json_add_hex(quote, "size", body_size(q->signed_part));
     }
     return quote;
 }
@@ -148,6 +162,8 @@ struct json_object *tdx_claims(const struct tdx_result *r)
     if (r->has_tcb)
         add_tcb(claims, &r->tcb);
     json_add(claims, "tcb_eval_num", json_object_new_int64(r->tcb_evaluation_number));
+    json_add(claims, "root_ca_crl_num", json_object_new_uint64(r->root_crl_number));
+    json_add(claims, "pck_crl_num", json_object_new_uint64(r->pck_crl_number));
     json_add_text(claims, "collateral_expiration_status", "0"); /* what has expired is refused */
     add_instant(claims, "earliest_issue_date", r->earliest_issue);
     add_instant(claims, "latest_issue_date", r->latest_issue);

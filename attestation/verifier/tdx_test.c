@@ -124,6 +124,9 @@ static void claims_are_told_only_of_genuine_quotes(void **state)
     assert_true(json_get(claims, "quote", json_type_object, &quote, &err));
     assert_true(json_get(quote, "body", json_type_object, &body, &err));
     assert_true(json_has(body, "mr_servicetd"));
+    assert_true(json_get_text(quote, "size", &status, &err));
+    assert_string_equal(status, "88020000"); /* 648, little endian */
+    assert_true(json_has(claims, "pck_crl_num") && json_has(claims, "root_ca_crl_num"));
     assert_true(json_get_text(claims, "tcb_status", &status, &err));
     assert_string_equal(status, "UpToDate");
     s.quote.at[60] ^= 1;
