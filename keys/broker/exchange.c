@@ -147,7 +147,7 @@ static void query_read(struct MHD_Connection *connection, struct buffer *out)
 /* Only a new challenge is put off: whoever has one may finish. */
 static bool is_shed(const struct exchange *x, const char *method)
 {
-    return x->door->traffic->is_overloaded && activity_of(method, x->path) == ACTIVITY_CHALLENGE;
+    return x->began_us < x->door->traffic->shed_until_us && activity_of(method, x->path) == ACTIVITY_CHALLENGE;
 }
 
 static void exchange_answer(struct exchange *x, const char *method)

@@ -19,7 +19,7 @@ struct traffic {
     struct metrics   metrics;
     struct exchange *waiting; /* answers that wait for the commit of this turn */
     size_t           n_exchanges;
-    bool             is_overloaded; /* new challenges are answered 503: who is under way comes first */
+    int64_t          shed_until_us; /* until then new challenges are answered 503: who is under way comes first */
 };
 
 /* One of a server's addresses: the owner of libmicrohttpd's callbacks. */

@@ -348,6 +348,51 @@ static void keeps_to_a_peers_quota(void **state)
     restart_with("");
 }
 
+static long post(struct http *http, const char *path, struct bytes body)
+{
+    struct http_request                  r      = { .method = "POST", .path = path, .body = body };
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    struct err                           err;
+
+    assert_fine(http_exchange(http, &r, NULL, &answer, &err), &err);
+    return answer.status;
+}
+
+/* Who keeps the broker busy for longer than shed_ms makes it put new challenges off, and only until it has caught up. */
+static void puts_new_challenges_off_when_it_is_behind(void **state)
+{
+    enum { NUMBERS = 400000, TRIES = 200 };
+    struct http_options        options = { .url = broker.url, .ca_pem = buffer_bytes(&broker.ca) };
+    AUTO(http) struct http    *busy = NULL, *guest = NULL;
+    AUTO(buffer) struct buffer heavy = { 0 }, hello = { 0 };
+    long                       status = 0;
+    struct err                 err;
+
+    (void) state;
+    restart_with("shed_ms = 10\n");
+    options.url = broker.url;
+    rcar_request_write("snp", &hello);
+    buffer_append_text(&heavy, "[0");
+    for (int i = 0; i < NUMBERS; i++)
+        buffer_append_text(&heavy, ",255");
+    buffer_append_text(&heavy, "]");
+    assert_fine(http_open(&options, &busy, &err) && http_open(&options, &guest, &err), &err);
+    for (int i = 0; i < TRIES && status != 503; i++) { /* this process may be the slow one */
+        assert_int_not_equal(post(busy, "/kbs/v0/auth", buffer_bytes(&heavy)), 200); /* parsed whole, then refused */
+        status = post(guest, "/kbs/v0/auth", buffer_bytes(&hello));
+    }
+    assert_int_equal(status, 503);
+    assert_true(metric("shed_total") >= 1);
+    for (int i = 0; i < PATIENCE_S * 20 && status != 200; i++) {
+        struct timespec pause = { .tv_nsec = 50000000 };
+
+        (void) nanosleep(&pause, NULL); /* a short one does no harm */
+        status = post(guest, "/kbs/v0/auth", buffer_bytes(&hello));
+    }
+    assert_int_equal(status, 200);
+    restart_with("");
+}
+
 /* ---- shutdown ---- */
 
 static SSL *tls_over(int fd)
@@ -503,6 +548,7 @@ int main(void)
         cmocka_unit_test(closes_who_is_slow_although_bytes_keep_coming),
         cmocka_unit_test(serves_beside_ten_thousand_idle_connections),
         cmocka_unit_test(keeps_to_a_peers_quota),
+        cmocka_unit_test(puts_new_challenges_off_when_it_is_behind),
         cmocka_unit_test(answers_what_is_under_way_before_it_ends),
         cmocka_unit_test(logs_lines_of_json),
         cmocka_unit_test(backs_up_while_it_serves_verifies_and_restores),
