@@ -137,6 +137,28 @@ static void run_on(const char *machine, struct boot *b, const char *memory, int 
     }
 }
 
+/* As QEMU 10 and later offer what -kernel, -initrd and -append name: only the kernel as a file, and that unchanged. */
+static void run_as_new_qemu(struct boot *b, struct buffer *output)
+{
+    AUTO(buffer) struct buffer bios = { 0 }, kernel = { 0 }, initrd = { 0 }, option = { 0 };
+    int                        exit_code = -1;
+    struct err                 err;
+
+    write_file(b, "bios", &b->image, &bios);
+    write_file(b, "kernel", &b->kernel, &kernel);
+    write_file(b, "initrd", &b->initrd, &initrd);
+    buffer_printf(&option, "name=etc/boot/kernel,file=%s", buffer_text(&kernel));
+
+    const char *const argv[] = {
+        "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-m", "64", "-nodefaults", "-no-user-config",
+        "-display", "none", "-no-reboot", "-serial", "stdio", "-bios", buffer_text(&bios), "-kernel", buffer_text(&kernel),
+        "-initrd", buffer_text(&initrd), "-append", buffer_text(&b->cmdline), "-fw_cfg", buffer_text(&option), NULL };
+
+    if (!process_run(argv, (struct bytes){ 0 }, OUTPUT_MAX, BOOT_TIMEOUT_MS, output, &exit_code, &err))
+        fail_msg("%s; the serial port said: %s", err.text, buffer_text(output));
+    assert_int_equal(exit_code, 0);
+}
+
 static void run(struct boot *b, const char *memory, int timeout_ms, struct buffer *output)
 {
     run_on("q35,accel=tcg", b, memory, timeout_ms, output);
@@ -176,6 +198,18 @@ static void enters_a_kernel_without_initrd_and_command_line(void **state)
     patch_image(&b, &hashes);
     run(&b, "3072", BOOT_TIMEOUT_MS, &output);
     assert_string_equal(buffer_text(&output), ENTERED "\n");
+}
+
+static void enters_what_the_options_of_qemu_10_name(void **state)
+{
+    AUTO(boot) struct boot     b      = { .folder = NULL };
+    AUTO(buffer) struct buffer output = { 0 };
+
+    (void) state;
+    boot_new(&b);
+    run_as_new_qemu(&b, &output);
+    if (!strstr(buffer_text(&output), ENTERED))
+        fail_msg("the serial port said: %s", buffer_text(&output));
 }
 
 static void enters_a_kernel_on_a_microvm(void **state)
@@ -336,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(enters_a_kernel_whose_hashes_match),
         cmocka_unit_test(enters_a_kernel_without_initrd_and_command_line),
+        cmocka_unit_test(enters_what_the_options_of_qemu_10_name),
         cmocka_unit_test(enters_a_kernel_on_a_microvm),
         cmocka_unit_test(halts_when_nobody_wrote_hashes),
         cmocka_unit_test(halts_on_each_mutation_of_table_and_blobs),

@@ -20,8 +20,8 @@ _Noreturn void       stage0_main(uint32_t kind);
 _Noreturn void       exception(uint32_t vector);
 _Noreturn void       kernel_enter(const void *boot_params, uint64_t entry);
 
-/* Where the host offers the three. `prefix` NULL: the old numbered items. */
-struct source { const char *prefix; };
+/* Where the host offers one of the three: a file, or the old numbered item. */
+struct blob { uint16_t key; uint32_t len; bool is_file; };
 
 static FALLIBLE read_hashes(struct machine *m, struct err *err)
 {
@@ -80,93 +80,70 @@ static FALLIBLE check(struct machine *m, struct bytes blob, const uint8_t wanted
     return extend(m, pcr, found, err);
 }
 
-static FALLIBLE blob_file(const struct machine *m, struct source from, const char *name, bool *present,
-                          struct directory_file *out, struct err *err)
+static FALLIBLE find_file(const struct machine *m, const char *prefix, const char *name, struct blob *out, struct err *err)
 {
-    char          path[DIRECTORY_NAME_LEN] = { 0 };
-    struct writer w                        = writer_over((uint8_t *) path, sizeof path - 1);
+    char                  path[DIRECTORY_NAME_LEN] = { 0 };
+    struct writer         w                        = writer_over((uint8_t *) path, sizeof path - 1);
+    struct directory_file file                     = { 0 };
+    bool                  present                  = false;
 
-    put(&w, (struct bytes){ (const uint8_t *) from.prefix, strlen(from.prefix) });
+    put(&w, (struct bytes){ (const uint8_t *) prefix, strlen(prefix) });
     put(&w, (struct bytes){ (const uint8_t *) name, strlen(name) });
-    return writer_ok(&w, err) && directory_find(m->files, path, present, out, err);
-}
-
-/* QEMU's own files first: since version 10 it offers what -kernel was given there, unchanged. */
-static FALLIBLE find_source(const struct machine *m, struct source *out, struct err *err)
-{
-    static const char      prefixes[][20] = { "etc/boot/", "opt/org.cloister/" };
-    struct directory_file  file;
-
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        bool present = false;
-
-        *out = (struct source){ prefixes[i] };
-        if (!blob_file(m, *out, "kernel", &present, &file, err))
-            return false;
-        if (present)
-            return true;
-    }
-    *out = (struct source){ NULL };
+    if (!writer_ok(&w, err) || !directory_find(m->files, path, &present, &file, err))
+        return false;
+    *out = (struct blob){ file.key, file.len, present };
     return true;
 }
 
-/* The length of a blob; 0 when there is none. */
-static FALLIBLE blob_len(const struct machine *m, struct source from, const char *name, uint16_t old_key,
-                         uint32_t *out, struct err *err)
+/*
+ * QEMU's own file first: since version 10 it offers the kernel of -kernel there, unchanged, and nothing else. An absent blob
+ * has length 0. Which place it comes from does not matter: the digest decides.
+ */
+static FALLIBLE find_blob(const struct machine *m, const char *name, uint16_t len_key, uint16_t key, struct blob *out,
+                          struct err *err)
 {
-    struct directory_file file    = { 0 };
-    bool                  present = false;
-
-    if (!from.prefix)
-        return fw_cfg_read_u32(m, old_key, out, err);
-    if (!blob_file(m, from, name, &present, &file, err))
+    if (!find_file(m, "etc/boot/", name, out, err) || (!out->is_file && !find_file(m, "opt/org.cloister/", name, out, err)))
         return false;
-    *out = present ? file.len : 0;
-    return true;
+    if (out->is_file)
+        return true;
+    out->key = key;
+    return fw_cfg_read_u32(m, len_key, &out->len, err);
 }
 
-static FALLIBLE blob_read(const struct machine *m, struct source from, const char *name, uint16_t old_key,
-                          uint8_t *into, uint32_t len, struct err *err)
+static FALLIBLE load_kernel(struct machine *m, struct err *err)
 {
-    struct directory_file file    = { 0 };
-    bool                  present = false;
+    uint32_t    setup_len = 0;
+    struct blob blob      = { 0 };
+    uint8_t    *at        = (uint8_t *) KERNEL_GPA;
 
-    if (!from.prefix)
-        return fw_cfg_read(m, old_key, into, len, err);
-    return blob_file(m, from, name, &present, &file, err) && (!present || fw_cfg_read(m, file.key, into, len, err));
-}
-
-static FALLIBLE load_kernel(struct machine *m, struct source from, struct err *err)
-{
-    uint32_t setup_len = 0, len = 0;
-    uint8_t *at = (uint8_t *) KERNEL_GPA;
-
-    if ((!from.prefix && !fw_cfg_read_u32(m, FW_CFG_SETUP_LEN, &setup_len, err)) ||
-        !blob_len(m, from, "kernel", FW_CFG_KERNEL_LEN, &len, err))
+    if (!find_blob(m, "kernel", FW_CFG_KERNEL_LEN, FW_CFG_KERNEL, &blob, err) ||
+        (!blob.is_file && !fw_cfg_read_u32(m, FW_CFG_SETUP_LEN, &setup_len, err)))
         return false;
-    if (len == 0)
+    if (blob.len == 0)
         return fail_with(err, ERR_NOT_FOUND, "the host offers none");
-    if (!memory_map_is_ram(&m->map, KERNEL_GPA, (uint64_t) KERNEL_GPA + setup_len + len))
-        return fail_with(err, ERR_LIMIT, "no memory for its %u bytes", len);
-    if (!machine_accept(m, KERNEL_GPA, (uint64_t) KERNEL_GPA + setup_len + len, err) ||
-        (!from.prefix && !fw_cfg_read(m, FW_CFG_SETUP, at, setup_len, err)) ||
-        !blob_read(m, from, "kernel", FW_CFG_KERNEL, at + setup_len, len, err))
+    if (!memory_map_is_ram(&m->map, KERNEL_GPA, (uint64_t) KERNEL_GPA + setup_len + blob.len))
+        return fail_with(err, ERR_LIMIT, "no memory for its %u bytes", blob.len);
+    if (!machine_accept(m, KERNEL_GPA, (uint64_t) KERNEL_GPA + setup_len + blob.len, err) ||
+        !fw_cfg_read(m, FW_CFG_SETUP, at, setup_len, err) || !fw_cfg_read(m, blob.key, at + setup_len, blob.len, err))
         return false;
 
-    struct bytes file = { at, (size_t) setup_len + len };
+    struct bytes file = { at, (size_t) setup_len + blob.len };
 
     return check(m, file, m->hashes.kernel, PCR_KERNEL, err) && linux_image_read(file, &m->image, err);
 }
 
-static FALLIBLE load_cmdline(struct machine *m, struct source from, struct err *err)
+static FALLIBLE load_cmdline(struct machine *m, struct err *err)
 {
-    uint32_t len = 0;
+    struct blob blob = { 0 };
 
-    if (!blob_len(m, from, "cmdline", FW_CFG_CMDLINE_LEN, &len, err))
+    if (!find_blob(m, "cmdline", FW_CFG_CMDLINE_LEN, FW_CFG_CMDLINE, &blob, err))
         return false;
+
+    uint32_t len = blob.len;
+
     if (len >= sizeof m->cmdline)
         return fail_with(err, ERR_LIMIT, "%u bytes, at most %zu", len, sizeof m->cmdline - 1);
-    if (!blob_read(m, from, "cmdline", FW_CFG_CMDLINE, (uint8_t *) m->cmdline, len, err))
+    if (!fw_cfg_read(m, blob.key, (uint8_t *) m->cmdline, len, err))
         return false;
     if (len == 0 || m->cmdline[len - 1] != 0) /* an fw_cfg file has no zero at its end, the numbered item has */
         m->cmdline[len++] = 0;
@@ -192,22 +169,23 @@ static bool kernel_accepts(const struct machine *m)
 }
 
 /* Above the kernel's working space, as high as it goes below 4 GiB. */
-static FALLIBLE load_initrd(struct machine *m, struct source from, struct err *err)
+static FALLIBLE load_initrd(struct machine *m, struct err *err)
 {
-    uint64_t align = m->image.alignment;
-    uint64_t least = ((KERNEL_GPA + m->image.setup_len + align - 1) & ~(align - 1)) + m->image.init_size;
-    uint64_t gpa   = 0;
-    uint32_t len   = 0;
+    uint64_t    align = m->image.alignment;
+    uint64_t    least = ((KERNEL_GPA + m->image.setup_len + align - 1) & ~(align - 1)) + m->image.init_size;
+    uint64_t    gpa   = 0;
+    struct blob blob  = { 0 };
 
     if (!memory_map_is_ram(&m->map, KERNEL_GPA, least))
         return fail_with(err, ERR_LIMIT, "the kernel needs memory up to %#llx", (unsigned long long) least);
-    if (!machine_accept(m, KERNEL_GPA, least, err) || !blob_len(m, from, "initrd", FW_CFG_INITRD_LEN, &len, err) ||
-        !memory_map_find(&m->map, len, least, (uint64_t) m->image.initrd_max + 1, &gpa, err) ||
-        !machine_accept(m, gpa, gpa + len, err) || !blob_read(m, from, "initrd", FW_CFG_INITRD, (uint8_t *) gpa, len, err) ||
-        !check(m, (struct bytes){ (const uint8_t *) gpa, len }, m->hashes.initrd, PCR_INITRD, err))
+    if (!machine_accept(m, KERNEL_GPA, least, err) ||
+        !find_blob(m, "initrd", FW_CFG_INITRD_LEN, FW_CFG_INITRD, &blob, err) ||
+        !memory_map_find(&m->map, blob.len, least, (uint64_t) m->image.initrd_max + 1, &gpa, err) ||
+        !machine_accept(m, gpa, gpa + blob.len, err) || !fw_cfg_read(m, blob.key, (uint8_t *) gpa, blob.len, err) ||
+        !check(m, (struct bytes){ (const uint8_t *) gpa, blob.len }, m->hashes.initrd, PCR_INITRD, err))
         return false;
-    m->start.initrd     = len > 0 ? (uint32_t) gpa : 0;
-    m->start.initrd_len = len;
+    m->start.initrd     = blob.len > 0 ? (uint32_t) gpa : 0;
+    m->start.initrd_len = blob.len;
     return true;
 }
 
@@ -259,20 +237,16 @@ static FALLIBLE measure_platform(struct machine *m, uint64_t tpm_log, struct err
 
 static FALLIBLE load(struct machine *m, struct err *err)
 {
-    struct source from = { NULL };
-
-    if (!find_source(m, &from, err))
-        return false;
-    if (!load_cmdline(m, from, err))
+    if (!load_cmdline(m, err))
         return context(err, "command line");
     if (!kernel_accepts(m) && !machine_accept(m, 0, MEMORY_TOP_MAX, err))
         return false;
-    if (!load_kernel(m, from, err))
+    if (!load_kernel(m, err))
         return context(err, "kernel");
     if (strlen(m->cmdline) > m->image.cmdline_max)
         return fail_with(err, ERR_LIMIT, "command line: %zu characters, the kernel takes %u", strlen(m->cmdline),
                          m->image.cmdline_max);
-    return load_initrd(m, from, err) || context(err, "initrd");
+    return load_initrd(m, err) || context(err, "initrd");
 }
 
 static FALLIBLE tell_pending(struct machine *m, struct err *err)
