@@ -1,5 +1,6 @@
 #include "runtime/shim/pod.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -229,6 +230,7 @@ static void vm_is_ready(void *owner)
     if (pod->state != POD_BOOTING)
         return;
     pod->state = POD_READY;
+    (void) malloc_trim(0); /* what kernel and initrd took goes back: this process stays as long as the pod */
     log_info("the guest has attested", "%s", "");
     for (struct task *t = pod->tasks, *next; t; t = next) {
         next = t->next;

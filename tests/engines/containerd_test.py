@@ -136,7 +136,7 @@ def after_its_vm_was_killed_a_pod_can_be_removed(node):
 
 
 other = os.environ.get("CLOISTER_CONTAINERD_DIRECTORY")
-with Node(*([f"{other}/containerd", f"{other}/ctr"] if other else [])) as node:
+with Node(f"{other}/containerd" if other else "containerd") as node:
     node.start_broker()
     node.start_containerd()
     connect(node)
