@@ -384,6 +384,9 @@ static void on_deleted(void *owner, pid_t pid, int status)
     c->is_deleted = true;
     if (c->first.pid > 0)
         (void) kill(c->first.pid, SIGKILL); /* most often dead already; not reaped, so the number is still its own */
+    for (size_t i = 0; i < CONTAINER_EXECS_MAX; i++)
+        if (c->execs[i] && c->execs[i]->pid > 1)
+            (void) kill(c->execs[i]->pid, SIGKILL); /* as above: the kernel ends them with the first */
     container_settle(c);
 }
 
