@@ -279,32 +279,33 @@ static size_t size_of(const ProtobufCFieldDescriptor *field)
     return field->type == PROTOBUF_C_TYPE_BYTES ? sizeof(ProtobufCBinaryData) : sizeof(uint64_t);
 }
 
-/* Each field with one chance in two; the first texts are often those of the request that is allowed. */
-static void fill(struct rig *rig, ProtobufCMessage *message, unsigned depth)
+static void fill_field(struct rig *rig, ProtobufCMessage *message, unsigned i, unsigned depth)
 {
-    for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
-        char                           *base  = (char *) message;
+    const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+    char                           *base  = (char *) message;
 
-        if (draw(rig, 2) == 0)
-            continue;
-        if (field->label != PROTOBUF_C_LABEL_REPEATED) {
-            fill_value(rig, field, base + field->offset, depth);
-            continue;
-        }
-        size_t n    = draw(rig, 3);
-        size_t size = size_of(field) == sizeof(uint64_t) && (field->type == PROTOBUF_C_TYPE_UINT32 || field->type == PROTOBUF_C_TYPE_ENUM)
-                          ? sizeof(uint32_t)
-                          : size_of(field);
-        char  *list = block(rig, size * (n + 1));
-        for (size_t j = 0; j < n; j++)
-            fill_value(rig, field, list + j * size, depth);
-        *(size_t *) (void *) (base + field->quantifier_offset) = n;
-        *(void **) (void *) (base + field->offset)             = list;
+    if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+        fill_value(rig, field, base + field->offset, depth);
+        return;
     }
+    size_t n    = draw(rig, 3);
+    size_t size = field->type == PROTOBUF_C_TYPE_UINT32 || field->type == PROTOBUF_C_TYPE_ENUM ? sizeof(uint32_t) : size_of(field);
+    char  *list = block(rig, size * (n + 1));
+    for (size_t j = 0; j < n; j++)
+        fill_value(rig, field, list + j * size, depth);
+    *(size_t *) (void *) (base + field->quantifier_offset) = n;
+    *(void **) (void *) (base + field->offset)             = list;
 }
 
-/* Now and then what an honest host would say, so that there are containers about which something can be asked. */
+/* Each field with one chance in two. */
+static void fill(struct rig *rig, ProtobufCMessage *message, unsigned depth)
+{
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+        if (draw(rig, 2) == 0)
+            fill_field(rig, message, i, depth);
+}
+
+/* What an honest host would say. Most requests differ from it in one field: these come closest to what is allowed. */
 static void make_honest(struct rig *rig, const char *method, ProtobufCMessage *message)
 {
     static char probe[] = "probe", image[] = IMAGE;
@@ -478,19 +479,28 @@ static int close_rig(void **state)
     return 0;
 }
 
-/* An id is good once: a new epoch has new ones. The containers of the old are deleted, and answered for. */
+static void delete_one(struct rig *rig, char *id)
+{
+    Agent__DeleteContainerRequest request = AGENT__DELETE_CONTAINER_REQUEST__INIT;
+    AUTO(buffer) struct buffer    wire    = { 0 };
+
+    request.id = id;
+    message_append(&wire, &request.base);
+    while (containers_find(rig->service.containers, id))
+        (void) ask(rig, "DeleteContainer", buffer_bytes(&wire)); /* one that is being started is deleted later */
+}
+
+/* An id is good once: a new epoch has new ones. The containers of the old are deleted, also those with chance names. */
 static void begin_epoch(struct rig *rig)
 {
-    for (size_t i = 0; i < IDS; i++) {
-        Agent__DeleteContainerRequest request = AGENT__DELETE_CONTAINER_REQUEST__INIT;
-        AUTO(buffer) struct buffer    wire    = { 0 };
+    AUTO(dir) DIR *folder = opendir(rig->all);
+    struct dirent *entry;
 
-        request.id = rig->ids[i];
-        message_append(&wire, &request.base);
-        while (*rig->ids[i] && containers_find(rig->service.containers, rig->ids[i]))
-            (void) ask(rig, "DeleteContainer", buffer_bytes(&wire)); /* one that is being started is deleted later */
+    while (folder && (entry = readdir(folder)))
+        delete_one(rig, entry->d_name);
+    assert_int_equal(containers_count(rig->service.containers), 0);
+    for (size_t i = 0; i < IDS; i++)
         (void) snprintf(rig->ids[i], sizeof rig->ids[i], "c%u-%zu", rig->epoch, i); /* fits */
-    }
     rig->epoch++;
 }
 
@@ -505,10 +515,14 @@ static void one_request(struct rig *rig)
     if (strcmp(method->name, "Shutdown") == 0) /* it ends the guest, and any host may */
         return;
     ProtobufCMessage *message = draw_message(rig, method->input, 0);
-    if (draw(rig, 4) == 0)
+    uint32_t          form    = draw(rig, 4);
+    if (form > 0)
         make_honest(rig, method->name, message);
+    if (form > 1 && message->descriptor->n_fields > 0)
+        fill_field(rig, message, draw(rig, message->descriptor->n_fields), 0);
     message_append(&wire, message);
-    spoil(rig, &wire);
+    if (form != 1)
+        spoil(rig, &wire);
     state_of(rig, before);
     int32_t code = ask(rig, method->name, buffer_bytes(&wire));
     if (code > 0) {

@@ -194,6 +194,37 @@ static FALLIBLE read_network(struct json_object *os, struct container_spec *s, s
     return true;
 }
 
+/* Bind mounts that engines add by themselves; the rest are volumes of the pod. */
+static bool is_engines_own(const char *target)
+{
+    static const char *const own[] = { "/dev/shm", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv",
+                                       "/dev/termination-log" };
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(own[i], target) == 0)
+            return true;
+    return false;
+}
+
+static FALLIBLE read_mounts(struct json_object *document, struct container_spec *s, struct err *err)
+{
+    struct json_object *list;
+
+    if (!member(document, "mounts", json_type_array, &list, err))
+        return false;
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *mount = json_object_array_get_idx(list, i);
+        const char         *type = "", *target = "";
+
+        if (!json_object_is_type(mount, json_type_object) || !text_member(mount, "type", &type, err) ||
+            !text_member(mount, "destination", &target, err))
+            return fail_with(err, ERR_MALFORMED, "mounts: entry %zu", i);
+        if (strcmp(type, "bind") == 0 && !is_engines_own(target) && !s->unmet_mount)
+            s->unmet_mount = target;
+    }
+    return true;
+}
+
 static FALLIBLE check_version(struct json_object *document, struct err *err)
 {
     const char *version;
@@ -216,7 +247,7 @@ FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, stru
         !json_get(s.document, "process", json_type_object, &process, err) ||
         !text_member(s.document, "hostname", &s.hostname, err) || !read_annotations(annotations, &s, err) ||
         !read_process(process, &s.process, err) || !read_resources(resources, &s.limits, err) ||
-        !read_network(os, &s, err))
+        !read_network(os, &s, err) || !read_mounts(s.document, &s, err))
         return context(err, "config.json");
     *out = TAKE(s);
     return true;

@@ -34,6 +34,7 @@ struct container_spec {
     const char         *hostname;      /* "" when it has none of its own */
     const char         *initdata;      /* base64 of gzip of TOML; NULL */
     const char         *network;       /* path of the network namespace; NULL: none of its own */
+    const char         *unmet_mount;   /* where a person wanted something mounted that will not be there; NULL */
     struct process_spec process;
     struct spec_limits  limits;        /* of the container */
     struct spec_limits  pod_limits;    /* of the pod, where the engine says them */

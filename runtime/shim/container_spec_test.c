@@ -40,6 +40,7 @@ static void reads_a_sandbox_of_containerd(void **state)
     assert_string_equal(s.process.env[0], "A=1");
     assert_true(s.process.terminal);
     assert_null(s.image_name);
+    assert_string_equal(s.unmet_mount, "/x");
 }
 
 static void reads_a_container_of_crio(void **state)
@@ -99,6 +100,7 @@ static void refuses_what_breaks_the_form(void **state)
             "config.json: annotations: io.kubernetes.cri.sandbox-memory: no number");
     refuses("{" PROCESS ",\"annotations\":{\"io.cloister.initdata\":\"a\",\"io.katacontainers.config.hypervisor.cc_init_data\":\"b\"}}",
             ERR_CONFIG, "config.json: annotations: both io.cloister.initdata and io.katacontainers.config.hypervisor.cc_init_data");
+    refuses("{" PROCESS ",\"mounts\":[1]}", ERR_MALFORMED, "config.json: mounts: entry 0");
     refuses("{" PROCESS ",\"linux\":{\"namespaces\":[1]}}", ERR_MALFORMED, "config.json: linux: namespaces: entry 0");
     refuses("{" PROCESS ",\"linux\":{\"resources\":{\"memory\":{\"limit\":\"1\"}}}}", ERR_MALFORMED, NULL);
 }

@@ -155,6 +155,9 @@ static FALLIBLE read_bundle(struct task *task, struct image_note *note, struct e
         return false;
     if (!image_note_load(task->bundle, note, err))
         return false;
+    if (task->spec.unmet_mount)
+        log_error("a mount is not made: volumes are not passed on", "id=%s target=%s", task->id,
+                  LOG_PEER(bytes_of_text(task->spec.unmet_mount)));
     const char *pinned = image_reference_digest(task->spec.image_name);
     if (!pinned)
         pinned = image_reference_digest(task->spec.image_digests);

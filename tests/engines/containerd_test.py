@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Pods under containerd's CRI: two containers in one VM, exec, streams, logs, statistics, limits, and a containerd that is
 killed in between. Arguments: the names of tests; CLOISTER_CONTAINERD_DIRECTORY: another containerd's programs."""
-import os, pathlib, signal, sys, time
+import os, signal, time
 
-from node import IMAGE, PAUSE, Node, allowed, annotation_of, enter_namespaces, run_tests, shims_of
+from node import IMAGE, PAUSE, Node, allowed, annotation_of, enter_namespaces, run_tests, shims_of, vms_of
 
 enter_namespaces()
 import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
@@ -127,10 +127,8 @@ def after_its_vm_was_killed_a_pod_can_be_removed(node):
     node.development_initdata(*policy_of(node), network=True)
     pod, config, logs = start_pod(node, "killed")
     main = start_container(node, pod, config, "main", MAIN, env={"FOO": "bar"})
-    (shim,) = shims_of(node)
-    children = pathlib.Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
-    (vmm,) = [int(c) for c in children if b"qemu" in pathlib.Path(f"/proc/{c}/cmdline").read_bytes()]
-    os.kill(vmm, signal.SIGKILL)
+    (vm,) = vms_of(node)
+    os.kill(vm, signal.SIGKILL)
     assert node.cri.wait_exited(main)[0] in (137, 255)
     remove_pod(node, pod)
 

@@ -2,7 +2,7 @@
 """The shim under Debian's containerd, driven by ctr: one container is one VM."""
 import os, signal, subprocess, time
 
-from node import IMAGE, RUNTIME, Node, allowed, enter_namespaces, run_tests, shims_of
+from node import IMAGE, RUNTIME, Node, allowed, enter_namespaces, run_tests, shims_of, vms_of
 
 SH = ["/bin/sh", "-c"]
 enter_namespaces()
@@ -83,10 +83,30 @@ def nothing_stays_of_a_shim_that_was_killed(node):
     node.ctr("container", "rm", "t4")
 
 
+def a_start_that_is_cut_off_leaves_nothing(node):
+    """Shim, VM or engine die while the guest boots."""
+    node.development_initdata(allowed(node.image_digest, SH + ["echo never"]))
+    for victim in ("shim", "vm", "containerd"):
+        name = f"cut-{victim}"
+        run = subprocess.Popen([str(w) for w in (node.ctr_program, "-a", node.socket, *run_words(node, IMAGE, name, *SH, "echo never"))],
+                               cwd=node.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for(lambda: vms_of(node))
+        if victim == "containerd":
+            node.restart_containerd(signal.SIGKILL)
+        else:
+            os.kill((shims_of if victim == "shim" else vms_of)(node)[0], signal.SIGKILL)
+        output, _ = run.communicate(timeout=240)
+        assert victim == "containerd" or (run.returncode != 0 and "never\n" not in output), output
+        node.ctr("task", "kill", "-s", "KILL", name, wanted=None)
+        node.ctr("task", "rm", "-f", name, wanted=None)
+        node.ctr("container", "rm", name, wanted=None)
+        wait_for(lambda: not shims_of(node) and not vms_of(node))
+
+
 with Node() as node:
     node.start_broker()
     node.start_containerd()
     node.image_digest = node.make_image("workload", IMAGE)
     run_tests([output_and_exit_code_come_back, what_policy_does_not_name_is_not_run, standard_input_arrives_and_ends,
                a_terminal_is_a_terminal, a_detached_container_takes_processes_signals_and_a_restart_of_containerd,
-               nothing_stays_of_a_shim_that_was_killed], node)
+               nothing_stays_of_a_shim_that_was_killed, a_start_that_is_cut_off_leaves_nothing], node)

@@ -204,6 +204,19 @@ def shims_of(node):
     return [pid for pid, parent in found.items() if parent not in found]
 
 
+def vms_of(node):
+    """Process numbers of the hypervisors below those shims."""
+    found = []
+    for shim in shims_of(node):
+        try:
+            for child in pathlib.Path(f"/proc/{shim}/task/{shim}/children").read_text().split():
+                if b"qemu" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.append(int(child))
+        except OSError:
+            pass
+    return found
+
+
 def node_inventory(node):
     """What a pod may not leave behind: processes, mounts, files of ours, interfaces, control groups."""
     files = {str(p) for p in node.run_directory.rglob("*")} if node.run_directory.exists() else set()
