@@ -132,7 +132,10 @@ static void settle_task(struct task *task, struct pod *pod)
         return;
     switch (task->state) {
     case TASK_CREATING:
-        task_vm_failed(task, &pod->end);
+        if (task->is_killed)
+            relay_exited(task, pod->end_status);
+        else
+            task_vm_failed(task, &pod->end);
         break;
     case TASK_DELETING:
         task_vm_failed(task, &pod->end);

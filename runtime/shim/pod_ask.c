@@ -59,12 +59,29 @@ static FALLIBLE kill_created(struct task *task, struct ttrpc_pending pending, ui
                                                   128 + (signal_number & 0x7f), pending }, err);
 }
 
+/* An engine that died while a VM was started for it, and came back, has no other way to end it. */
+static bool kill_start(struct pod *pod, struct ttrpc_pending pending, const Engine__KillRequest *asked)
+{
+    struct task *task = pod_find(pod, asked->id, asked->exec_id);
+    struct err   none = { 0 };
+
+    if (!task || *task->exec || task->state != TASK_CREATING || task->spec.role == ROLE_CONTAINER || !pod->machine)
+        return false;
+    task->is_killed = true;
+    answer_empty(pending);
+    pod_end_vm(pod, 128 + (asked->signal & 0x7f), &none);
+    return true;
+}
+
 void pod_kill(struct pod *pod, struct ttrpc_pending pending, const Engine__KillRequest *asked)
 {
     Agent__SignalContainerRequest request = AGENT__SIGNAL_CONTAINER_REQUEST__INIT;
-    struct task                  *task    = find_for(pod, pending, asked->id, asked->exec_id, TASK_KILL);
-    struct err                    err, none = { 0 };
-    bool                          is_good;
+
+    if (kill_start(pod, pending, asked))
+        return;
+    struct task *task = find_for(pod, pending, asked->id, asked->exec_id, TASK_KILL);
+    struct err   err, none = { 0 };
+    bool         is_good;
 
     if (!task)
         return;

@@ -378,6 +378,36 @@ static void a_create_that_waits_for_a_vm_that_dies_is_refused(void **state)
     assert_int_equal(rig->pod->n_tasks, 0);
 }
 
+/* The engine that asked is gone; another finds a container that is being created, for a VM that never comes up. */
+static void a_start_that_hangs_can_be_killed_and_deleted(void **state)
+{
+    struct rig            *rig     = *state;
+    Engine__CreateRequest  request = ENGINE__CREATE_REQUEST__INIT;
+    struct ttrpc_method    method  = { &task_v2_service, "Create" };
+    Engine__ProcessRequest other   = ENGINE__PROCESS_REQUEST__INIT;
+    char                   path[512], id[] = "t1";
+    struct err             err;
+
+    null_machines.never_ready = true;
+    (void) snprintf(path, sizeof path, "%s/single", rig->folder);
+    request.id     = id;
+    request.bundle = path;
+    assert_true(ttrpc_connection_call(rig->engine, &method, &request.base, on_reply, rig, &err));
+    while (!null_machines.last)
+        assert_int_equal(ask(rig, "State", &other.base), ERR_NOT_FOUND);
+    ttrpc_connection_free(rig->engine);
+    pod_forget(rig->pod, rig->shim);
+    ttrpc_connection_free(rig->shim);
+    open_engine(rig);
+    assert_int_equal(status_of(rig, "t1", ""), 1);
+    begin_wait(rig, "t1", "");
+    assert_int_equal(kill_with(rig, "t1", "", 9), ERR_NONE);
+    assert_int_equal(end_wait(rig), 137);
+    assert_int_equal(null_machines.freed, 1);
+    assert_int_equal(on_process(rig, "Delete", "t1", ""), ERR_NONE);
+    assert_int_equal(rig->pod->n_tasks, 0);
+}
+
 static void an_engine_that_hangs_up_is_forgotten_and_another_goes_on(void **state)
 {
     struct rig *rig = *state;
@@ -502,6 +532,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_exec_that_is_denied_can_be_deleted, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_vm_that_dies_ends_all_and_says_why, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_create_that_waits_for_a_vm_that_dies_is_refused, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_start_that_hangs_can_be_killed_and_deleted, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_engine_that_hangs_up_is_forgotten_and_another_goes_on, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(streams_go_through_fifos, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_a_vm_cannot_do_is_refused_with_the_reason, open_rig, close_rig),

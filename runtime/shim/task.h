@@ -48,6 +48,7 @@ struct task {
     struct process_spec   command;
     char                 *digest;     /* of the image's manifest */
     bool                  is_in_guest; /* the guest knows it */
+    bool                  is_killed;   /* while it was created: it ends as stopped, to be deleted */
     bool                  is_removed;  /* lives on until its calls are back */
     unsigned              n_calls;     /* to the guest, on its behalf */
     unsigned              n_unopened; /* outlets */

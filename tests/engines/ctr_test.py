@@ -97,7 +97,8 @@ def a_start_that_is_cut_off_leaves_nothing(node):
             os.kill((shims_of if victim == "shim" else vms_of)(node)[0], signal.SIGKILL)
         output, _ = run.communicate(timeout=240)
         assert victim == "containerd" or (run.returncode != 0 and "never\n" not in output), output
-        node.ctr("task", "kill", "-s", "KILL", name, wanted=None)
+        node.ctr("task", "kill", "-s", "KILL", name, wanted=None)  # only the last has a task by now
+        wait_for(lambda: f"{name} " not in (tasks := node.ctr("task", "ls").stdout) or "STOPPED" in tasks)
         node.ctr("task", "rm", "-f", name, wanted=None)
         node.ctr("container", "rm", name, wanted=None)
         wait_for(lambda: not shims_of(node) and not vms_of(node))

@@ -25,6 +25,7 @@ def enter_namespaces():
         if not shutil.which(needed):
             skip(f"{needed} is not installed")
     os.environ["CLOISTER_TEST_NAMESPACES"] = "yes"
+    shutil.rmtree(os.environ.pop("TMPDIR"))  # which `world` made for this process; the next makes its own
     os.execvp("unshare", ["unshare", "-m", "-n", "--propagation", "private", sys.executable, *sys.argv])
 
 
@@ -42,12 +43,13 @@ class Node(World):
             skip(f"{SHIM.name} is not built")
         self.containerd_program, self.ctr_program = containerd, ctr
         self.containerd = None
-        self.run_directory = self.path("run")
+        self.run_directory = pathlib.Path(f"/run/cloister-test-{os.getpid()}")  # short: it holds sockets
         self.socket = self.path("c") / "containerd.sock"
 
     def __exit__(self, *what):
         self.stop_containerd()
         self.end_leftovers()
+        shutil.rmtree(self.run_directory, ignore_errors=True)
         super().__exit__(*what)
 
     # ---- containerd ----
