@@ -148,6 +148,10 @@ static FALLIBLE announce(const struct resources *r, struct err *err)
     if (c->development_root)
         log_error("development root trusted", "folder=%s: guests under it are simulated, and nothing protects their secrets",
                   c->development_root);
+    if (c->sample)
+        log_error("sample evidence taken", "anyone can make it up: keep it from secrets by policy, or set sample = false");
+    if (c->tpm_any_key)
+        log_error("TPM evidence under any key taken", "it proves nothing: set tpm_any_key = false");
     printf("listening on %s\n", server_url(r->server));
     if (server_admin_url(r->server) != server_url(r->server))
         printf("administration on %s\n", server_admin_url(r->server));
