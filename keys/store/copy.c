@@ -6,29 +6,36 @@
 
 #include "keys/store/inside.h"
 
-/* Columns by name, in the order of COPIES' values; sessions are not copied: who had one attests again. */
-#define COPIES(X)                                                                              \
-    X("resource", "path, sealed, len, created, changed, uses", "?1, ?2, ?3, ?4, ?5, ?6", 6)    \
-    X("reference", "kind, tee, value, resource, created, expires", "?1, ?2, ?3, ?4, ?5, ?6", 6) \
-    X("document", "kind, name, version, text, changed, expires, author", "?1, ?2, ?3, ?4, ?5, ?6, ?7", 7) \
-    X("proof", "name, sealed", "?1, ?2", 2)                                                    \
-    X("audit", "seq, entry", "?1, ?2", 2)                                                      \
-    X("audit_node", "level, number, hash", "?1, ?2, ?3", 3)
+/*
+ * Columns by name, in the order of the values; sessions are not copied: who had one attests again. A table that grows
+ * without end is read in parts: LIMIT rows from the first column's value ?1 on.
+ */
+enum { PART = 4096 };
+#define WHOLE " ORDER BY 1, 2"
+#define PARTS " WHERE seq >= ?1 ORDER BY seq LIMIT 4096"
+#define COPIES(X)                                                                                                        \
+    X("resource", "path, sealed, len, created, changed, uses", "?1, ?2, ?3, ?4, ?5, ?6", 6, WHOLE)                       \
+    X("reference", "kind, tee, value, resource, created, expires", "?1, ?2, ?3, ?4, ?5, ?6", 6, WHOLE)                   \
+    X("document", "kind, name, version, text, changed, expires, author", "?1, ?2, ?3, ?4, ?5, ?6, ?7", 7, WHOLE)         \
+    X("proof", "name, sealed", "?1, ?2", 2, WHOLE)                                                                       \
+    X("audit_node", "level, number, hash", "?1, ?2, ?3", 3, WHOLE)                                                       \
+    X("audit", "seq, entry", "?1, ?2", 2, PARTS)
 
-#define READS(table, columns, values, n)  "SELECT " columns " FROM " table " ORDER BY 1, 2",
-#define WRITES(table, columns, values, n) "INSERT INTO " table " (" columns ") VALUES (" values ")",
-#define COUNTS(table, columns, values, n) "SELECT 1 FROM " table " LIMIT 1",
-#define WIDTHS(table, columns, values, n) (n),
-#define NAMES(table, columns, values, n)  table,
+#define READS(table, columns, values, n, order)  "SELECT " columns " FROM " table order,
+#define WRITES(table, columns, values, n, order) "INSERT INTO " table " (" columns ") VALUES (" values ")",
+#define COUNTS(table, columns, values, n, order) "SELECT 1 FROM " table " LIMIT 1",
+#define WIDTHS(table, columns, values, n, order) (n),
+#define NAMES(table, columns, values, n, order)  table,
 static const char *const READING[]     = { COPIES(READS) };
 static const char *const WRITING[]     = { COPIES(WRITES) COPIES(COUNTS) };
 static const size_t      COLUMNS[]     = { COPIES(WIDTHS) };
 static const char *const TABLE_NAMES[] = { COPIES(NAMES) };
-enum { N_TABLES = sizeof READING / sizeof *READING };
+enum { N_TABLES = sizeof READING / sizeof *READING, AUDIT = N_TABLES - 1 };
 
 struct copying {
     struct database *to;
     size_t           table;
+    int64_t          next; /* behind the last row's first column, when that is a number */
     bool             failed;
     struct err       err;
 };
@@ -38,21 +45,26 @@ static void row_copy(void *owner, const struct value *row)
     struct copying *c   = owner;
     struct run      run = { .statement = c->table, .values = row, .n_values = COLUMNS[c->table] };
 
+    c->next   = row[0].number + 1;
     c->failed = c->failed || !c->to->kind->run(c->to, &run, &c->err);
 }
 
 static FALLIBLE table_copy(struct database *from, struct database *to, size_t table, struct err *err)
 {
     struct copying c     = { .to = to, .table = table };
-    struct run     run   = { .statement = table, .row = row_copy, .owner = &c };
+    struct value   from_seq;
+    struct run     run   = { .statement = table, .values = &from_seq, .n_values = table == AUDIT, .row = row_copy, .owner = &c };
     struct run     count = { .statement = N_TABLES + table };
 
     if (!to->kind->run(to, &count, err))
         return false;
     if (count.n_rows > 0 && strcmp(TABLE_NAMES[table], "proof") != 0)
         return fail_with(err, ERR_DENIED, "the store to copy into is not empty: it has a %s", TABLE_NAMES[table]);
-    if (!from->kind->run(from, &run, err))
-        return false;
+    do {
+        from_seq = value_number(c.next);
+        if (!from->kind->run(from, &run, err))
+            return false;
+    } while (table == AUDIT && run.n_rows == PART && !c.failed);
     if (c.failed)
         *err = c.err;
     return !c.failed;
