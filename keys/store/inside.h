@@ -4,39 +4,39 @@
 #include "keys/store/database.h"
 #include "keys/store/store.h"
 
-#define STATEMENTS(X)                                                                                                \
+#define STATEMENTS(X)                                                                                                  \
     X(RESOURCE_PUT, "INSERT INTO resource (path, sealed, len, created, changed, uses) VALUES (?1, ?2, ?3, ?4, ?4, ?5)" \
-                    " ON CONFLICT (path) DO UPDATE SET sealed = ?2, len = ?3, changed = ?4, uses = ?5")              \
-    X(RESOURCE_GET, "SELECT sealed, uses FROM resource WHERE path = ?1")                                             \
-    X(RESOURCE_USE, "UPDATE resource SET uses = uses - 1 WHERE path = ?1 AND uses > 0")                              \
-    X(RESOURCE_REMOVE, "DELETE FROM resource WHERE path = ?1")                                                       \
-    X(RESOURCE_LIST, "SELECT path, len, created, changed, uses FROM resource ORDER BY path")                         \
-    X(REFERENCE_ADD, "INSERT INTO reference (kind, tee, value, resource, created, expires)"                          \
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kind, tee, value, resource)"                     \
-                     " DO UPDATE SET expires = ?6 RETURNING id")                                                     \
-    X(REFERENCE_REMOVE, "DELETE FROM reference WHERE id = ?1")                                                       \
-    X(REFERENCE_LIST, "SELECT id, kind, tee, value, resource, created, expires FROM reference ORDER BY id")          \
-    X(REFERENCE_HOLDS, "SELECT 1 FROM reference WHERE kind = ?1 AND tee = ?2 AND value = ?3 AND"                     \
-                       " (?4 = '*' OR resource = '' OR resource = ?4) AND (expires = 0 OR expires > ?5) LIMIT 1")    \
-    X(DOCUMENT_PUT, "INSERT INTO document (kind, name, version, text, changed, expires, author) VALUES (?1, ?2,"     \
-                    " (SELECT 1 + COALESCE(MAX(version), 0) FROM document WHERE kind = ?1 AND name = ?2)," \
-                    " ?3, ?4, ?5, ?6)") \
-    X(DOCUMENT_GET, "SELECT text, version, expires FROM document WHERE kind = ?1 AND name = ?2"                      \
-                    " ORDER BY version DESC LIMIT 1")                                                                \
-    X(DOCUMENT_LIST, "SELECT name, version, text, changed, expires, author FROM document AS d WHERE kind = ?1 AND"   \
-                     " version = (SELECT MAX(version) FROM document WHERE kind = ?1 AND name = d.name) AND"          \
-                     " text IS NOT NULL AND (expires = 0 OR expires > ?2) ORDER BY name")                            \
-    X(DOCUMENT_HISTORY, "SELECT name, version, text, changed, expires, author FROM document WHERE kind = ?1 AND"     \
-                        " name = ?2 ORDER BY version")                                                               \
-    X(SESSION_ADD, "INSERT INTO session (id, expires, token) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")       \
-    X(SESSION_TOKEN, "SELECT token FROM session WHERE id = ?1 AND expires > ?2")                                     \
-    X(SESSIONS_EXPIRE, "DELETE FROM session WHERE expires <= ?1")                                                    \
-    X(AUDIT_ADD, "INSERT INTO audit (seq, entry) VALUES (?1, ?2)")                                                   \
-    X(AUDIT_LIST, "SELECT seq, entry FROM audit WHERE seq >= ?1 ORDER BY seq LIMIT ?2")                              \
-    X(AUDIT_LAST, "SELECT seq FROM audit ORDER BY seq DESC LIMIT 1")                                                 \
-    X(NODE_PUT, "INSERT INTO audit_node (level, number, hash) VALUES (?1, ?2, ?3)")                                  \
-    X(NODE_GET, "SELECT hash FROM audit_node WHERE level = ?1 AND number = ?2")                                      \
-    X(PROOF_PUT, "INSERT INTO proof (name, sealed) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET sealed = ?2")    \
+                    " ON CONFLICT (path) DO UPDATE SET sealed = ?2, len = ?3, changed = ?4, uses = ?5")                \
+    X(RESOURCE_GET, "SELECT sealed, uses FROM resource WHERE path = ?1")                                               \
+    X(RESOURCE_USE, "UPDATE resource SET uses = uses - 1 WHERE path = ?1 AND uses > 0")                                \
+    X(RESOURCE_REMOVE, "DELETE FROM resource WHERE path = ?1")                                                         \
+    X(RESOURCE_LIST, "SELECT path, len, created, changed, uses FROM resource ORDER BY path")                           \
+    X(REFERENCE_ADD, "INSERT INTO reference (kind, tee, value, resource, created, expires)"                            \
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (kind, tee, value, resource)"                       \
+                     " DO UPDATE SET expires = ?6 RETURNING id")                                                       \
+    X(REFERENCE_REMOVE, "DELETE FROM reference WHERE id = ?1")                                                         \
+    X(REFERENCE_LIST, "SELECT id, kind, tee, value, resource, created, expires FROM reference ORDER BY id")            \
+    X(REFERENCE_HOLDS, "SELECT 1 FROM reference WHERE kind = ?1 AND tee = ?2 AND value = ?3 AND"                       \
+                       " (?4 = '*' OR resource = '' OR resource = ?4) AND (expires = 0 OR expires > ?5) LIMIT 1")      \
+    X(DOCUMENT_PUT, "INSERT INTO document (kind, name, version, text, changed, expires, author) VALUES (?1, ?2,"       \
+                    " (SELECT 1 + COALESCE(MAX(version), 0) FROM document WHERE kind = ?1 AND name = ?2),"             \
+                    " ?3, ?4, ?5, ?6)")                                                                                \
+    X(DOCUMENT_GET, "SELECT text, version, expires FROM document WHERE kind = ?1 AND name = ?2"                        \
+                    " ORDER BY version DESC LIMIT 1")                                                                  \
+    X(DOCUMENT_LIST, "SELECT name, version, text, changed, expires, author FROM document AS d WHERE kind = ?1 AND"     \
+                     " version = (SELECT MAX(version) FROM document WHERE kind = ?1 AND name = d.name) AND"            \
+                     " text IS NOT NULL AND (expires = 0 OR expires > ?2) ORDER BY name")                              \
+    X(DOCUMENT_HISTORY, "SELECT name, version, text, changed, expires, author FROM document WHERE kind = ?1 AND"       \
+                        " name = ?2 ORDER BY version")                                                                 \
+    X(SESSION_ADD, "INSERT INTO session (id, expires, token) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")         \
+    X(SESSION_TOKEN, "SELECT token FROM session WHERE id = ?1 AND expires > ?2")                                       \
+    X(SESSIONS_EXPIRE, "DELETE FROM session WHERE expires <= ?1")                                                      \
+    X(AUDIT_ADD, "INSERT INTO audit (seq, entry) VALUES (?1, ?2)")                                                     \
+    X(AUDIT_LIST, "SELECT seq, entry FROM audit WHERE seq >= ?1 ORDER BY seq LIMIT ?2")                                \
+    X(AUDIT_LAST, "SELECT seq FROM audit ORDER BY seq DESC LIMIT 1")                                                   \
+    X(NODE_PUT, "INSERT INTO audit_node (level, number, hash) VALUES (?1, ?2, ?3)")                                    \
+    X(NODE_GET, "SELECT hash FROM audit_node WHERE level = ?1 AND number = ?2")                                        \
+    X(PROOF_PUT, "INSERT INTO proof (name, sealed) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET sealed = ?2")      \
     X(PROOF_GET, "SELECT sealed FROM proof WHERE name = ?1")
 
 #define STATEMENT_ENUM(name, sql) name,
