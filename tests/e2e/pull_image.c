@@ -74,12 +74,17 @@ static void cache_put(void *owner, const char *digest, uint64_t offset, struct b
     (void) !(fd >= 0 && write_all(fd, piece, &unheard));
 }
 
-/* The most memory that this process has had so far. */
+/* The most memory that this process has had so far; rusage's would be that of whoever started it. [proc(5)] */
 static long peak_kib(void)
 {
-    struct rusage use;
+    AUTO(buffer) struct buffer text = { 0 };
+    struct err                 unheard; /* no number, then */
+    const char                *line;
 
-    return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_maxrss : 0;
+    if (!file_read("/proc/self/status", 64 << 10, &text, &unheard))
+        return 0;
+    line = strstr(buffer_text(&text), "VmHWM:");
+    return line ? strtol(line + strlen("VmHWM:"), NULL, 10) : 0;
 }
 
 static FALLIBLE obtain(struct run *run, int fetcher_fd, const char *name, const char *target, struct err *err)
