@@ -29,6 +29,7 @@ struct resources {
     struct loop        *loop;
     struct server      *server;
     struct loop_source  signals;
+    bool                is_deaf; /* a reload lost a listener */
 };
 
 static void resources_close(struct resources *r)
@@ -89,7 +90,8 @@ static void reload(struct resources *r)
     r->setup = TAKE(fresh);
     setup_use(&r->setup, &r->broker);
     if (!server_reload(r->server, &r->setup.config, &r->setup.credentials, &err)) {
-        log_error("reload failed", "why=\"%s\"", err.text); /* a listener is lost: better another process than a deaf one */
+        log_error("reload failed", "why=\"%s\"", err.text);
+        r->is_deaf = true; /* better another process than a deaf one */
         loop_stop(r->loop);
         return;
     }
@@ -169,7 +171,8 @@ static FALLIBLE serve(const struct setup_source *source, struct err *err)
     if (strcmp(r.setup.config.log, "json") == 0)
         log_as_json();
     descriptors_raise(r.setup.config.connections);
-    return confine(err) && announce(&r, err) && loop_run(r.loop, err);
+    return confine(err) && announce(&r, err) && loop_run(r.loop, err) &&
+           (!r.is_deaf || fail_with(err, ERR_OS, "a reload lost a listener"));
 }
 
 static int run(int argc, char **argv)

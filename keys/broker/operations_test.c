@@ -266,6 +266,27 @@ static void refuses_a_broken_configuration_and_goes_on(void **state)
     assert_int_equal(reload_and_wait("reloads_total"), 1);
 }
 
+static void refuses_a_certificate_of_another_key_and_goes_on(void **state)
+{
+    AUTO(buffer) struct buffer right = { 0 }, wrong = { 0 };
+    char                       path[PATH_MAX], other[PATH_MAX];
+    struct err                 err;
+
+    (void) state;
+    test_broker_path(&broker, "server.key", path);
+    test_broker_path(&broker, "token.key", other);
+    assert_fine(file_read(path, 1 << 16, &right, &err) && file_read(other, 1 << 16, &wrong, &err), &err);
+    assert_fine(file_write(path, buffer_bytes(&wrong), 0600, &err), &err);
+    assert_int_equal(reload_and_wait("reloads_failed_total"), 1);
+    assert_serves();
+    assert_fine(file_write(path, bytes_of_text("no key at all"), 0600, &err), &err);
+    assert_int_equal(reload_and_wait("reloads_failed_total"), 1);
+    assert_serves();
+    assert_fine(file_write(path, buffer_bytes(&right), 0600, &err), &err);
+    assert_int_equal(reload_and_wait("reloads_total"), 1);
+    assert_serves();
+}
+
 /* ---- hostile connections ---- */
 
 static void restart_with(const char *more)
@@ -545,6 +566,7 @@ int main(void)
         cmocka_unit_test(is_confined_and_leaves_no_core),
         cmocka_unit_test(takes_a_new_certificate_on_sighup_and_drops_nobody),
         cmocka_unit_test(refuses_a_broken_configuration_and_goes_on),
+        cmocka_unit_test(refuses_a_certificate_of_another_key_and_goes_on),
         cmocka_unit_test(closes_who_is_slow_although_bytes_keep_coming),
         cmocka_unit_test(serves_beside_ten_thousand_idle_connections),
         cmocka_unit_test(keeps_to_a_peers_quota),

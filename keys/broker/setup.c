@@ -1,6 +1,7 @@
 #include "keys/broker/setup.h"
 
 #include <limits.h>
+#include <openssl/pem.h>
 #include <string.h>
 #include <time.h>
 
@@ -175,6 +176,24 @@ static FALLIBLE log_form_check(const struct config *c, struct err *err)
            fail_with(err, ERR_CONFIG, "log is neither text nor json");
 }
 
+/* libmicrohttpd would tell so only when the listener is its already. */
+static FALLIBLE tls_pair_check(const struct setup *s, struct err *err)
+{
+    const struct credentials *c           = &s->credentials;
+    AUTO(bio) BIO            *cert_bio    = BIO_new_mem_buf(c->tls_certificate.at, (int) c->tls_certificate.len);
+    AUTO(bio) BIO            *key_bio     = BIO_new_mem_buf(secret_expose(&c->tls_key).at, (int) c->tls_key.len);
+    AUTO(x509) X509          *certificate = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
+    AUTO(pkey) EVP_PKEY      *key         = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+
+    if (!certificate)
+        return err_openssl(err, ERR_CONFIG, s->config.tls_certificate);
+    if (!key)
+        return err_openssl(err, ERR_CONFIG, s->config.tls_key);
+    if (X509_check_private_key(certificate, key) != 1)
+        return fail_with(err, ERR_CONFIG, "%s is not the certificate of %s", s->config.tls_certificate, s->config.tls_key);
+    return true;
+}
+
 FALLIBLE setup_read(const struct setup_source *from, struct setup *out, struct err *err)
 {
     AUTO(setup) struct setup read = { 0 };
@@ -191,7 +210,7 @@ FALLIBLE setup_read(const struct setup_source *from, struct setup *out, struct e
                                             .admin_client_ca   = c->admin_client_ca,
                                             .store_key         = c->store_key };
 
-    if (!credentials_load(&paths, &read.credentials, err) || !appraiser_open(c, &read.appraiser, err) ||
+    if (!credentials_load(&paths, &read.credentials, err) || !tls_pair_check(&read, err) || !appraiser_open(c, &read.appraiser, err) ||
         !administrators_open(c, read.credentials.admin_key, &read.administrators, err))
         return false;
     read.memory = token_memory_new();
