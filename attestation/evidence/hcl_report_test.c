@@ -73,12 +73,30 @@ static void refuses_one_defect_by_name(void **state)
     }
 }
 
+static void sizes_have_limits(void **state)
+{
+    AUTO(buffer) struct buffer wide = { 0 };
+    struct hcl_report          h;
+    struct td_report           t;
+    struct err                 err;
+
+    (void) state;
+    (void) buffer_grow(&wide, HCL_REPORT_LEN_MAX + 1);
+    assert_false(hcl_report_parse(buffer_bytes(&wide), &h, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    for (size_t len = 0; len <= HCL_TD_REPORT_LEN + 1; len += HCL_TD_REPORT_LEN - 1) {
+        assert_false(td_report_parse((struct bytes){ wide.at, len }, &t, &err));
+        assert_int_equal(err.kind, ERR_MALFORMED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_reports_of_both_kinds),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(refuses_one_defect_by_name),
+        cmocka_unit_test(sizes_have_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

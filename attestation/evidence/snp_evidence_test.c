@@ -2,6 +2,7 @@
 
 #include "base/ossl.h"
 #include "attestation/evidence/snp_evidence.h"
+#include "base/text.h"
 
 static struct json_object *genuine(void) { return vector_json("kbs/snp-evidence-genoa.json"); }
 
@@ -119,6 +120,69 @@ static void refuses_each_defect_by_name(void **state)
     assert_refused(evidence, ERR_MALFORMED, "SNP evidence: cert_chain: neither a VCEK nor a VLEK in it");
 }
 
+/* A VLEK with its intermediate, root and the host's list; certificates in PEM become DER. */
+static void carries_every_kind_of_certificate(void **state)
+{
+    AUTO(json) struct json_object         *evidence = genuine(), *again = NULL;
+    AUTO(snp_evidence) struct snp_evidence e = { 0 }, back = { 0 };
+    AUTO(buffer) struct buffer             json = { 0 }, ark = { 0 }, pem = { 0 };
+    AUTO(json) struct json_object         *list = json_object_new_object();
+    struct json_object                    *bytes = json_object_new_array();
+    struct err                             err;
+
+    (void) state;
+    assert_true(snp_evidence_read(evidence, &e, &err));
+    vector_read("amd-snp/synthetic/ca-milan-ark.der", &ark);
+    buffer_append_text(&pem, "-----BEGIN CERTIFICATE-----\n");
+    for (size_t at = 0; at < ark.len; at += 48) {
+        base64_append(&pem, (struct bytes){ ark.at + at, ark.len - at < 48 ? ark.len - at : 48 }, BASE64_STANDARD);
+        buffer_append_text(&pem, "\n");
+    }
+    buffer_append_text(&pem, "-----END CERTIFICATE-----\n");
+    if (!snp_evidence_write(BYTES_OF(e.report), true, buffer_bytes(&e.vek), buffer_bytes(&pem), buffer_bytes(&ark), &json, &err))
+        fail_msg("%s", err.text);
+    assert_true(json_read(buffer_bytes(&json), json.len, &again, &err));
+    json_object_array_add(bytes, json_object_new_int(7));
+    json_add_text(list, "cert_type", "CRL");
+    json_add(list, "data", bytes);
+    json_object_array_add(member_of(again, "cert_chain"), json_object_get(list));
+    assert_true(snp_evidence_read(again, &back, &err));
+    assert_true(back.is_vlek);
+    assert_true(bytes_equal(buffer_bytes(&back.ask), buffer_bytes(&ark)));
+    assert_true(bytes_equal(buffer_bytes(&back.ark), buffer_bytes(&ark)));
+    assert_int_equal(back.crl.len, 1);
+    for (size_t i = 0; i < SNP_EVIDENCE_CERTIFICATES_MAX; i++)
+        json_object_array_add(member_of(again, "cert_chain"), json_object_get(list));
+    assert_refused(again, ERR_LIMIT, "SNP evidence: cert_chain: 12 entries; at most 8");
+}
+
+static void writes_nothing_that_cannot_be_read_again(void **state)
+{
+    AUTO(json) struct json_object         *evidence = genuine();
+    AUTO(snp_evidence) struct snp_evidence e        = { 0 };
+    AUTO(buffer) struct buffer             json = { 0 }, wide = { 0 };
+    const struct bytes                     none = { 0 }, junk = bytes_of_text("-----no certificate"), der = bytes_of_text("0123456");
+    struct err                             err;
+
+    (void) state;
+    assert_true(snp_evidence_read(evidence, &e, &err));
+    (void) buffer_grow(&wide, SNP_EVIDENCE_CERTIFICATE_MAX + 1);
+    assert_false(snp_evidence_write((struct bytes){ e.report, 1183 }, false, none, none, none, &json, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_false(snp_evidence_write(BYTES_OF(e.report), false, buffer_bytes(&wide), none, none, &json, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_false(snp_evidence_write(BYTES_OF(e.report), false, junk, none, none, &json, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_false(snp_evidence_write(BYTES_OF(e.report), false, buffer_bytes(&e.vek), der, none, &json, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_false(snp_evidence_write(BYTES_OF(e.report), false, buffer_bytes(&e.vek), none, der, &json, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    e.report[0] = 2; /* a version that has no CPU model, with one set: it would be lost */
+    assert_false(snp_evidence_write(BYTES_OF(e.report), false, none, none, none, &json, &err));
+    assert_int_equal(err.kind, ERR_UNSUPPORTED);
+    assert_int_equal(json.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +190,8 @@ int main(void)
         cmocka_unit_test(writes_what_coco_wrote),
         cmocka_unit_test(keeps_every_byte_that_the_layout_names),
         cmocka_unit_test(refuses_each_defect_by_name),
+        cmocka_unit_test(carries_every_kind_of_certificate),
+        cmocka_unit_test(writes_nothing_that_cannot_be_read_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

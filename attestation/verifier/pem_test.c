@@ -52,11 +52,31 @@ static void refuses_text_with_room_for_two_meanings(void **state)
     }
 }
 
+static void texts_have_a_limit_and_may_end_in_empty_lines(void **state)
+{
+    AUTO(buffer) struct buffer                     wide = { 0 }, one = { 0 }, again = { 0 };
+    AUTO(pem_certificates) struct pem_certificates p    = { 0 };
+    struct err                                     err;
+
+    (void) state;
+    (void) buffer_grow(&wide, PEM_ONE_LEN_MAX + 1);
+    assert_false(pem_certificates_read(buffer_bytes(&wide), &p, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_false(pem_read_one(buffer_bytes(&wide), "CERTIFICATE", &one, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_true(pem_read_one(bytes_of_text(BEGIN "YWJj\n" END "\r\n\n"), "CERTIFICATE", &one, &err));
+    assert_string_equal(buffer_text(&one), "abc");
+    assert_false(pem_read_one(bytes_of_text(BEGIN "YWJj\n" END "\nx"), "CERTIFICATE", &again, &err));
+    assert_false(pem_read_one(bytes_of_text(BEGIN "YWJj\n" END), "X509 CRL", &again, &err));
+    assert_string_equal(err.text, "PEM: no BEGIN X509 CRL at the start");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_certificates_in_the_order_of_the_text),
         cmocka_unit_test(refuses_text_with_room_for_two_meanings),
+        cmocka_unit_test(texts_have_a_limit_and_may_end_in_empty_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
