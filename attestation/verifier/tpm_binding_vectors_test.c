@@ -261,6 +261,39 @@ static void credentials_refuse_what_cannot_be_an_endorsement_key(void **state)
     assert_int_equal(err.kind, ERR_UNSUPPORTED);
 }
 
+/* An endorsement key with one property changed; a secret of no length, or longer than the key's hash. */
+static void credentials_need_a_storage_key_and_a_secret_that_fits(void **state)
+{
+    enum change { NOTHING, HASH, NO_DECRYPT, NO_RESTRICTED, CIPHER, MODE, BITS, BITS_256, N_CHANGES };
+    AUTO(buffer) struct buffer ek_text = shared_vector("tpm/swtpm/ek_rsa.tpm2b_public");
+    AUTO(secret) struct secret secret = { 0 }, wide = { 0 }, empty = { 0 };
+    AUTO(buffer) struct buffer object = { 0 }, wrapped = { 0 };
+    struct tpm_public          genuine;
+    struct err                 err;
+
+    (void) state;
+    assert_true(tpm_public_parse(buffer_bytes(&ek_text), &genuine, &err));
+    assert_true(secret_random(32, &secret, &err) && secret_random(65, &wide, &err));
+    for (int change = 0; change < N_CHANGES; change++) {
+        struct tpm_public ek = genuine;
+
+        ek.name_hash = change == HASH ? 0x7777 : ek.name_hash;
+        ek.attributes &= change == NO_DECRYPT ? ~(uint32_t) TPM_DECRYPT : change == NO_RESTRICTED ? ~(uint32_t) TPM_RESTRICTED
+                                                                                                    : UINT32_MAX;
+        ek.symmetric      = change == CIPHER ? TPM_ALG_NULL : ek.symmetric;
+        ek.symmetric_mode = change == MODE ? TPM_ALG_NULL : ek.symmetric_mode;
+        ek.symmetric_bits = change == BITS ? 192 : change == BITS_256 ? 256 : ek.symmetric_bits;
+        bool made = credential_make(&ek, bytes_of_text("name"), &secret, &object, &wrapped, &err);
+
+        assert_int_equal(made, change == NOTHING || change == BITS_256);
+        assert_true(made || err.kind == ERR_UNSUPPORTED);
+    }
+    assert_false(credential_make(&genuine, bytes_of_text("name"), &wide, &object, &wrapped, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_false(credential_make(&genuine, bytes_of_text("name"), &empty, &object, &wrapped, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +304,7 @@ int main(void)
         cmocka_unit_test(ek_certificates_lead_to_their_root_and_key),
         cmocka_unit_test(credentials_equal_the_known_answers),
         cmocka_unit_test(credentials_refuse_what_cannot_be_an_endorsement_key),
+        cmocka_unit_test(credentials_need_a_storage_key_and_a_secret_that_fits),
     };
     struct err err;
 
