@@ -87,6 +87,8 @@ static FALLIBLE find_format(struct bytes text, unsigned major, int *out, struct 
         if (sets(line, "version"))
             *out = memchr(line.at, '3', line.len) ? FORMAT_3 : memchr(line.at, '2', line.len) ? FORMAT_2 : FORMAT_NONE;
     }
+    if (*out == FORMAT_2 && major >= 2)
+        return fail_with(err, ERR_UNSUPPORTED, "containerd 2 forgets the snapshotter of a configuration of version 2; bring it to version 3: containerd config migrate");
     return *out != FORMAT_NONE ||
            fail_with(err, ERR_UNSUPPORTED, "containerd's configuration has no `version = 2` or `version = 3`; containerd config migrate writes one");
 }

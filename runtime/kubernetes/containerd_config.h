@@ -24,7 +24,7 @@ struct containerd_choice {
  *   present   the file, or empty when there is none
  *   out       appended
  *
- * Fails UNSUPPORTED for a configuration of version 1; CONFIG when it is Cloister's already, or names such a handler.
+ * Fails UNSUPPORTED for a configuration of version 1, and of version 2 under containerd 2; CONFIG when it is Cloister's already, or names such a handler.
  */
 FALLIBLE containerd_config_add(struct bytes present, const struct containerd_choice *choice, struct buffer *out,
                                struct err *err);

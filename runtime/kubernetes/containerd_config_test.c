@@ -27,6 +27,11 @@ static void what_was_put_in_comes_out_without_a_trace(void **state)
             struct containerd_choice   c     = choice(versions[v][0], versions[v][1]);
             struct err                 err;
 
+            if (versions[v][0] == 2 && strncmp(files[i], "version = 2", 11) == 0) {
+                assert_false(containerd_config_add(bytes_of_text(files[i]), &c, &added, &err));
+                assert_int_equal(err.kind, ERR_UNSUPPORTED);
+                continue;
+            }
             assert_true(containerd_config_add(bytes_of_text(files[i]), &c, &added, &err));
             assert_non_null(strstr(buffer_text(&added), ".runtimes.cloister]\nruntime_type = \"io.containerd.cloister.v2\"\nruntime_path = \"/opt/shim\""));
             assert_true(containerd_config_remove(buffer_bytes(&added), &back));

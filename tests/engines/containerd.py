@@ -54,23 +54,14 @@ class Daemon:
         self.process = None
 
 
-class Containerd:
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-        self.socket, self.snapshots = folder / "containerd.sock", folder / "snapshotter.sock"
-        self.root = folder / "snapshotter"
-        content = folder / "root/io.containerd.content.v1.content"
-        (folder / "config.toml").write_text(f"""
+def containerd_major():
+    words = subprocess.run(["containerd", "--version"], capture_output=True, text=True, check=True).stdout.split()
+    return int(words[2].lstrip("v").split(".")[0])
+
+
+# Before containerd 2 there is one CRI plugin; then one for images and one for what runs.
+CRI = {2: """
 version = 2
-root = "{folder}/root"
-state = "{folder}/state"
-[grpc]
-  address = "{self.socket}"
-[ttrpc]
-  address = "{self.socket}.ttrpc"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "{folder}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
   disable_apparmor = true
@@ -80,7 +71,32 @@ state = "{folder}/state"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "cloister"
     disable_snapshot_annotations = false
-[proxy_plugins.cloister]
+""", 3: """
+version = 3
+[plugins."io.containerd.cri.v1.images"]
+  snapshotter = "cloister"
+  disable_snapshot_annotations = false
+"""}
+
+
+class Containerd:
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self.socket, self.snapshots = folder / "containerd.sock", folder / "snapshotter.sock"
+        self.root = folder / "snapshotter"
+        content = folder / "root/io.containerd.content.v1.content"
+        head, _, rest = CRI[3 if containerd_major() >= 2 else 2].partition("[")
+        (folder / "config.toml").write_text(f"""{head}
+root = "{folder}/root"
+state = "{folder}/state"
+[grpc]
+  address = "{self.socket}"
+[ttrpc]
+  address = "{self.socket}.ttrpc"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{folder}/opt"
+[{rest}[proxy_plugins.cloister]
   type = "snapshot"
   address = "{self.snapshots}"
 """)

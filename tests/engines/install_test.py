@@ -2,10 +2,11 @@
 """cloister install node: containerd itself takes the file, runs with it, and has its old one back afterwards."""
 import os, pathlib, re, subprocess
 
-from containerd import Daemon, own_namespaces
+from containerd import Daemon, containerd_major, own_namespaces
 from world import BUILD, CLOISTER, World
 
 own_namespaces("containerd")
+SHORT = f"version = {3 if containerd_major() >= 2 else 2}\n"
 KUBERNETES = pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "runtime/kubernetes"
 
 
@@ -21,7 +22,9 @@ def node_with(world, name, config):
 
 def configurations():
     default = subprocess.run(["containerd", "config", "default"], capture_output=True, text=True, check=True).stdout
-    return {"default": default, "short": "version = 2\n", "none": None,
+    if containerd_major() >= 2:
+        return {"default": default, "short": SHORT, "none": None}
+    return {"default": default, "short": SHORT, "none": None,
             "debian": "version = 2\n\n[plugins]\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    [plugins.\"io.containerd.grpc.v1.cri\".cni]\n      bin_dir = \"/usr/lib/cni\"\n"}
 
 
@@ -45,7 +48,7 @@ def every_configuration_is_taken_and_comes_back(world):
 
 
 def what_containerd_does_not_take_changes_nothing(world):
-    config = 'version = 2\nroot = "unfinished\n'
+    config = SHORT + 'root = "unfinished\n'
     root = node_with(world, "broken", config)
     done = world.cloister("install", "node", "--root", root, "--programs", "/usr/bin", wanted=1)
     assert "containerd does not take the new configuration; nothing was changed" in done.stderr, done.stderr
@@ -53,7 +56,7 @@ def what_containerd_does_not_take_changes_nothing(world):
 
 
 def settings_that_were_changed_stay(world):
-    root = node_with(world, "changed", "version = 2\n")
+    root = node_with(world, "changed", SHORT)
     world.cloister("install", "node", "--root", root, "--programs", "/usr/bin")
     settings = root / "etc/cloister/shim.toml"
     settings.write_text(settings.read_text().replace("cpus = 1", "cpus = 4"))
@@ -63,8 +66,7 @@ def settings_that_were_changed_stay(world):
 
 
 def containerd_runs_with_it(world):
-    root = node_with(world, "running", f"""version = 2
-root = "{world.folder}/c/root"
+    root = node_with(world, "running", f"""{SHORT}root = "{world.folder}/c/root"
 state = "{world.folder}/c/state"
 [grpc]
   address = "{world.folder}/c.sock"
@@ -83,7 +85,7 @@ state = "{world.folder}/c/state"
         snapshotter.start(snapshots)
         containerd.start(world.path("c.sock"))
         plugins = subprocess.run(["ctr", "--address", world.path("c.sock"), "plugins", "ls"], capture_output=True, text=True, check=True).stdout
-        assert re.search(r"io.containerd.snapshotter.v1 +cloister +- +ok", plugins), plugins
+        assert re.search(r"io.containerd.snapshotter.v1 +cloister +\S+ +ok", plugins), plugins
         assert re.search(r"io.containerd.grpc.v1 +cri +\S+ +ok", plugins), plugins + world.path("c.log").read_text()[-3000:]
     finally:
         containerd.end()
@@ -92,7 +94,7 @@ state = "{world.folder}/c/state"
 
 def classes_name_the_handlers_and_examples_are_understood(world):
     handlers = set(re.findall(r"^handler: (\S+)$", (KUBERNETES / "runtimeclass.yaml").read_text(), re.M))
-    root = node_with(world, "handlers", "version = 2\n")
+    root = node_with(world, "handlers", SHORT)
     world.cloister("install", "node", "--root", root, "--programs", "/usr/bin")
     assert handlers == set(re.findall(r"runtimes\.(cloister[a-z-]*)\]", (root / "etc/containerd/config.toml").read_text()))
     assert handlers == set(re.findall(r"runtimes\.(cloister[a-z-]*)\]", (root / "etc/crio/crio.conf.d/50-cloister.conf").read_text()))
