@@ -4,6 +4,7 @@
  */
 #include "tests/harness/test.h"
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "attestation/collateral/cache.h"
+#include "attestation/collateral/fetch.h"
 #include "base/file.h"
 
 static size_t n_calls, failing; /* the call that fails, from 1; 0: none */
@@ -50,6 +52,22 @@ int __wrap_open64(const char *path, int flags, ...)
         mode = va_arg(ap, mode_t);
     va_end(ap);
     return fails_now() ? -1 : __real_open64(path, flags, mode);
+}
+
+/* Every option is one machine word: a long, a pointer or a function. */
+#undef curl_easy_setopt
+CURLcode __real_curl_easy_setopt(CURL *curl, CURLoption option, ...);
+CURLcode __wrap_curl_easy_setopt(CURL *curl, CURLoption option, ...);
+
+CURLcode __wrap_curl_easy_setopt(CURL *curl, CURLoption option, ...)
+{
+    va_list ap;
+    void   *value;
+
+    va_start(ap, option);
+    value = va_arg(ap, void *);
+    va_end(ap);
+    return fails_now() ? CURLE_OUT_OF_MEMORY : __real_curl_easy_setopt(curl, option, value);
 }
 
 static const char url[] = "https://kds.example/vcek/v1/Genoa/x";
@@ -144,12 +162,37 @@ static void a_folder_whose_path_is_too_long_is_refused(void **state)
     assert_int_equal(cache_quiet_until(&cache, url), 0);
 }
 
+/* No request leaves without its limits: on time, size, protocol and redirects. */
+static void nothing_is_asked_unless_every_option_is_set(void **state)
+{
+    const struct fetch_options options = { .timeout_ms = 1, .ca_file = "/nonexistent" };
+    struct answer              answer  = { 0 };
+    int64_t                    later   = 0;
+    size_t                     n;
+    struct err                 err;
+
+    (void) state;
+    n_calls = 0;
+    assert_false(fetch("https://127.0.0.1:1/", &options, &answer, &later, &err));
+    assert_int_not_equal(err.kind, ERR_BUG); /* it was asked, and nobody is there */
+    n = 11;                                  /* options; what libcurl itself calls comes behind them */
+    assert_true(n_calls >= n);
+    for (failing = 1; failing <= n; failing++) {
+        n_calls = 0;
+        assert_false(fetch("https://127.0.0.1:1/", &options, &answer, &later, &err));
+        assert_int_equal(err.kind, ERR_BUG);
+        assert_int_equal(n_calls, failing);
+    }
+    failing = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_failing_call_is_an_error_or_an_empty_cache),
         cmocka_unit_test(a_claim_that_is_interrupted_is_tried_again),
         cmocka_unit_test(a_folder_whose_path_is_too_long_is_refused),
+        cmocka_unit_test(nothing_is_asked_unless_every_option_is_set),
     };
 
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
