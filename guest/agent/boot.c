@@ -1,6 +1,9 @@
 #include "guest/agent/boot.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "guest/image/memory.h"
@@ -8,6 +11,7 @@
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
 #include "guest/init/network.h"
+#include "guest/init/scratch.h"
 #include "guest/init/sysctls.h"
 
 static FALLIBLE mount_all(struct cmdline *cmdline, struct err *err)
@@ -29,6 +33,46 @@ static FALLIBLE load_modules(struct cmdline *cmdline, struct err *err)
 {
     (void) cmdline;
     return modules_load("/modules", err) && mounts_make_late(err);
+}
+
+/* A process of its own: PID 1 and what it forks never hold the disk's key. */
+static FALLIBLE open_scratch_apart(const char *name, struct err *err)
+{
+    AUTO(fd) int ours = NO_FD, theirs = NO_FD;
+    int          ends[2], status;
+    struct err   why = { .kind = ERR_BUG, .text = "scratch: it did not say why" };
+    pid_t        pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_os(err, "scratch");
+    ours   = ends[0];
+    theirs = ends[1];
+    pid    = fork();
+    if (pid < 0)
+        return err_os(err, "scratch");
+    if (pid == 0) {
+        bool is_open = scratch_open(name, &why);
+
+        _exit(is_open || write(theirs, &why, sizeof why) < 0 ? 0 : 1);
+    }
+    auto_fd(&theirs);
+    theirs = NO_FD;
+    if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    (void) !read(ours, &why, sizeof why); /* one that came whole, or the one from above */
+    *err = why;
+    return false;
+}
+
+/* Its modules are many, and wanted only where the host lends a disk. */
+static FALLIBLE open_scratch(struct cmdline *cmdline, struct err *err)
+{
+    char name[SCRATCH_NAME_MAX];
+
+    (void) cmdline;
+    if (!scratch_find("/sys/block", name, err))
+        return false;
+    return !name[0] || (modules_load("/modules-scratch", err) && open_scratch_apart(name, err));
 }
 
 /* After the modules: the first of the rows forbids any more. */
@@ -83,6 +127,7 @@ static const struct step {
     FALLIBLE  (*run)(struct cmdline *cmdline, struct err *err);
 } steps[] = {
     { "boot", mount_all },     { "config", read_command_line }, { "boot", load_modules },
+    { "boot", open_scratch },
     { "boot", close_kernel },  { "boot", open_cgroups },        { "boot", raise_loopback },
     { "boot", wait_for_entropy }, { "boot", bound_images },
 };

@@ -8,18 +8,24 @@
 
 enum { MEMINFO_MAX = 16 << 10 };
 
+static bool find(const char *text, const char *key, uint64_t *out)
+{
+    const char *at = strstr(text, key);
+
+    return at && sscanf(at + strlen(key), "%" SCNu64 " kB", out) == 1 && *out <= UINT64_MAX >> 11;
+}
+
 FALLIBLE memory_available_read(struct bytes meminfo, uint64_t *out, struct err *err)
 {
-    static const char          key[] = "\nMemAvailable:";
-    AUTO(buffer) struct buffer text  = { 0 };
-    const char                *at;
-    uint64_t                   kib;
+    AUTO(buffer) struct buffer text = { 0 };
+    uint64_t                   memory, swap;
 
     buffer_append(&text, meminfo);
-    at = strstr(buffer_text(&text), key);
-    if (!at || sscanf(at + strlen(key), "%" SCNu64 " kB", &kib) != 1 || kib > UINT64_MAX >> 10)
+    if (!find(buffer_text(&text), "\nMemAvailable:", &memory))
         return fail_with(err, ERR_MALFORMED, "/proc/meminfo: no MemAvailable");
-    *out = kib << 10;
+    if (!find(buffer_text(&text), "\nSwapFree:", &swap))
+        swap = 0;
+    *out = (memory + swap) << 10;
     return true;
 }
 

@@ -7,7 +7,7 @@
 
 enum { MEMORY_RESERVE = 32 << 20 }; /* bytes that images leave alone: agent, crun, and the workload's first steps */
 
-/* "MemAvailable" of a /proc/meminfo text, in bytes. Fails MALFORMED. [proc(5)] */
+/* "MemAvailable" of a /proc/meminfo text and "SwapFree" if it is there, in bytes. Fails MALFORMED. [proc(5)] */
 FALLIBLE memory_available_read(struct bytes meminfo, uint64_t *out, struct err *err);
 
 /* The same of this machine, less MEMORY_RESERVE; 0 when there is not even that. */

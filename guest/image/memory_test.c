@@ -10,6 +10,8 @@ static void reads_what_is_available(void **state)
     (void) state;
     assert_true(memory_available_read(bytes_of_text("MemTotal: 9 kB\nMemFree: 1 kB\nMemAvailable:    2048 kB\n"), &available, &err));
     assert_int_equal(available, 2 << 20);
+    assert_true(memory_available_read(bytes_of_text("MemTotal: 9 kB\nMemAvailable: 2048 kB\nSwapFree: 1024 kB\n"), &available, &err));
+    assert_int_equal(available, 3 << 20);
 }
 
 static void refuses_a_text_without_it(void **state)

@@ -6,7 +6,7 @@ and those that they depend on. Names are sorted; owners, times and modes are fix
 """
 import argparse, hashlib, lzma, os, pathlib, stat, struct, subprocess, sys, tempfile
 
-DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "proc", "run", "sys", "tmp"]
+DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "modules-scratch", "proc", "run", "sys", "tmp"]
 LIBRARY_PATH = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_STRTAB = 1, 5
@@ -144,6 +144,7 @@ def main():
     options.add_argument("--library", action="append", default=[], help="a library that is opened by name at run time")
     options.add_argument("--kernel-dir", type=pathlib.Path, help="an unpacked Debian kernel package")
     options.add_argument("--module", action="append", default=[], help="a kernel module to carry, by name")
+    options.add_argument("--scratch-module", action="append", default=[], help="one that is loaded only when there is a scratch disk")
     options.add_argument("--out", required=True, type=pathlib.Path)
     o = options.parse_args()
 
@@ -155,6 +156,8 @@ def main():
     if o.kernel_dir:
         for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.module)):
             files[f"modules/{i:02}-{name}.ko"] = (0o644, content)
+        for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.scratch_module)):
+            files[f"modules-scratch/{i:02}-{name}.ko"] = (0o644, content)
     packed = archive(files)
     o.out.write_bytes(packed)
     for name, (_, content) in sorted(files.items(), key=lambda f: -len(f[1][1])):

@@ -20,6 +20,7 @@ enum {
     EXIT_OURS            = 125, /* our failure before the workload ran */
     DEFAULT_MEMORY_MIB   = 512,
     DEFAULT_CACHE_MIB    = 20 << 10,
+    SCRATCH_MIN_MIB      = 16,
     DEFAULT_TIMEOUT_S    = 180,
     PHASE_OUTPUT_BLOCK   = 64 << 10,
 };
@@ -30,7 +31,7 @@ struct run_options {
     struct platform_options     platform;
     const char                 *broker, *ca, *initdata_file, *netns, *cache, *receipt;
     struct buffer               nonce;
-    uint64_t                    cpus, memory_mib, timeout_s, cache_max_mib;
+    uint64_t                    cpus, memory_mib, scratch_mib, timeout_s, cache_max_mib;
     bool                        wants_timeline, wants_console;
     struct guest_bundle_options guest;
     struct pod                  pod;
@@ -368,6 +369,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     sandbox.binding         = platform.binding;
     sandbox.cpus            = (unsigned) options->cpus;
     sandbox.memory_mib      = (unsigned) options->memory_mib;
+    sandbox.scratch_mib     = (unsigned) options->scratch_mib;
     sandbox.files           = (struct sandbox_files){ guest.firmware, guest.kernel, guest.initrd };
     sandbox.append          = guest.append;
     sandbox.initdata        = buffer_bytes(&initdata);
@@ -407,6 +409,7 @@ static int run_command(const char *command, const char *about, const char *recei
         { "accel", OPTION_TEXT, &options.platform.accel, "ACCEL", "auto, kvm or tcg (default auto)", 0, 0 },
         { "cpus", OPTION_NUMBER, &options.cpus, "N", "virtual CPUs (default 1)", 1, VM_CPUS_MAX },
         { "memory", OPTION_NUMBER, &options.memory_mib, "MiB", "guest memory (default 512)", VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB },
+        { "scratch", OPTION_NUMBER, &options.scratch_mib, "MiB", "encrypted scratch disk, for images larger than memory (default none)", SCRATCH_MIN_MIB, VM_MEMORY_MAX_MIB },
         { "env", OPTION_LIST, &options.pod.env, "NAME=VALUE", "add to the image's environment", 0, 0 },
         { "broker", OPTION_TEXT, &options.broker, "URL", "key broker (default https://127.0.0.1:8443)", 0, 0 },
         { "broker-ca", OPTION_TEXT, &options.ca, "FILE", "the certificate, PEM, that the guest trusts for it", 0, 0 },

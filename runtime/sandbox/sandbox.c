@@ -44,7 +44,7 @@ struct sandbox {
 /* What start-up holds until QEMU and the platform have their copies. */
 struct launch {
     struct buffer firmware, kernel, initrd, disk;
-    int           firmware_fd, kernel_fd, initrd_fd, cmdline_fd, disk_fd;
+    int           firmware_fd, kernel_fd, initrd_fd, cmdline_fd, disk_fd, scratch_fd;
     enum vm_loader loader;
     int           ours[N_PORTS], theirs[N_PORTS];
     int           console_ours, console_theirs, words_ours, words_theirs;
@@ -54,7 +54,7 @@ struct launch {
 static void auto_launch(struct launch *l)
 {
     int *fds[] = { &l->firmware_fd, &l->kernel_fd, &l->initrd_fd, &l->cmdline_fd, &l->disk_fd, &l->console_ours, &l->console_theirs,
-                   &l->words_ours, &l->words_theirs, &l->tpm_of_qemu };
+                   &l->words_ours, &l->words_theirs, &l->tpm_of_qemu, &l->scratch_fd };
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         auto_fd(fds[i]);
@@ -251,6 +251,19 @@ static FALLIBLE load_all(const struct sandbox_options *o, struct launch *l, stru
     return memory_file("initdata", buffer_bytes(&l->disk), &l->disk_fd, err) || context(err, "initdata");
 }
 
+/* Nameless and sparse: it takes room as the guest fills it, and is gone with the VM. */
+static FALLIBLE open_scratch(const struct sandbox_options *o, struct launch *l, struct err *err)
+{
+    const char *folder = getenv("TMPDIR") ? getenv("TMPDIR") : "/var/tmp";
+
+    if (o->scratch_mib == 0)
+        return true;
+    l->scratch_fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (l->scratch_fd < 0 || ftruncate(l->scratch_fd, (off_t) o->scratch_mib << 20) < 0)
+        return err_os(err, "boot: scratch disk in %.160s", folder);
+    return true;
+}
+
 static FALLIBLE open_ports(struct launch *l, size_t n_ports, struct err *err)
 {
     int ends[2];
@@ -320,6 +333,7 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
         .tee = s->options.tee, .accel = s->options.accel, .cpus = s->options.cpus,
         .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
         .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
+        .scratch_fd = l->scratch_fd,
         .console_fd = l->console_theirs, .ports = ports, .n_ports = n_ports,
         .nics = nics, .n_nics = s->network ? s->network->n_interfaces : 0,
         .tpm_fd = l->tpm_of_qemu, .binding = s->options.binding,
@@ -373,7 +387,8 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
 {
     AUTO(sandbox) struct sandbox *s = calloc(1, sizeof *s);
     AUTO(launch) struct launch    l = { .firmware_fd = NO_FD, .kernel_fd = NO_FD, .initrd_fd = NO_FD, .cmdline_fd = NO_FD, .disk_fd = NO_FD,
-                                        .console_ours = NO_FD, .console_theirs = NO_FD, .words_ours = NO_FD, .words_theirs = NO_FD, .tpm_of_qemu = NO_FD };
+                                        .console_ours = NO_FD, .console_theirs = NO_FD, .words_ours = NO_FD, .words_theirs = NO_FD, .tpm_of_qemu = NO_FD,
+                                        .scratch_fd = NO_FD };
     size_t n_ports = options->tee == TEE_SIM ? N_PORTS : PORT_REPORT;
 
     if (!s)
@@ -389,7 +404,7 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
             abort();
         *s->network = options->network->pod.network;
     }
-    if (!load_all(options, &l, err) || !open_ports(&l, n_ports, err) || !start_services(s, &l, err))
+    if (!load_all(options, &l, err) || !open_scratch(options, &l, err) || !open_ports(&l, n_ports, err) || !start_services(s, &l, err))
         return false;
     if (options->tee == TEE_SIM && !start_platform(s, &l, err))
         return false;

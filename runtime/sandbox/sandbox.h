@@ -20,6 +20,7 @@ struct sandbox_options {
     enum accelerator     accel;
     struct vm_binding    binding;        /* snp, tdx; the digest of the initdata is filled in here */
     unsigned             cpus, memory_mib;
+    unsigned             scratch_mib;    /* disk that the guest may encrypt into, below TMPDIR or /var/tmp; 0: none */
     struct sandbox_files files;
     const char          *append;
     struct bytes         initdata;       /* the TOML text */

@@ -212,6 +212,20 @@ static void add_devices(struct qemu_command *c, const struct vm_config *config)
     }
 }
 
+/* The guest knows it by its serial, encrypts it under a key of its own, and gives back what it frees. */
+static void add_scratch(struct qemu_command *c, const struct vm_config *config)
+{
+    if (config->scratch_fd == NO_FD)
+        return;
+    add(c, "-add-fd");
+    add(c, "fd=%d,set=2", pass(c, config->scratch_fd));
+    add(c, "-blockdev");
+    add(c, "driver=raw,node-name=scratch,discard=unmap,file.driver=file,file.filename=/dev/fdset/2,file.locking=off");
+    add(c, "-device");
+    add(c, "virtio-blk-pci,drive=scratch,serial=cloister-scratch,disable-legacy=on%s",
+        is_confidential(config) ? ",iommu_platform=on" : "");
+}
+
 /* Without an option ROM: nothing boots from the network. */
 static void add_nics(struct qemu_command *c, const struct vm_config *config)
 {
@@ -239,6 +253,7 @@ FALLIBLE qemu_command_build(const struct vm_config *config, struct qemu_command 
     add_machine(&c, config);
     add_boot(&c, config);
     add_devices(&c, config);
+    add_scratch(&c, config);
     add_nics(&c, config);
     *out = c;
     return true;

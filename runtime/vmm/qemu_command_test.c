@@ -8,7 +8,7 @@ static const struct vm_port ports[] = { { "cloister.agent", 20 }, { "cloister.bl
 static struct vm_config config(void)
 {
     return (struct vm_config){ .tee = TEE_SIM, .accel = ACCEL_TCG, .cpus = 2, .memory_mib = 256, .firmware_fd = 10,
-                               .kernel_fd = 11, .initrd_fd = 12, .append = "console=ttyS0 quiet,x=y", .initdata_fd = 13,
+                               .kernel_fd = 11, .initrd_fd = 12, .append = "console=ttyS0 quiet,x=y", .initdata_fd = 13, .scratch_fd = NO_FD,
                                .console_fd = 14, .ports = ports, .n_ports = 2 };
 }
 
@@ -87,6 +87,26 @@ static void descriptors_are_numbered_as_the_command_line_names_them(void **state
         assert_int_equal(command.fds[i].ours, 10 + i);
         assert_int_equal(command.fds[i].theirs, 3 + i);
     }
+}
+
+static void a_scratch_disk_is_writable_and_known_by_its_serial(void **state)
+{
+    static const char *const wanted[] = { "fd=10,set=2",
+        "driver=raw,node-name=scratch,discard=unmap,file.driver=file,file.filename=/dev/fdset/2,file.locking=off",
+        "virtio-blk-pci,drive=scratch,serial=cloister-scratch,disable-legacy=on" };
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+    size_t                                 n_found = 0;
+
+    (void) state;
+    c.scratch_fd = 30;
+    assert_true(qemu_command_build(&c, &command, &err));
+    for (size_t i = 0; i < command.n_args; i++)
+        if (n_found < 3 && strcmp(command.argv[i], wanted[n_found]) == 0)
+            n_found++;
+    assert_int_equal(n_found, 3);
+    assert_int_equal(command.fds[command.n_fds - 1].ours, 30);
 }
 
 static void stage0_gets_the_blobs_unedited(void **state)
@@ -229,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_platform_has_its_golden_command_line),
         cmocka_unit_test(descriptors_are_numbered_as_the_command_line_names_them),
+        cmocka_unit_test(a_scratch_disk_is_writable_and_known_by_its_serial),
         cmocka_unit_test(stage0_gets_the_blobs_unedited),
         cmocka_unit_test(a_nic_is_a_descriptor_and_a_hardware_address),
         cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),

@@ -76,6 +76,7 @@ struct vm_config {
     int                   cmdline_fd;  /* the same text in a file, or NO_FD; see `loader` */
     enum vm_loader        loader;
     int                   initdata_fd; /* raw image of the read-only initdata disk */
+    int                   scratch_fd;  /* room for the guest to encrypt into, open for writing; NO_FD: none */
     int                   console_fd;  /* one end of a socket pair: the guest's serial console */
     const struct vm_port *ports;
     size_t                n_ports;

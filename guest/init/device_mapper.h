@@ -1,0 +1,27 @@
+/* Devices of the kernel's device mapper, made of one target each. [Linux, include/uapi/linux/dm-ioctl.h] */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/secret.h"
+
+enum { DM_PATH_MAX = 32, DM_TABLE_MAX = 1024 };
+
+struct dm_device {
+    char     path[DM_PATH_MAX]; /* "/dev/dm-0" */
+    unsigned major, minor;      /* as tables name it */
+};
+
+/*
+ * Makes a device and starts it.
+ *
+ *   name       unique in this kernel
+ *   target     "crypt", "integrity", "verity"
+ *   sectors    its length, in 512 bytes
+ *   table      the target's parameters, which may hold a key; at most DM_TABLE_MAX bytes
+ *
+ * Fails LIMIT, OS.
+ */
+FALLIBLE dm_device_make(const char *name, const char *target, uint64_t sectors, const struct secret *table,
+                        struct dm_device *out, struct err *err);
+FALLIBLE dm_device_remove(const char *name, struct err *err);

@@ -1,0 +1,26 @@
+/*
+ * The scratch disk: room that the host lends, so that memory does not have to hold images whole. It becomes swap behind
+ * encryption (AES-256-XTS) and integrity (HMAC-SHA-256), under keys that are made at boot and never leave the guest; tmpfs, where images are
+ * unpacked, then spills into it. What the host changes on it reads as an error. What it puts back, a block of this same
+ * boot at its own place, is not noticed: dm-integrity keeps no memory of what was there last.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define SCRATCH_SERIAL "cloister-scratch" /* of the virtio-blk device, by which the guest knows it */
+
+enum { SCRATCH_NAME_MAX = 8, SCRATCH_LEN_MIN = 16 << 20 };
+
+/* Finds the disk below `blocks` ("/sys/block"); `name` is "" when there is none. Fails MALFORMED for two, OS. */
+FALLIBLE scratch_find(const char *blocks, char name[static SCRATCH_NAME_MAX], struct err *err);
+
+/* Opens the disk /dev/`name` and gives it to the kernel as swap. Its modules are loaded. Fails LIMIT, MALFORMED, OS. */
+FALLIBLE scratch_open(const char *name, struct err *err);
+
+/*
+ * Reads how many sectors of 512 bytes an integrity device provides, off its superblock, in whole pages.
+ * [Linux, Documentation/admin-guide/device-mapper/dm-integrity.rst] Fails MALFORMED.
+ */
+FALLIBLE scratch_superblock_read(struct bytes superblock, uint64_t disk_sectors, uint64_t *out, struct err *err);
