@@ -93,11 +93,38 @@ FALLIBLE daemon_clean_up(const char *directory, struct err *err)
         return err->kind == ERR_NOT_FOUND ? daemon_answers(directory) || directory_remove(directory, err) : false;
     if (!record_read(buffer_bytes(&text), &record, err))
         return false;
-    if (process_mark_lives(&record.shim))
-        return true;
+    if (!process_mark_await(&record.shim, SHIM_HANG_UP_MS)) /* its socket is closed: it was ending */
+        process_mark_kill(&record.shim);
     process_mark_kill(&record.vmm);
     process_mark_kill(&record.platform);
     return directory_remove(directory, err);
+}
+
+static bool is_abandoned(const char *directory)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    struct record              record;
+    char                       path[DAEMON_PATH_MAX];
+    struct err                 ignored; /* without a record it may be one that is just being made */
+
+    daemon_record_path(directory, path);
+    return file_read(path, SHIM_RECORD_MAX, &text, &ignored) && record_read(buffer_bytes(&text), &record, &ignored) &&
+           !process_mark_lives(&record.shim) && !daemon_answers(directory);
+}
+
+void daemon_sweep(const char *root)
+{
+    AUTO(dir) DIR *folder = opendir(root);
+    struct dirent *entry;
+
+    while (folder && (entry = readdir(folder))) {
+        char       directory[RECORD_PATH_MAX];
+        struct err ignored; /* as the header says */
+        int        n = snprintf(directory, sizeof directory, "%s/%s", root, entry->d_name);
+
+        if (entry->d_name[0] != '.' && n > 0 && n < RECORD_PATH_MAX - 8 && is_abandoned(directory))
+            (void) !daemon_clean_up(directory, &ignored); /* as above */
+    }
 }
 
 /* ---- engines ---- */

@@ -29,5 +29,14 @@ FALLIBLE daemon_run(const struct daemon_options *options, struct err *err);
 /* Whether a pod's shim answers at its socket. */
 bool     daemon_answers(const char *directory);
 
-/* Ends what a dead shim left: processes by its record, socket, directory. Does nothing while the shim lives. */
+/*
+ * Ends what a shim left that does not answer: processes by its record, socket, directory. One that is just ending, with
+ * its socket closed already, is given time.
+ */
 FALLIBLE daemon_clean_up(const char *directory, struct err *err);
+
+/*
+ * Cleans up after every pod below `root` whose shim is dead and about which no engine asked: one that was killed while a
+ * container was created may have been forgotten with its bundle. What cannot be cleaned up is left for the next time.
+ */
+void daemon_sweep(const char *root);

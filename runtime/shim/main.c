@@ -120,6 +120,7 @@ static FALLIBLE start(const struct invocation *invocation, struct err *err)
     const char                                *sandbox;
     char directory[RECORD_PATH_MAX], socket_path[DAEMON_PATH_MAX];
 
+    daemon_sweep(run_directory());
     if (!current_directory(&bundle, err) || !file_read_fd(STDIN_FILENO, SHIM_OPTIONS_MAX, &input, err) ||
         !settings_from_input(buffer_bytes(&input), invocation->id, &settings, err) ||
         !find_sandbox(invocation, bundle, &spec, &sandbox, err) ||

@@ -55,6 +55,20 @@ bool process_mark_lives(const struct process_mark *mark)
     return mark->pid > 1 && process_mark_of(mark->pid, &now, &ignored) && now.start == mark->start;
 }
 
+bool process_mark_await(const struct process_mark *mark, int timeout_ms)
+{
+    AUTO(fd) int  fd  = mark->pid > 1 ? (int) syscall(SYS_pidfd_open, mark->pid, 0) : NO_FD;
+    struct pollfd end = { .fd = fd, .events = POLLIN };
+    int           n;
+
+    if (fd < 0 || !process_mark_lives(mark))
+        return true;
+    do
+        n = poll(&end, 1, timeout_ms);
+    while (n < 0 && errno == EINTR);
+    return n == 1;
+}
+
 /* The pidfd is taken first and the start time compared then: from there on the number cannot change hands unseen. */
 void process_mark_kill(const struct process_mark *mark)
 {

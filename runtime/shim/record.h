@@ -20,6 +20,8 @@ struct record {
 /* Fails NOT_FOUND when there is no such process, or only its remains. */
 FALLIBLE process_mark_of(pid_t pid, struct process_mark *out, struct err *err);
 bool     process_mark_lives(const struct process_mark *mark);
+/* Waits for its end, at most so long; true when it has ended. */
+bool     process_mark_await(const struct process_mark *mark, int timeout_ms);
 /* SIGKILL, if it is still that process; waits up to a second for its end. */
 void     process_mark_kill(const struct process_mark *mark);
 

@@ -87,7 +87,9 @@ static void kills_that_process_and_no_other(void **state)
     other.start++;
     assert_true(process_mark_lives(&mark));
     assert_false(process_mark_lives(&other));
-    process_mark_kill(&other); /* a number that was used again */
+    assert_false(process_mark_await(&mark, 1));
+    assert_true(process_mark_await(&other, -1)); /* a number that was used again: that process is over */
+    process_mark_kill(&other);
     assert_int_equal(waitpid(child, &status, WNOHANG), 0);
     process_mark_kill(&mark);
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -72,6 +72,12 @@ def a_detached_container_takes_processes_signals_and_a_restart_of_containerd(nod
     node.ctr("container", "rm", "t3")
 
 
+def start_another(node):
+    """containerd may have dropped a bundle before it could ask for a cleanup: then the next start, of anything, does it."""
+    node.ctr("run", "--snapshotter", "native", "--runtime", RUNTIME, "--runtime-config-path", "/nonexistent", IMAGE, "next", wanted=None)
+    node.ctr("container", "rm", "next", wanted=None)
+
+
 def nothing_stays_of_a_shim_that_was_killed(node):
     script = "while :; do sleep 0.2; done"
     node.development_initdata(allowed(node.image_digest, SH + [script]))
@@ -81,6 +87,8 @@ def nothing_stays_of_a_shim_that_was_killed(node):
     wait_for(lambda: "RUNNING" not in node.ctr("task", "ls").stdout)
     node.ctr("task", "rm", "t4", wanted=None)
     node.ctr("container", "rm", "t4")
+    wait_for(lambda: not shims_of(node))
+    start_another(node)
 
 
 def a_start_that_is_cut_off_leaves_nothing(node):
@@ -102,6 +110,7 @@ def a_start_that_is_cut_off_leaves_nothing(node):
         node.ctr("task", "rm", "-f", name, wanted=None)
         node.ctr("container", "rm", name, wanted=None)
         wait_for(lambda: not shims_of(node) and not vms_of(node))
+        start_another(node)
 
 
 with Node() as node:
