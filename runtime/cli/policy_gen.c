@@ -9,6 +9,7 @@
 #include "runtime/cli/pod_yaml.h"
 #include "runtime/cli/policy.h"
 #include "runtime/oci/layout.h"
+#include "runtime/oci/remote_digest.h"
 
 enum { CA_LEN_MAX = 64 << 10 };
 
@@ -17,7 +18,7 @@ struct gen_request {
     const char        *broker_url;
     const char        *broker_ca;
     struct option_list images;
-    bool               json;
+    bool               json, resolve;
 };
 
 /* ---- images ---- */
@@ -39,9 +40,11 @@ static bool image_digest(void *owner, const char *image, char out[static 72], st
     for (size_t i = 0; i < r->images.n; i++)
         if (strncmp(r->images.at[i], image, len) == 0 && r->images.at[i][len] == '=')
             where = r->images.at[i] + len + 1;
+    if (!where && r->resolve)
+        return remote_digest_find(image, out, err);
     if (!where)
         return fail_with(err, ERR_UNSUPPORTED, "image %.120s has no digest: write it as NAME@sha256:..., or give "
-                         "--image %.60s=sha256:... or =oci:DIR[:TAG]", image, image);
+                         "--image %.60s=sha256:... or =oci:DIR[:TAG], or --resolve", image, image);
     if (strncmp(where, "oci:", 4) == 0)
         return layout_digest(where, out, err) || contextf(err, "image %.80s", image);
     if (strncmp(where, "sha256:", 7) != 0 || strlen(where) != 71 || strspn(where + 7, "0123456789abcdef") != 64)
@@ -146,6 +149,7 @@ int policy_gen(int argc, char **argv)
     const struct option_row   rows[]        = {
         { .name = "file", .kind = OPTION_TEXT, .into = &r.file, .value = "FILE", .help = "the manifest, also -f; - reads standard input" },
         { .name = "image", .kind = OPTION_LIST, .into = &r.images, .value = "NAME=WHERE", .help = "where the digest of an image is known from: sha256:... or oci:DIR[:TAG]" },
+        { .name = "resolve", .kind = OPTION_FLAG, .into = &r.resolve, .help = "ask registries for the digests of images named by tag, by skopeo" },
         { .name = "broker", .kind = OPTION_TEXT, .into = &r.broker_url, .value = "URL", .help = "the broker to attest to" },
         { .name = "broker-ca", .kind = OPTION_TEXT, .into = &r.broker_ca, .value = "FILE", .help = "the broker's certificate, PEM" },
         { .name = "json", .kind = OPTION_FLAG, .into = &r.json, .help = "print {\"initdata\", \"digest\"}" },
