@@ -42,7 +42,7 @@ static long resident_kib(void)
 {
     AUTO(buffer) struct buffer text = { 0 };
     struct err                 err;
-    long                       size, pages;
+    long                      size = 0, pages = 0;
 
     if (!file_read("/proc/self/statm", 4096, &text, &err) || sscanf(buffer_text(&text), "%ld %ld", &size, &pages) != 2)
         die("statm", &err);
