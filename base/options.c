@@ -88,6 +88,10 @@ FALLIBLE options_parse(const struct option_table *table, int argc, char **argv, 
             options_help(table, stdout);
             *outcome = OPTIONS_HELP_WAS_PRINTED;
             return true;
+        } else if (!no_more && strcmp(argv[i], "--version") == 0) {
+            printf("%.*s " CLOISTER_VERSION "\n", (int) strcspn(table->command, " "), table->command);
+            *outcome = OPTIONS_HELP_WAS_PRINTED;
+            return true;
         } else if (!no_more && strncmp(argv[i], "--", 2) == 0) {
             if (!read_option(table, argc, argv, &i, err))
                 return false;

@@ -44,13 +44,13 @@ struct option_table {
     const char              *notes;   /* printed after the options; may be NULL */
 };
 
-enum options_outcome { OPTIONS_RUN, OPTIONS_HELP_WAS_PRINTED };
+enum options_outcome { OPTIONS_RUN, OPTIONS_HELP_WAS_PRINTED /* or the version */ };
 
 /*
  * Reads `argv[1..]` into the rows' targets and leaves the operands.
  *
  *   operands    borrowed from argv; `n_operands` of them
- *   outcome     OPTIONS_HELP_WAS_PRINTED after --help or -h: the caller exits 0
+ *   outcome     OPTIONS_HELP_WAS_PRINTED after --help, -h or --version: the caller exits 0
  *
  * Fails CONFIG, with a text that names the option and the way to --help.
  */

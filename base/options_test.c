@@ -65,11 +65,41 @@ static void each_mistake_names_the_option(void **state)
     }
 }
 
+static void help_and_version_are_told_without_a_run(void **state)
+{
+    static const char *const words[] = { "--help", "-h", "--version" };
+    static const char *const said[]  = { "Usage: cloister x [OPTION]... IMAGE\n", "Usage: cloister x [OPTION]... IMAGE\n", "cloister " CLOISTER_VERSION "\n" };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char                *argv[]  = { (char[]){ "x" }, (char[]){ "--json" }, strdup(words[i]), (char[]){ "--nope" } }, **operands;
+        enum options_outcome outcome = OPTIONS_RUN;
+        FILE                *kept    = stdout, *to = tmpfile();
+        char                 line[128];
+        size_t               n;
+        struct err           err;
+        bool                 ok;
+
+        assert_non_null(to);
+        stdout = to;
+        ok     = options_parse(&table, 4, argv, &outcome, &operands, &n, &err);
+        stdout = kept;
+        assert_true(ok);
+        assert_int_equal(outcome, OPTIONS_HELP_WAS_PRINTED);
+        rewind(to);
+        assert_non_null(fgets(line, sizeof line, to));
+        assert_string_equal(line, said[i]);
+        assert_int_equal(fclose(to), 0);
+        free(argv[2]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_both_forms_and_stops_at_the_operand),
         cmocka_unit_test(each_mistake_names_the_option),
+        cmocka_unit_test(help_and_version_are_told_without_a_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

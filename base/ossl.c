@@ -8,7 +8,7 @@ bool err_openssl(struct err *err, enum err_kind kind, const char *what)
     unsigned long code = ERR_peek_last_error();
     const char   *why  = code ? ERR_reason_error_string(code) : NULL;
 
-    (void) fail_with(err, kind, "%s: %s", what, why ? why : "no reason given by OpenSSL");
+    (void) fail_with(err, kind, "%s%s%s", what, why ? ": " : "", why ? why : ""); /* a bad signature has no reason */
     ERR_clear_error();
     return false;
 }

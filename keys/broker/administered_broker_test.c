@@ -506,6 +506,8 @@ static void file_in(const struct test_broker *b, const char *name, const char *t
 
 /* ---- the command that people use ---- */
 
+#define SOME_DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 /* Runs `cloister WORDS... --broker ... --admin-key ...`; the words are split at blanks. */
 static int cloister(const char *words, struct buffer *out)
 {
@@ -572,26 +574,56 @@ static void the_command_line_keeps_policies_values_and_bindings(void **state)
     assert_cloister(words, 1, "");
     assert_cloister("policy list resource", 0, "cli/x  version 1  ");
     assert_cloister("policy history resource --name cli/x", 0, "    package policy");
-    assert_cloister("policy unset resource --name cli/x", 0, "");
+    assert_cloister("policy unset resource --name cli/x", 0, "resource-policy cli/x removed");
     assert_cloister("policy unset resource --name cli/x", 1, "");
     assert_cloister("policy history resource --name cli/x --json", 0, "\"version\":2");
     assert_cloister("reference add --name cli_tcb --number 4 --number 5 --value x --days 3", 0, "cli_tcb version 1");
     assert_cloister("reference list", 0, "[\"x\",4,5]");
-    assert_cloister("reference rm cli_tcb", 0, "");
+    assert_cloister("reference rm cli_tcb", 0, "reference cli_tcb removed");
+    assert_cloister("reference history cli_none", 1, "");
+    assert_cloister("policy history resource --name cli/none", 1, "");
     assert_cloister("reference history cli_tcb", 0, "version 2");
     test_broker_path(&broker, "values.json", path);
     (void) snprintf(words, sizeof words, "reference add --rvps %s", path);
-    assert_cloister(words, 0, "");
+    assert_cloister(words, 0, " added");
     test_broker_path(&broker, "values.corim", path);
     (void) snprintf(words, sizeof words, "reference add --corim %s", path);
-    assert_cloister(words, 0, "");
+    assert_cloister(words, 0, " added");
     assert_cloister("reference list --json", 0, "\"text\":\"[\\\"aabb\\\"]\"");
     assert_cloister("reference list", 0, "cli  version 1");
     assert_cloister("reference rm snp_launch_measurement", 0, "");
-    assert_cloister("key bind kbs:///cli/key/1 --workload sha256:aa --initdata aabb", 0, "");
+    assert_cloister("key bind kbs:///cli/key/1 --workload sha256:aa --initdata aabb", 0, "bound kbs:///cli/key/1");
     assert_cloister("key bind kbs:///cli/key/1", 1, "");
-    assert_cloister("key unbind kbs:///cli/key/1", 0, "");
+    assert_cloister("key unbind kbs:///cli/key/1", 0, "unbound kbs:///cli/key/1");
     assert_cloister("key unbind kbs:///cli/key/1", 1, "");
+}
+
+/* For a person in words, for a script as JSON; a wrong word is unusable, and never a success. */
+static void the_command_line_says_what_it_did(void **state)
+{
+    char words[PATH_MAX + 128], path[PATH_MAX];
+
+    (void) state;
+    file_in(&broker, "two", "xy");
+    test_broker_path(&broker, "two", path);
+    (void) snprintf(words, sizeof words, "key put kbs:///cli/said/1 %s", path);
+    assert_cloister(words, 0, "stored kbs:///cli/said/1: 2 bytes\n");
+    assert_cloister("key rm kbs:///cli/said/1", 0, "removed kbs:///cli/said/1\n");
+    assert_cloister("reference add --initdata " SOME_DIGEST " --resource kbs:///cli/said/1", 0,
+                    " added: snp initdata for kbs:///cli/said/1\n");
+    assert_cloister("reference add --initdata " SOME_DIGEST, 0, " added: snp initdata for all resources\n");
+    assert_cloister("reference add --name cli_said --number 4 --json", 0, "[{\"name\":\"cli_said\",\"version\":1}]\n");
+    assert_cloister("reference add --initdata " SOME_DIGEST " --initdata 00 --json", 1, "\"kind\":\"initdata\",\"value\":\"" SOME_DIGEST "\"}]\n");
+    assert_cloister("audit verify --json", 0, "\"grown\":null}\n");
+    assert_cloister("audit prove 0 --json", 0, "{\"entry\":\"{\\\"at\\\":");
+    for (size_t i = 0; i < 5; i++) {
+        static const char *const GROUPS[] = { "key", "reference", "audit", "verify", "measure" };
+
+        (void) snprintf(words, sizeof words, "%s nonsense", GROUPS[i]);
+        assert_cloister(words, 2, "");
+        (void) snprintf(words, sizeof words, "%s --help", GROUPS[i]);
+        assert_cloister(words, 0, "Usage: cloister ");
+    }
 }
 
 /* ---- administrators, roles, tenants, on a listener of their own ---- */
@@ -857,6 +889,7 @@ int main(void)
         cmocka_unit_test(a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known),
         cmocka_unit_test(the_key_provider_makes_a_key_here_and_opens_with_it),
         cmocka_unit_test(the_command_line_keeps_policies_values_and_bindings),
+        cmocka_unit_test(the_command_line_says_what_it_did),
         cmocka_unit_test(a_tenants_administrator_reaches_that_tenant_only),
         cmocka_unit_test(a_client_certificate_is_as_good_as_a_token),
         cmocka_unit_test(takes_a_manifest_that_the_command_signed),

@@ -140,8 +140,8 @@ static FALLIBLE value_fit(enum reference_kind kind, enum tee tee, struct bytes v
             return fail_with(err, ERR_UNSUPPORTED, "a measurement of %s is several registers: register them by name", tee_name(tee));
         if (kind == REFERENCE_MEASUREMENT ? value.len != *len
                                           : value.len < ADMIN_DIGEST_LEAST || value.len > ADMIN_DIGEST_MOST)
-            return fail_with(err, ERR_MALFORMED, "value: %zu bytes are not a %s of %s", value.len,
-                             reference_kind_name(kind), tee_name(tee));
+            return fail_with(err, ERR_MALFORMED, "value: no %s of %s has a length of %zu bytes", reference_kind_name(kind),
+                             tee_name(tee), value.len);
         if (FIELDS[i].is_pcr)
             return pcr_extended(value, field, err);
         memset(field, 0, *len);

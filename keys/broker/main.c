@@ -189,6 +189,7 @@ static int run(int argc, char **argv)
         .synopsis = "--config FILE | --dev DIR [--listen ADDR:PORT] | migrate|backup|restore|verify|make-key ...",
         .about = "Verifies the evidence of confidential guests and releases keys to those that policy names.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
+        .notes = "`cloister-broker COMMAND --help` tells more. Keys of the configuration file: see --print-config.",
     };
     enum options_outcome outcome;
     char               **operands;
@@ -199,14 +200,17 @@ static int run(int argc, char **argv)
         fprintf(stderr, "cloister-broker: %s\n", err.text);
         return 2;
     }
-    if (outcome == OPTIONS_HELP_WAS_PRINTED || a.prints_config) {
-        if (a.prints_config)
-            config_print(stdout);
-        else
-            printf("\nKeys of the configuration file: see --print-config.\n");
+    if (outcome == OPTIONS_HELP_WAS_PRINTED)
+        return 0;
+    if (a.prints_config) {
+        config_print(stdout);
         return 0;
     }
-    if (!a.source.dev == !a.source.config || n_operands > 0) {
+    if (n_operands > 0) {
+        fprintf(stderr, "cloister-broker: no command \"%.40s\"; see cloister-broker --help\n", operands[0]);
+        return 2;
+    }
+    if (!a.source.dev == !a.source.config) {
         fprintf(stderr, "cloister-broker: give either --dev DIR or --config FILE; see --help\n");
         return 2;
     }
@@ -226,7 +230,8 @@ static void memory_keep(void)
 
 int main(int argc, char **argv)
 {
-    struct err err;
+    static char help[] = "--help";
+    struct err  err;
 
     memory_keep();
     log_open("cloister-broker", LOG_LEVEL_INFO);
@@ -236,5 +241,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "cloister-broker: %s\n", err.text);
         return 1;
     }
+    if (argc == 2 && strcmp(argv[1], "help") == 0)
+        argv[1] = help;
     return argc > 1 && maintenance_is(argv[1]) ? maintenance_run(argc - 1, argv + 1) : run(argc, argv);
 }

@@ -112,7 +112,8 @@ static FALLIBLE arguments_read(const struct command *command, int argc, char **a
         return true;
     if (n != (command->operand ? 1 : 0) || (command->needs_store && !c->source.config == !c->source.dev))
         return fail_with(err, ERR_CONFIG, "usage: %s %s", title, synopsis);
-    c->operand = n ? operands[0] : NULL;
+    c->operand      = n ? operands[0] : NULL;
+    c->source.again = command->run != restore; /* a mistyped --dev must not become an empty broker that is "whole" */
     return true;
 }
 

@@ -549,6 +549,20 @@ static void backs_up_while_it_serves_verifies_and_restores(void **state)
     assert_serves();
 }
 
+static void a_mistyped_folder_is_no_whole_broker(void **state)
+{
+    AUTO(buffer) struct buffer said = { 0 };
+    char                       folder[PATH_MAX], copy[PATH_MAX];
+
+    (void) state;
+    test_broker_path(&broker, "mistyped", folder);
+    test_broker_path(&broker, "mistyped.db", copy);
+    assert_int_equal(maintain((const char *const[]){ "verify", "--dev", folder, NULL }, &said), 1);
+    assert_int_equal(maintain((const char *const[]){ "backup", "--dev", folder, copy, NULL }, &said), 1);
+    assert_int_equal(access(folder, F_OK), -1);
+    assert_int_equal(access(copy, F_OK), -1);
+}
+
 static void prints_a_configuration_that_it_reads(void **state)
 {
     AUTO(buffer) struct buffer said = { 0 };
@@ -574,6 +588,7 @@ int main(void)
         cmocka_unit_test(answers_what_is_under_way_before_it_ends),
         cmocka_unit_test(logs_lines_of_json),
         cmocka_unit_test(backs_up_while_it_serves_verifies_and_restores),
+        cmocka_unit_test(a_mistyped_folder_is_no_whole_broker),
         cmocka_unit_test(prints_a_configuration_that_it_reads),
     };
 

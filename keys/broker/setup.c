@@ -54,7 +54,9 @@ FALLIBLE setup_config(const struct setup_source *a, struct config *config, struc
 
     if (a->dev)
         return development_prepare(a, config, err);
-    if (!file_read(a->config, CONFIG_LEN_MAX, &toml, err) || !config_read(buffer_bytes(&toml), config, err))
+    if (!file_read(a->config, CONFIG_LEN_MAX, &toml, err))
+        return false;
+    if (!config_read(buffer_bytes(&toml), config, err))
         return context(err, a->config);
     if (a->listen) {
         free(config->listen);

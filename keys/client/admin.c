@@ -44,7 +44,7 @@ FALLIBLE admin_client_new(const struct admin_options *options, struct admin_clie
     bio         = BIO_new_mem_buf(options->key_pem.at, (int) options->key_pem.len);
     client->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
     if (!client->key)
-        return err_openssl(err, ERR_CONFIG, "administrator's key");
+        return err_openssl(err, ERR_CONFIG, "the administrator's key is no private key in PEM");
     if (shows) {
         EVP_PKEY_free(client->key);
         client->key = NULL;
@@ -288,7 +288,7 @@ FALLIBLE admin_manifest_sign(struct bytes key_pem, struct json_object *values, u
     AUTO(pkey) EVP_PKEY       *key     = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
 
     if (!key)
-        return err_openssl(err, ERR_CONFIG, "signer's key");
+        return err_openssl(err, ERR_CONFIG, "the signer's key is no private key in PEM");
     if (!json_object_is_type(values, json_type_object) || json_object_object_length(values) == 0)
         return fail_with(err, ERR_CONFIG, "a manifest wants an object {NAME: VALUE}");
     buffer_printf(&payload, "{\"iat\":%lld,\"reference-values\":", (long long) time(NULL));

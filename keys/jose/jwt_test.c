@@ -75,7 +75,7 @@ static void refuses_each_defect_by_name(void **state)
 
     (void) state;
     assert_true(jwt_sign("", bytes_of_text("{}"), key, &token, &err));
-    assert_refused(buffer_bytes(&token), other, ERR_UNTRUSTED, "token: the signature does not hold: no reason given by OpenSSL");
+    assert_refused(buffer_bytes(&token), other, ERR_UNTRUSTED, "token: the signature does not hold");
     assert_refused(buffer_bytes(&token), ed, ERR_UNSUPPORTED, "token header: alg is not the EdDSA of the key that we trust");
     assert_refused(bytes_of_text("a.b"), key, ERR_MALFORMED, "a token is three parts with two dots between");
     assert_refused(bytes_of_text("e30.e30.e30.e30"), key, ERR_MALFORMED, "a token is three parts with two dots between");

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,6 +10,7 @@
 #include "base/text.h"
 #include "runtime/cli/broker_access.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/verb.h"
 
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2, HEAD_FILE_MAX = 4096, ENTRY_MAX = 64 << 10 };
 
@@ -171,9 +173,37 @@ static FALLIBLE audit_verify(struct admin_client *client, const struct audit_cal
         return fail_with(err, ERR_UNTRUSTED, "the log was rewritten: its first %" PRIu64 " entries are not those of %s",
                          known.size, call->head_file);
     hex_append(&hex, BYTES_OF(root.at));
-    printf("%" PRIu64 " entries, root %s%s\n", head.size, buffer_text(&hex),
-           has_known ? ", grown from the head known before" : "");
+    if (call->json)
+        printf("{\"size\":%" PRIu64 ",\"root\":\"%s\",\"grown\":%s}\n", head.size, buffer_text(&hex), has_known ? "true" : "null");
+    else
+        printf("%" PRIu64 " entries, root %s%s\n", head.size, buffer_text(&hex),
+               has_known ? ", grown from the head known before" : "");
     return !call->head_file || head_save(call->head_file, &head, err);
+}
+
+/* The entry as it was hashed, then the proof; with --json in one object, the entry as the text that it is. */
+static void proof_print(const struct audit_call *call, const char *entry, const struct merkle_proof *proof)
+{
+    AUTO(json) struct json_object *whole = json_object_new_object();
+    AUTO(buffer) struct buffer     text  = { 0 };
+    struct json_object            *path  = json_object_new_array();
+
+    json_add_text(whole, "entry", entry);
+    json_add(whole, "proof", path);
+    if (!call->json)
+        printf("%s\n", entry);
+    for (size_t i = 0; i < proof->n; i++) {
+        AUTO(buffer) struct buffer hex = { 0 };
+
+        hex_append(&hex, BYTES_OF(proof->at[i].at));
+        if (!call->json)
+            printf("%s\n", buffer_text(&hex));
+        if (json_object_array_add(path, json_object_new_string(buffer_text(&hex))) != 0)
+            abort();
+    }
+    json_write(whole, &text);
+    if (call->json)
+        printf("%s\n", buffer_text(&text));
 }
 
 static FALLIBLE audit_prove(struct admin_client *client, const struct audit_call *call, struct err *err)
@@ -201,13 +231,7 @@ static FALLIBLE audit_prove(struct admin_client *client, const struct audit_call
     leaf = merkle_leaf(bytes_of_text(text));
     if (!text || !merkle_check_inclusion(&leaf, index, head.size, &proof, &head.root))
         return fail_with(err, ERR_UNTRUSTED, "entry %llu is not in the signed tree", index);
-    printf("%s\n", text);
-    for (size_t i = 0; i < proof.n; i++) {
-        AUTO(buffer) struct buffer hex = { 0 };
-
-        hex_append(&hex, BYTES_OF(proof.at[i].at));
-        printf("%s\n", buffer_text(&hex));
-    }
+    proof_print(call, text, &proof);
     return true;
 }
 
@@ -239,7 +263,7 @@ int cmd_audit(int argc, char **argv)
     const struct option_row rows[] = {
         BROKER_ACCESS_ROWS(&call.access),
         { "head", OPTION_TEXT, &call.head_file, "FILE", "verify: the head seen last time; kept there for the next", 0, 0 },
-        { "json", OPTION_FLAG, &call.json, NULL, "list: print the entries as they are, one JSON object a line", 0, 0 },
+        { "json", OPTION_FLAG, &call.json, NULL, "print JSON; list: the entries as they are, one object a line", 0, 0 },
     };
     const struct option_table table = {
         .command = "cloister audit", .synopsis = "list | verify [--head FILE] | prove NUMBER   [OPTION]...",
@@ -259,10 +283,8 @@ int cmd_audit(int argc, char **argv)
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
     verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
-    if (!verb || n_operands - 1 != verb->n_operands) {
-        fprintf(stderr, "cloister: audit: wanted is %s\n", table.synopsis);
-        return EXIT_UNUSABLE;
-    }
+    if (!verb || n_operands - 1 != verb->n_operands)
+        return verb_refuse("audit", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
     call.operands = operands + 1;
     if (!audit_run(verb, &call, &err)) {
         fprintf(stderr, "cloister: audit: %s\n", err.text);

@@ -8,6 +8,14 @@
 
 enum { PEM_LEN_MAX = 64 << 10 };
 
+static FALLIBLE certificates_read(const char *path, struct buffer *pem, struct err *err)
+{
+    static const char BEGIN[] = "-----BEGIN CERTIFICATE-----";
+
+    return file_read(path, PEM_LEN_MAX, pem, err) &&
+           (memmem(pem->at, pem->len, BEGIN, sizeof BEGIN - 1) || fail_with(err, ERR_CONFIG, "%s holds no certificate in PEM", path));
+}
+
 /* The CA named, else "ca.pem" in the folder of the administrator's key, where `cloister-broker --dev` puts it. */
 static FALLIBLE ca_read(const struct broker_access *access, struct buffer *pem, struct err *err)
 {
@@ -15,11 +23,11 @@ static FALLIBLE ca_read(const struct broker_access *access, struct buffer *pem, 
     char        path[PATH_MAX];
 
     if (access->ca)
-        return file_read(access->ca, PEM_LEN_MAX, pem, err);
+        return certificates_read(access->ca, pem, err);
     if ((size_t) snprintf(path, sizeof path, "%.*sca.pem", slash ? (int) (slash + 1 - access->admin_key) : 0,
                           access->admin_key) >= sizeof path)
         return fail_with(err, ERR_CONFIG, "the path of --admin-key is too long");
-    if (file_read(path, PEM_LEN_MAX, pem, err))
+    if (certificates_read(path, pem, err))
         return true;
     return err->kind == ERR_NOT_FOUND ? fail_with(err, ERR_CONFIG, "no CA to trust: there is no %s; give --broker-ca FILE", path)
                                       : false;
@@ -33,10 +41,13 @@ FALLIBLE broker_access_open(const struct broker_access *access, struct admin_cli
 
     if (!access->url || !access->admin_key)
         return fail_with(err, ERR_CONFIG, "give --%s; see --help", access->url ? "admin-key FILE" : "broker URL");
-    if (!secret_heap_open(err) || !ca_read(access, &ca, err) ||
-        (access->certificate && !file_read(access->certificate, PEM_LEN_MAX, &certificate, err)) ||
-        !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
+    if (!secret_heap_open(err) || !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
         return false;
+    if (!ca_read(access, &ca, err) ||
+        (access->certificate && !certificates_read(access->certificate, &certificate, err))) {
+        OPENSSL_cleanse(key.at, key.len);
+        return false;
+    }
 
     struct admin_options options = { .url = access->url, .ca_pem = buffer_bytes(&ca), .key_pem = buffer_bytes(&key),
                                      .certificate_pem = buffer_bytes(&certificate), .name = access->name };

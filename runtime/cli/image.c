@@ -8,6 +8,7 @@
 #include "keys/ocicrypt/key_file.h"
 #include "keys/ocicrypt/packet.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/verb.h"
 #include "runtime/oci/image_crypt.h"
 
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
@@ -144,7 +145,7 @@ int cmd_image(int argc, char **argv)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verb_run(&verbs[i], argc - 1, argv + 1);
     if (argc > 1 && !wants_help)
-        fprintf(stderr, "cloister: image: no verb \"%.40s\"\n", argv[1]);
+        return verb_refuse("image", argv[1], "encrypt or decrypt; see cloister image --help");
     fprintf(to, "Usage:\n");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         fprintf(to, "  cloister image %s %s\n", verbs[i].name, verbs[i].synopsis);

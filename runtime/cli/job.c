@@ -12,6 +12,7 @@
 #include "guest/api/receipt.h"
 #include "keys/api/initdata.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/verb.h"
 #include "runtime/cli/verify.h"
 
 enum { FILE_LEN_MAX = 4 << 20, HOST_DATA_LEN = 32, MEASUREMENT_LEN = 48 };
@@ -246,6 +247,11 @@ int cmd_job(int argc, char **argv)
         return job_run(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "verify") == 0)
         return job_verify(argc - 1, argv + 1);
-    fprintf(stderr, "cloister: job: run or verify is wanted: cloister job run --help\n");
-    return argc > 1 && strcmp(argv[1], "--help") == 0 ? 0 : VERIFY_UNUSABLE;
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        printf("Usage: cloister job run [OPTION]... IMAGE [ARG...]\n"
+               "       cloister job verify --ca DIR [OPTION]... RECEIPT\n"
+               "Runs a batch job that leaves a receipt; checks a receipt offline. Each has its own --help.\n");
+        return 0;
+    }
+    return verb_refuse("job", argc > 1 ? argv[1] : NULL, "run or verify; see cloister job --help");
 }

@@ -11,6 +11,7 @@
 #include "keys/api/rcar.h"
 #include "runtime/cli/broker_access.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/verb.h"
 
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
 
@@ -44,8 +45,11 @@ static FALLIBLE key_put(struct admin_client *client, const struct key_call *call
 {
     AUTO(secret) struct secret value = { 0 };
 
-    return secret_read(call->operands[1], &value, err) &&
-           admin_resource_put_counted(client, call->operands[0], &value, call->uses, err);
+    if (!secret_read(call->operands[1], &value, err) ||
+        !admin_resource_put_counted(client, call->operands[0], &value, call->uses, err))
+        return false;
+    printf("stored %s: %zu bytes\n", call->operands[0], secret_expose(&value).len);
+    return true;
 }
 
 static FALLIBLE key_get(struct admin_client *client, const struct key_call *call, struct err *err)
@@ -60,7 +64,10 @@ static FALLIBLE key_get(struct admin_client *client, const struct key_call *call
 
 static FALLIBLE key_rm(struct admin_client *client, const struct key_call *call, struct err *err)
 {
-    return admin_resource_remove(client, call->operands[0], err);
+    if (!admin_resource_remove(client, call->operands[0], err))
+        return false;
+    printf("removed %s\n", call->operands[0]);
+    return true;
 }
 
 static struct json_object *list_of(const struct option_list *texts)
@@ -90,14 +97,20 @@ static FALLIBLE key_bind(struct admin_client *client, const struct key_call *cal
         json_add(binding, "workload", list_of(&call->workloads));
     json_write(binding, &text);
     document.text = buffer_bytes(&text);
-    return rcar_path_of_uri(call->operands[0], &document.name, err) && admin_document_put(client, &document, &version, err);
+    if (!rcar_path_of_uri(call->operands[0], &document.name, err) || !admin_document_put(client, &document, &version, err))
+        return false;
+    printf("bound %s\n", call->operands[0]);
+    return true;
 }
 
 static FALLIBLE key_unbind(struct admin_client *client, const struct key_call *call, struct err *err)
 {
     const char *path;
 
-    return rcar_path_of_uri(call->operands[0], &path, err) && admin_document_remove(client, "binding", path, err);
+    if (!rcar_path_of_uri(call->operands[0], &path, err) || !admin_document_remove(client, "binding", path, err))
+        return false;
+    printf("unbound %s\n", call->operands[0]);
+    return true;
 }
 
 static FALLIBLE resource_print(struct json_object *one, struct err *err)
@@ -196,10 +209,8 @@ int cmd_key(int argc, char **argv)
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
     verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
-    if (!verb || n_operands - 1 != verb->n_operands) {
-        fprintf(stderr, "cloister: key: wanted is %s\n", table.synopsis);
-        return EXIT_UNUSABLE;
-    }
+    if (!verb || n_operands - 1 != verb->n_operands)
+        return verb_refuse("key", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
     call.operands = operands + 1;
     if (!key_run(verb, &call, &err)) {
         fprintf(stderr, "cloister: key: %s\n", err.text);

@@ -25,10 +25,24 @@ static void print_help(FILE *to)
     fprintf(to, "\n`cloister COMMAND --help` tells more; `cloister --version` prints the version.\n");
 }
 
+/* `help COMMAND...` and `COMMAND help` are `COMMAND... --help`: no verb and no image is called help. */
+static void help_words_read(int argc, char **argv)
+{
+    static char option[] = "--help";
+
+    if (argc > 2 && strcmp(argv[1], "help") == 0) {
+        memmove(argv + 1, argv + 2, (size_t) (argc - 2) * sizeof *argv);
+        argv[argc - 1] = option;
+    } else if (argc == 3 && strcmp(argv[2], "help") == 0) {
+        argv[2] = option;
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct err err;
 
+    help_words_read(argc, argv);
     if (argc < 2) {
         print_help(stderr);
         return 2;

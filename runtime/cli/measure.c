@@ -4,6 +4,7 @@
 
 #include "runtime/cli/commands.h"
 #include "runtime/cli/measure_inputs.h"
+#include "runtime/cli/verb.h"
 
 static const struct {
     const char *name, *about;
@@ -31,6 +32,5 @@ int cmd_measure(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < sizeof platforms / sizeof platforms[0]; i++)
         if (strcmp(argv[1], platforms[i].name) == 0)
             return platforms[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "cloister: measure: which platform? snp, tdx or tpm (see cloister measure --help)\n");
-    return EXIT_UNUSABLE;
+    return verb_refuse("measure", argc > 1 ? argv[1] : NULL, "snp, tdx or tpm; see cloister measure --help");
 }

@@ -79,8 +79,8 @@ int measure_tpm(int argc, char **argv)
 
     if (!options_parse(&table, argc, argv, &outcome, &operands, &n, &err) ||
         (outcome == OPTIONS_RUN && n > 0 && !fail_with(&err, ERR_CONFIG, "no operands are wanted; see cloister measure tpm --help")))
-        return measure_failed("tpm", &err);
+        return measure_failed("measure tpm", &err);
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
-    return run(&in, wants_key, &err) ? 0 : measure_failed("tpm", &err);
+    return run(&in, wants_key, &err) ? 0 : measure_failed("measure tpm", &err);
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "policy/rego/json.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/verb.h"
 
 enum { MODULE_LEN_MAX = 4 << 20, JSON_LEN_MAX = 64 << 20 };
 
@@ -115,6 +116,8 @@ int cmd_policy(int argc, char **argv)
         usage(stdout);
         return 0;
     }
+    if (argc > 1)
+        return verb_refuse("policy", argv[1], "one that cloister policy --help lists");
     usage(stderr);
     return POLICY_EXIT_UNUSABLE;
 }

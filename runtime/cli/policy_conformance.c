@@ -125,6 +125,10 @@ int policy_conformance(int argc, char **argv)
         return policy_fail("conformance", &err);
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
+    if (n == 0) {
+        (void) fail_with(&err, ERR_CONFIG, "one DIR or more is wanted; see cloister policy conformance --help"); /* told next */
+        return policy_fail("conformance", &err);
+    }
     for (size_t i = 0; i < n; i++)
         if (!run_below(&run, operands[i], run.v0 || path_is_v0(operands[i]), 0, &err))
             return policy_fail("conformance", &err);

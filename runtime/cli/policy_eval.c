@@ -166,6 +166,10 @@ int policy_check(int argc, char **argv)
         return policy_fail("check", &err);
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
+    if (n == 0) {
+        (void) fail_with(&err, ERR_CONFIG, "one FILE or more is wanted; see cloister policy check --help"); /* told next */
+        return policy_fail("check", &err);
+    }
     if (!policy_modules_read(&modules, (const char *const *) operands, n, &err))
         return policy_fail("check", &err);
     if (rego_check(modules.texts, modules.n, &how, &why, &err))

@@ -34,14 +34,19 @@ static FALLIBLE set_run(struct admin_client *client, const struct remote_call *c
         return false;
     document.text = buffer_bytes(&text);
     if (!admin_document_put(client, &document, &version, err))
-        return false;
+        return context(err, call->operands[1]);
     printf("%s %s version %" PRIu64 "\n", kind->document, document.name, version);
     return true;
 }
 
 static FALLIBLE unset_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
 {
-    return admin_document_remove(client, kind->document, call->name ? call->name : kind->name, err);
+    const char *name = call->name ? call->name : kind->name;
+
+    if (!admin_document_remove(client, kind->document, name, err))
+        return false;
+    printf("%s %s removed\n", kind->document, name);
+    return true;
 }
 
 static FALLIBLE list_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
@@ -55,7 +60,10 @@ static FALLIBLE history_run(struct admin_client *client, const struct remote_cal
 {
     AUTO(json) struct json_object *list = NULL;
 
-    return admin_documents(client, kind->document, call->name ? call->name : kind->name, &list, err) &&
+    const char *name = call->name ? call->name : kind->name;
+
+    return admin_documents(client, kind->document, name, &list, err) &&
+           (json_object_array_length(list) > 0 || fail_with(err, ERR_NOT_FOUND, "there never was a %s %s", kind->document, name)) &&
            documents_print(list, call->json, true, err);
 }
 

@@ -115,6 +115,10 @@ int policy_test(int argc, char **argv)
         return policy_fail("test", &err);
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
+    if (n == 0) {
+        (void) fail_with(&err, ERR_CONFIG, "one FILE or more is wanted; see cloister policy test --help"); /* told next */
+        return policy_fail("test", &err);
+    }
     for (size_t i = 0; i < n && files.n < OPTION_LIST_MAX; i++)
         files.at[files.n++] = operands[i];
     return prepare_and_run(&files, data_path, &how);

@@ -13,6 +13,7 @@
 #include "runtime/cli/broker_access.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/document_print.h"
+#include "runtime/cli/verb.h"
 
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2, DAY = 86400, DAYS_MAX = 36500, KEY_FILE_MAX = 64 << 10 };
 
@@ -23,7 +24,30 @@ struct reference_call {
     uint64_t             days;
     bool                 json;
     char               **operands; /* behind the verb */
+    struct json_object  *added;    /* for --json: what the broker took, in order */
 };
+
+/* What was added, for a person at once, for a script in one array at the end. `what` is handed over. */
+static void added(const struct reference_call *call, const char *text, struct json_object *what)
+{
+    if (!call->json)
+        printf("%s\n", text);
+    if (json_object_array_add(call->added, what) != 0)
+        abort();
+}
+
+static void value_added(const struct reference_call *call, const struct admin_reference *reference, uint64_t id)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    struct json_object        *what = json_object_new_object();
+
+    buffer_printf(&text, "reference %" PRIu64 " added: %s %s for %s", id, reference->tee, reference->kind,
+                  reference->resource ? reference->resource : "all resources");
+    json_add(what, "reference", json_object_new_uint64(id));
+    json_add_text(what, "kind", reference->kind);
+    json_add_text(what, "value", reference->value);
+    added(call, buffer_text(&text), what);
+}
 
 static FALLIBLE add_all(struct admin_client *client, const struct reference_call *call, const char *kind,
                         const struct option_list *values, struct err *err)
@@ -37,7 +61,7 @@ static FALLIBLE add_all(struct admin_client *client, const struct reference_call
             reference.expires = (uint64_t) time(NULL) + call->days * DAY;
         if (!admin_reference_add(client, &reference, &id, err))
             return contextf(err, "%s %.16s", kind, values->at[i]);
-        printf("%" PRIu64 "\n", id);
+        value_added(call, &reference, id);
     }
     return true;
 }
@@ -67,8 +91,9 @@ static FALLIBLE values_list(const struct reference_call *call, struct json_objec
 static FALLIBLE add_named(struct admin_client *client, const struct reference_call *call, struct err *err)
 {
     AUTO(json) struct json_object *list     = NULL;
-    AUTO(buffer) struct buffer     text     = { 0 };
+    AUTO(buffer) struct buffer     text     = { 0 }, said = { 0 };
     struct admin_document          document = { .kind = "reference-value", .name = call->name, .adds = true };
+    struct json_object            *what;
     uint64_t                       version;
 
     if (call->values.n + call->numbers.n == 0)
@@ -81,38 +106,62 @@ static FALLIBLE add_named(struct admin_client *client, const struct reference_ca
         document.expires = (uint64_t) time(NULL) + call->days * DAY;
     if (!admin_document_put(client, &document, &version, err))
         return context(err, call->name);
-    printf("%s version %" PRIu64 "\n", call->name, version);
+    buffer_printf(&said, "reference %s version %" PRIu64, call->name, version);
+    what = json_object_new_object();
+    json_add_text(what, "name", call->name);
+    json_add(what, "version", json_object_new_uint64(version));
+    added(call, buffer_text(&said), what);
     return true;
 }
 
 /* A file as the payload of an RVPS message of this type; an RVPS message itself goes as it is. */
-static FALLIBLE add_file(struct admin_client *client, const char *path, const char *type, struct err *err)
+static FALLIBLE add_file(struct admin_client *client, const struct reference_call *call, const char *path, const char *type,
+                         struct err *err)
 {
-    AUTO(buffer) struct buffer content = { 0 }, message = { 0 };
+    AUTO(buffer) struct buffer content = { 0 }, message = { 0 }, said = { 0 };
+    struct json_object        *what;
 
     if (!path)
         return true;
     if (!file_read(path, KBS_RESOURCE_MAX, &content, err))
         return false;
-    if (!type)
-        return admin_reference_message(client, buffer_bytes(&content), err) || context(err, path);
-    while (strcmp(type, "jws") == 0 && content.len > 0 && content.at[content.len - 1] == '\n')
+    while (type && strcmp(type, "jws") == 0 && content.len > 0 && content.at[content.len - 1] == '\n')
         content.len--;
-    buffer_printf(&message, "{\"version\":\"0.1.0\",\"type\":\"%s\",\"payload\":\"", type);
-    base64_append(&message, buffer_bytes(&content), BASE64_STANDARD);
-    buffer_append_text(&message, "\"}");
-    return admin_reference_message(client, buffer_bytes(&message), err) || context(err, path);
+    if (type) {
+        buffer_printf(&message, "{\"version\":\"0.1.0\",\"type\":\"%s\",\"payload\":\"", type);
+        base64_append(&message, buffer_bytes(&content), BASE64_STANDARD);
+        buffer_append_text(&message, "\"}");
+    }
+    if (!admin_reference_message(client, buffer_bytes(type ? &message : &content), err))
+        return context(err, path);
+    buffer_printf(&said, "references of %s added", path);
+    what = json_object_new_object();
+    json_add_text(what, "file", path);
+    added(call, buffer_text(&said), what);
+    return true;
 }
 
-static FALLIBLE reference_add(struct admin_client *client, const struct reference_call *call, struct err *err)
+static FALLIBLE add_each(struct admin_client *client, const struct reference_call *call, struct err *err)
 {
     if (call->measurements.n + call->initdatas.n == 0 && !call->name && !call->rvps && !call->corim && !call->manifest)
         return fail_with(err, ERR_CONFIG, "nothing to add: give --measurement HEX, --initdata HEX or both; or --name, --rvps, "
                                           "--corim, --manifest");
     return add_all(client, call, "measurement", &call->measurements, err) &&
            add_all(client, call, "initdata", &call->initdatas, err) && (!call->name || add_named(client, call, err)) &&
-           add_file(client, call->rvps, NULL, err) && add_file(client, call->corim, "corim", err) &&
-           add_file(client, call->manifest, "jws", err);
+           add_file(client, call, call->rvps, NULL, err) && add_file(client, call, call->corim, "corim", err) &&
+           add_file(client, call, call->manifest, "jws", err);
+}
+
+/* Also when one is refused, what was added before it is told. */
+static FALLIBLE reference_add(struct admin_client *client, const struct reference_call *call, struct err *err)
+{
+    AUTO(json) struct json_object *list    = json_object_new_array();
+    struct reference_call          telling = *call;
+    bool                           is_done;
+
+    telling.added = list;
+    is_done       = add_each(client, &telling, err);
+    return (!call->json || documents_print(list, true, false, err)) && is_done;
 }
 
 static FALLIBLE reference_history(struct admin_client *client, const struct reference_call *call, struct err *err)
@@ -120,6 +169,8 @@ static FALLIBLE reference_history(struct admin_client *client, const struct refe
     AUTO(json) struct json_object *list = NULL;
 
     return admin_documents(client, "reference-value", call->operands[0], &list, err) &&
+           (json_object_array_length(list) > 0 ||
+            fail_with(err, ERR_NOT_FOUND, "there never was a reference value %s", call->operands[0])) &&
            documents_print(list, call->json, true, err);
 }
 
@@ -170,12 +221,17 @@ static FALLIBLE reference_rm(struct admin_client *client, const struct reference
 {
     char              *end = NULL;
     unsigned long long id;
+    bool               is_removed;
 
     errno = 0;
     id    = strtoull(call->operands[0], &end, 10);
     if (call->operands[0][0] < '1' || call->operands[0][0] > '9' || *end != 0 || errno != 0)
-        return admin_document_remove(client, "reference-value", call->operands[0], err);
-    return admin_reference_remove(client, id, err);
+        is_removed = admin_document_remove(client, "reference-value", call->operands[0], err);
+    else
+        is_removed = admin_reference_remove(client, id, err);
+    if (is_removed)
+        printf("reference %s removed\n", call->operands[0]);
+    return is_removed;
 }
 
 /* Needs no broker: where images are built, a signer makes what an administrator hands over. */
@@ -188,8 +244,9 @@ static FALLIBLE reference_sign(struct admin_client *client, const struct referen
     (void) client;
     if (!call->sign_key)
         return fail_with(err, ERR_CONFIG, "--sign-key FILE is wanted: the signer's private key");
-    if (!secret_heap_open(err) || !file_read(call->operands[0], KBS_RESOURCE_MAX, &text, err) ||
-        !json_read(buffer_bytes(&text), KBS_RESOURCE_MAX, &values, err))
+    if (!secret_heap_open(err) || !file_read(call->operands[0], KBS_RESOURCE_MAX, &text, err))
+        return false;
+    if (!json_read(buffer_bytes(&text), KBS_RESOURCE_MAX, &values, err))
         return context(err, call->operands[0]);
     if (!file_read(call->sign_key, KEY_FILE_MAX, &key, err))
         return false;
@@ -241,7 +298,7 @@ int cmd_reference(int argc, char **argv)
         { "manifest", OPTION_TEXT, &call.manifest, "FILE", "add: a JWS over {\"reference-values\": {NAME: VALUE}}", 0, 0 },
         { "sign-key", OPTION_TEXT, &call.sign_key, "FILE", "sign: the signer's private key, PEM, Ed25519 or P-256", 0, 0 },
         { "days", OPTION_NUMBER, &call.days, "N", "add, sign: expires after so many days (never)", 1, DAYS_MAX },
-        { "json", OPTION_FLAG, &call.json, NULL, "list, history: print JSON", 0, 0 },
+        { "json", OPTION_FLAG, &call.json, NULL, "add, list, history: print JSON", 0, 0 },
     };
     const struct option_table table = {
         .command = "cloister reference", .synopsis = "add | list | rm NUMBER-OR-NAME | history NAME | sign FILE   [OPTION]...",
@@ -261,10 +318,8 @@ int cmd_reference(int argc, char **argv)
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
     verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
-    if (!verb || n_operands - 1 != verb->n_operands) {
-        fprintf(stderr, "cloister: reference: wanted is %s\n", table.synopsis);
-        return EXIT_UNUSABLE;
-    }
+    if (!verb || n_operands - 1 != verb->n_operands)
+        return verb_refuse("reference", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
     call.operands = operands + 1;
     if (!reference_run(verb, &call, &err)) {
         fprintf(stderr, "cloister: reference: %s\n", err.text);
