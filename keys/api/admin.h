@@ -36,6 +36,7 @@
 #define ADMIN_HISTORY    "/cloister/v1/history"
 #define ADMIN_CLAIMS_HEADER "Cloister-Claims"
 #define ADMIN_AUDIT      "/cloister/v1/audit"
+#define NO_SUCH_PATH     "there is no such path" /* the detail of the 404, also for these paths where guests are served */
 
 enum {
     ADMIN_TOKEN_LIFE_S = 7200,     /* of the one administrator of `admin_key`: as Trustee's client makes tokens */

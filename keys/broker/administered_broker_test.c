@@ -598,6 +598,24 @@ static void the_command_line_keeps_policies_values_and_bindings(void **state)
     assert_cloister("key unbind kbs:///cli/key/1", 1, "");
 }
 
+static void assert_into_a_full_disk(const char *command, const char *word)
+{
+    const char *build = getenv("CLOISTER_BUILD");
+    char        script[2 * PATH_MAX], key[PATH_MAX];
+    const char *const          argv[] = { "/bin/sh", "-c", script, NULL };
+    AUTO(buffer) struct buffer out    = { 0 };
+    int                        code   = -1;
+    struct err                 err;
+
+    test_broker_path(&broker, "admin.key", key);
+    (void) snprintf(script, sizeof script, "%s/cloister %s %s %s%s%s%s 2>&1 >/dev/full", build ? build : ".", command, word,
+                    strcmp(command, "key") == 0 ? "--broker " : "", strcmp(command, "key") == 0 ? broker.url : "",
+                    strcmp(command, "key") == 0 ? " --admin-key " : "", strcmp(command, "key") == 0 ? key : ""); /* cut does not run */
+    assert_fine(process_run(argv, (struct bytes){ 0 }, 1 << 16, 60000, &out, &code, &err), &err);
+    assert_int_equal(code, 1);
+    assert_string_equal(buffer_text(&out), "cloister: standard output: No space left on device\n");
+}
+
 /* For a person in words, for a script as JSON; a wrong word is unusable, and never a success. */
 static void the_command_line_says_what_it_did(void **state)
 {
@@ -624,6 +642,9 @@ static void the_command_line_says_what_it_did(void **state)
         (void) snprintf(words, sizeof words, "%s --help", GROUPS[i]);
         assert_cloister(words, 0, "Usage: cloister ");
     }
+    assert_into_a_full_disk("key", "list");
+    assert_into_a_full_disk("help", "policy");
+    assert_into_a_full_disk("measure", "--help");
 }
 
 /* ---- administrators, roles, tenants, on a listener of their own ---- */
@@ -797,6 +818,7 @@ static void a_client_certificate_is_as_good_as_a_token(void **state)
     assert_non_null(strstr(buffer_text(&text), "\"uses\":1"));
     assert_false(admin_resources(forged, &list, &err)); /* its key signs no tokens here */
     assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.text, "the broker refuses this administrator: "));
 }
 
 /* Who hands a manifest over and who signed it are two questions. */
@@ -856,6 +878,9 @@ static void administrators_and_guests_have_listeners_of_their_own(void **state)
     }
     assert_int_equal(ask(guests, "POST", KBS_PREFIX "/resource/acme/key/1", NULL, "x", &answer), 405);
     assert_false(admin_resources(wrong, &list, &err)); /* a good token at the wrong door */
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "no administration at this address"));
+    assert_false(admin_resource_remove(wrong, "kbs:///acme/key/1", &err));
     assert_int_equal(err.kind, ERR_NOT_FOUND);
     assert_int_equal(ask(admins, "POST", KBS_PREFIX "/auth", NULL, "{}", &answer), 404);
     assert_int_equal(ask(admins, "GET", "/healthz", NULL, NULL, &answer), 200);

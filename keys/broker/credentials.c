@@ -59,7 +59,7 @@ static FALLIBLE private_key_read(const char *path, EVP_PKEY **out, struct err *e
         return false;
     bio  = BIO_new_mem_buf(pem.held, (int) pem.len);
     *out = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-    return *out ? true : err_openssl(err, ERR_CONFIG, path);
+    return *out || err_openssl(err, ERR_CONFIG, "no private key in PEM") || context(err, path);
 }
 
 static FALLIBLE certificate_read(const char *path, EVP_PKEY *key, struct buffer *der, struct err *err)
@@ -75,7 +75,7 @@ static FALLIBLE certificate_read(const char *path, EVP_PKEY *key, struct buffer 
     bio  = BIO_new_mem_buf(pem.at, (int) pem.len);
     x509 = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     if (!x509 || (len = i2d_X509(x509, &at)) <= 0)
-        return err_openssl(err, ERR_CONFIG, path);
+        return err_openssl(err, ERR_CONFIG, "no certificate in PEM") || context(err, path);
     buffer_append(der, (struct bytes){ at, (size_t) len });
     OPENSSL_free(at);
     if (X509_check_private_key(x509, key) != 1)
@@ -93,7 +93,7 @@ static FALLIBLE admin_key_read(const char *path, EVP_PKEY **out, struct err *err
     bio  = BIO_new_mem_buf(pem.at, (int) pem.len);
     *out = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
     if (!*out)
-        return err_openssl(err, ERR_CONFIG, path);
+        return err_openssl(err, ERR_CONFIG, "no public key in PEM") || context(err, path);
     if (!EVP_PKEY_is_a(*out, "ED25519") && !(EVP_PKEY_is_a(*out, "EC") && EVP_PKEY_get_bits(*out) == 256))
         return fail_with(err, ERR_CONFIG, "%s: the administrator's key is neither Ed25519 nor P-256", path);
     return true;

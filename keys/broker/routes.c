@@ -575,5 +575,5 @@ void broker_answer(struct broker *broker, const struct request *request, struct 
     else if (strncmp(request->path, KBS_PREFIX "/", sizeof KBS_PREFIX) == 0)
         answer_error(out, STATUS_ABSENT, "PluginNotFound", "there is no such plugin");
     else
-        answer_error(out, STATUS_ABSENT, "InvalidRequestPath", "there is no such path");
+        answer_error(out, STATUS_ABSENT, "InvalidRequestPath", NO_SUCH_PATH);
 }

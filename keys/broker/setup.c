@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "keys/api/development_root.h"
 #include "keys/broker/routes.h"
 
@@ -27,8 +28,11 @@ static FALLIBLE adopt_root(const char *folder, int64_t now, struct err *err)
     AUTO(text) char *root = NULL, *whole = NULL;
 
     development_root_folder(&root);
-    if (!development_root_exists(root) && !development_root_make(root, now, err))
-        return false;
+    if (!development_root_exists(root)) {
+        log_info("making a development root", "folder=%s: RSA keys, this takes some seconds", root);
+        if (!development_root_make(root, now, err))
+            return false;
+    }
     whole = realpath(root, NULL);
     if (!whole)
         return err_os(err, "development root %s", root);

@@ -92,6 +92,16 @@ static FALLIBLE token_make(struct admin_client *client, const struct call_claims
     return jwt_sign("", buffer_bytes(&payload), client->key, token, err);
 }
 
+/* The two that a wrong key or address brings. Always false. */
+static FALLIBLE refusal_explain(const struct http_answer *answer, struct err *err)
+{
+    if (http_error_is(answer, "AdminAuthAccess"))
+        return context(err, "the broker refuses this administrator");
+    if (answer->status == 405 || strcmp(err->text, NO_SUCH_PATH) == 0) /* where guests are served */
+        return fail_with(err, ERR_NOT_FOUND, "no administration at this address: give the broker's admin_listen as --broker");
+    return false;
+}
+
 static FALLIBLE call(struct admin_client *client, struct http_request r, const struct call_claims *claims,
                      struct http_answer *answer, struct err *err)
 {
@@ -106,7 +116,7 @@ static FALLIBLE call(struct admin_client *client, struct http_request r, const s
         claims_write(claims, &rest);
         r.claims = buffer_text(&rest);
     }
-    return http_exchange(client->http, &r, NULL, answer, err) && http_succeeded(answer, err);
+    return http_exchange(client->http, &r, NULL, answer, err) && (http_succeeded(answer, err) || refusal_explain(answer, err));
 }
 
 static FALLIBLE path_for(const char *prefix, const char *uri, struct buffer *path, struct err *err)

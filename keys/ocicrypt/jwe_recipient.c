@@ -19,7 +19,8 @@ static FALLIBLE pem_read(const char *path, EVP_PKEY *(*read)(FILE *, EVP_PKEY **
         return errno == ENOENT ? fail_with(err, ERR_NOT_FOUND, "no key file %s", path) : err_os(err, "open %s", path);
     key = read(file, NULL, NULL, no_password);
     if (!key)
-        return err_openssl(err, ERR_MALFORMED, path);
+        return err_openssl(err, ERR_MALFORMED, read == PEM_read_PUBKEY ? "no public key in PEM" : "no private key in PEM") ||
+               context(err, path);
     if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1 ||
         (strcmp(group, "prime256v1") != 0 && strcmp(group, "secp521r1") != 0))
         return fail_with(err, ERR_UNSUPPORTED, "%s: an EC key on P-256 or P-521 is wanted: "

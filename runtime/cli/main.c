@@ -1,4 +1,5 @@
 /* The `cloister` command: finds the command's row and hands over. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,15 @@ static void print_help(FILE *to)
     fprintf(to, "\n`cloister COMMAND --help` tells more; `cloister --version` prints the version.\n");
 }
 
+/* What was printed has arrived, or the command failed: a full disk must not look like a short answer. */
+static int output_end(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "cloister: standard output: %s\n", strerror(errno));
+    return code == 0 ? 1 : code;
+}
+
 /* `help COMMAND...` and `COMMAND help` are `COMMAND... --help`: no verb and no image is called help. */
 static void help_words_read(int argc, char **argv)
 {
@@ -49,11 +59,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return 0;
+        return output_end(0);
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("cloister " CLOISTER_VERSION);
-        return 0;
+        return output_end(0);
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
@@ -62,7 +72,7 @@ int main(int argc, char **argv)
             fprintf(stderr, "cloister: %s: %s\n", argv[1], err.text);
             return 2;
         }
-        return commands[i].run(argc - 1, argv + 1);
+        return output_end(commands[i].run(argc - 1, argv + 1));
     }
     fprintf(stderr, "cloister: no command \"%s\"; see cloister --help\n", argv[1]);
     return 2;

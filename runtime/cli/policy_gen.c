@@ -136,7 +136,9 @@ static FALLIBLE generate(const struct gen_request *r, struct err *err)
         return fail_with(err, ERR_CONFIG, "-f POD.yaml is wanted (see --help)");
     bool ok = strcmp(r->file, "-") == 0 ? file_read_fd(STDIN_FILENO, POD_YAML_LEN_MAX, &manifest, err)
                                         : file_read(r->file, POD_YAML_LEN_MAX, &manifest, err);
-    if (!ok || !pod_yaml_read(buffer_bytes(&manifest), &images, &pod, err))
+    if (!ok)
+        return false; /* the file is named */
+    if (!pod_yaml_read(buffer_bytes(&manifest), &images, &pod, err))
         return contextf(err, "%.80s", r->file);
     summarise(&pod);
     return write_document(r, &pod, &text, err) && print_document(r, &text, err);
