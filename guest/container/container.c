@@ -167,13 +167,13 @@ static void tell(struct container *c, const struct err *why)
 }
 
 
-/* All is over: crun's work, and every process, which may be reaped after it. */
+/* All is over: crun's work, and every process, which may be reaped after it. One whose start is still to be told stays. */
 void container_settle(struct container *container)
 {
     bool has_ended = container->is_deleted && container->first.pid == 0;
 
     for (size_t i = 0; i < CONTAINER_EXECS_MAX; i++)
-        has_ended = has_ended && (!container->execs[i] || container->execs[i]->has_ended);
+        has_ended = has_ended && (!container->execs[i] || (container->execs[i]->has_ended && !container->execs[i]->done));
     if (!has_ended)
         return;
     tell(container, NULL);
@@ -245,6 +245,7 @@ static struct streams_options streams_of(struct container *c)
                                      .uid = c->uid, .gid = c->gid, .more = c->all->options.more, .owner = &c->first };
 }
 
+/* Watched last: who fails before is let go, and whoever is watched must stay. */
 static FALLIBLE take_over(struct container *c, struct err *err)
 {
     struct streams_options options = streams_of(c);
@@ -252,9 +253,8 @@ static FALLIBLE take_over(struct container *c, struct err *err)
 
     if (c->first.streams.console >= 0 && !streams_take_terminal(&c->first.streams, &options, err))
         return false;
-    return crun_read_pid(c, "pid", &c->first.pid, err) &&
-           reaper_watch(c->all->options.reaper, c->first.pid, on_init_ended, c, err) &&
-           (!limited || container_update(c, &c->limits, err));
+    return crun_read_pid(c, "pid", &c->first.pid, err) && (!limited || container_update(c, &c->limits, err)) &&
+           reaper_watch(c->all->options.reaper, c->first.pid, on_init_ended, c, err);
 }
 
 static void on_created(void *owner, pid_t pid, int status)
@@ -269,7 +269,13 @@ static void on_created(void *owner, pid_t pid, int status)
         return;
     }
     c->state = CONTAINER_CREATED;
-    tell(c, take_over(c, &err) ? NULL : &err);
+    if (take_over(c, &err)) {
+        tell(c, NULL);
+        return;
+    }
+    if (c->first.pid > 1)
+        (void) kill(c->first.pid, SIGKILL); /* it waits to be started, and nobody will know of it */
+    tell(c, &err);
 }
 
 static FALLIBLE write_config(struct container *c, const struct container_command *command, struct err *err)

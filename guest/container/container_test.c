@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "base/file.h"
 #include "guest/container/container.h"
@@ -31,6 +32,18 @@ static const char player[] =
     "    if process['args'][0] == 'refuse':\n"
     "        open(log, 'w').write('2026: executable file not found\\n')\n"
     "        sys.exit(1)\n"
+    "    if process['args'][0] == 'late':\n" /* ends after its process and after the container's */
+    "        import time\n"
+    "        if os.fork() == 0:\n"
+    "            pid = os.fork()\n"
+    "            if pid:\n"
+    "                open(words[words.index('--pid-file') + 1], 'w').write(str(pid))\n"
+    "            os._exit(0)\n"
+    "        os.wait()\n"
+    "        for file in (words[words.index('--pid-file') + 1], folder + '/pid'):\n"
+    "            while os.path.exists('/proc/' + open(file).read()):\n"
+    "                time.sleep(0.01)\n"
+    "        sys.exit(0)\n"
     "    if process['terminal']:\n"
     "        import array, pty, socket\n"
     "        master, slave = pty.openpty()\n"
@@ -373,6 +386,39 @@ static void a_deletion_waits_for_what_was_run_later(void **state)
     assert_int_equal(rig->n_ended, 2);
 }
 
+static void a_start_is_told_before_the_deletion_that_waited_for_it(void **state)
+{
+    struct rig         *rig    = *state;
+    struct container   *c      = add(rig, "web");
+    char                late[] = "late";
+    char *const         args[] = { late };
+    struct exec_request request = { "e1", args, 1, false };
+    struct err          err     = { 0 };
+
+    create(rig, c, "exec sleep 60");
+    start(rig, c);
+    if (!exec_start(c, &request, on_done, token, &err))
+        fail_msg("%s", err.text);
+    delete(rig, c);
+    assert_int_equal(rig->n_done, 4);
+    assert_int_equal(rig->n_ended, 2);
+}
+
+static void one_that_cannot_be_limited_is_not_left_behind(void **state)
+{
+    struct rig       *rig = *state;
+    struct container *c   = add(rig, "web");
+    int               status;
+
+    c->limits.memory_bytes = CGROUP_MEMORY_MIN; /* there are no control groups here */
+    create(rig, c, "exec sleep 60");
+    expect_refusal(rig->was_good, &rig->why, ERR_UNSUPPORTED, "nothing is limited here");
+    pid_t pid = c->first.pid;
+    container_discard(c);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static void an_id_is_good_once(void **state)
 {
     struct rig       *rig = *state;
@@ -434,6 +480,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_process_that_is_run_later_has_its_own_streams_and_end, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_terminal_is_one_stream_that_has_a_size, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_deletion_waits_for_what_was_run_later, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_start_is_told_before_the_deletion_that_waited_for_it, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(one_that_cannot_be_limited_is_not_left_behind, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_id_is_good_once, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_id_is_a_plain_name, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(there_are_bounds_at_once_and_in_a_life, open_rig, close_rig),

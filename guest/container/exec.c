@@ -84,6 +84,7 @@ static void on_started(void *owner, pid_t pid, int status)
     (void) pid;
     if (status == 0 ? take_over(p, &err) : crun_failed(c, &err)) {
         tell(p, NULL);
+        container_settle(c); /* it may have ended before this, and the container's deletion have waited for it alone */
         return;
     }
     if (p->pid > 1)
