@@ -77,7 +77,6 @@ static void on_fetcher_ended(void *owner, pid_t pid, int status)
     power_note("pull", "the fetcher ended: nothing can be pulled any more");
 }
 
-/* Before the others, so that it inherits nothing of theirs. */
 static FALLIBLE start_fetcher(struct agent *a, int *control, struct err *err)
 {
     AUTO(fd) int ours = NO_FD, theirs = NO_FD;
@@ -91,7 +90,7 @@ static FALLIBLE start_fetcher(struct agent *a, int *control, struct err *err)
     if (pid < 0)
         return err_os(err, "fetcher");
     if (pid == 0) {
-        (void) close(TAKE_FD(ours)); /* the other side's */
+        rights_close_all_but(&theirs, 1);
         _exit(rights_become_nobody(err) ? fetcher_run(TAKE_FD(theirs)) : 1);
     }
     *control = TAKE_FD(ours);
@@ -114,7 +113,7 @@ static FALLIBLE start_tunnel(struct agent *a, int *control, struct err *err)
     if (pid < 0)
         return err_os(err, "tunnel");
     if (pid == 0) {
-        (void) close(TAKE_FD(ours)); /* the other side's */
+        rights_close_all_but((const int[]){ theirs, port }, 2);
         _exit(rights_become_nobody(err) ? tunnel_run(TAKE_FD(theirs), TAKE_FD(port)) : 1);
     }
     *control = TAKE_FD(ours);
@@ -146,7 +145,7 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take,
     if (pid < 0)
         return err_os(err, "keeper");
     if (pid == 0) {
-        (void) close(TAKE_FD(ours)); /* the other side's */
+        rights_close_all_but((const int[]){ theirs, tunnel, fetcher }, 3);
         struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher) };
         _exit(rights_keep(KEEPER_RIGHTS, err) ? keeper_run(&keeper) : 1);
     }
@@ -174,18 +173,6 @@ static void on_endpoints_ended(void *owner, pid_t pid, int status)
     (void) status; /* there is nothing that another number would change */
 }
 
-/* All but the standard three and these two. */
-static void close_all_but(int a, int b)
-{
-    unsigned low = (unsigned) (a < b ? a : b), high = (unsigned) (a < b ? b : a);
-
-    if (low > 3)
-        (void) close_range(3, low - 1, 0); /* these cannot fail with a range in order */
-    if (high > low + 1)
-        (void) close_range(low + 1, high - 1, 0);
-    (void) close_range(high + 1, ~0U, 0);
-}
-
 /* Started once the guest has attested; it inherits its two sockets and nothing else. */
 static FALLIBLE start_endpoints(struct agent *a, struct err *err)
 {
@@ -204,7 +191,7 @@ static FALLIBLE start_endpoints(struct agent *a, struct err *err)
     if (pid < 0)
         return err_os(err, "workload services");
     if (pid == 0) {
-        close_all_but(listener, theirs);
+        rights_close_all_but((const int[]){ listener, theirs }, 2);
         _exit(rights_become_nobody(err) ? endpoints_run(TAKE_FD(listener), TAKE_FD(theirs)) : 1);
     }
     return reaper_watch(a->reaper, pid, on_endpoints_ended, NULL, err) &&

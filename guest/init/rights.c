@@ -44,3 +44,18 @@ FALLIBLE rights_become_nobody(struct err *err)
         return err_os(err, "become nobody");
     return set_capabilities(0, err);
 }
+
+void rights_close_all_but(const int *kept, size_t n)
+{
+    unsigned low = STDERR_FILENO + 1, next;
+
+    do {
+        next = ~0U;
+        for (size_t i = 0; i < n; i++)
+            if ((unsigned) kept[i] >= low && (unsigned) kept[i] < next)
+                next = (unsigned) kept[i];
+        if (next > low)
+            (void) syscall(SYS_close_range, low, next == ~0U ? next : next - 1, 0); /* cannot fail with a range in order */
+        low = next + 1;
+    } while (next != ~0U);
+}

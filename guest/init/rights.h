@@ -1,6 +1,7 @@
 /* What a process of the agent gives up before it reads its first foreign byte. */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -17,3 +18,9 @@ FALLIBLE rights_keep(uint64_t keep, struct err *err);
 
 /* User and group 65534, no other groups, and no capability. */
 FALLIBLE rights_become_nobody(struct err *err);
+
+/*
+ * Closes every descriptor but the standard three and these. A process that was forked and runs no other program has
+ * all of its parent's: also the epoll instance of its loop, into which one can put what the parent takes for its own.
+ */
+void rights_close_all_but(const int *kept, size_t n);

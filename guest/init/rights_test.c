@@ -1,5 +1,6 @@
 #include "tests/harness/test.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -49,6 +50,28 @@ static bool is_nobody(void)
            status_of("CapBnd:") == 0 && status_of("NoNewPrivs:") == 1 && setresuid(0, 0, 0) < 0;
 }
 
+static bool closes_all_but_two(void)
+{
+    int  fds[6];
+    bool is_good = true;
+
+    for (size_t i = 0; i < 6; i++)
+        fds[i] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3 + 7 * (int) i);
+    rights_close_all_but((const int[]){ fds[4], fds[1] }, 2);
+    for (size_t i = 0; i < 6; i++)
+        is_good &= (fcntl(fds[i], F_GETFD) >= 0) == (i == 1 || i == 4);
+    rights_close_all_but((const int[]){ 3 }, 1); /* nothing is there to be kept */
+    for (int fd = 0; fd < 64; fd++)
+        is_good &= (fcntl(fd, F_GETFD) >= 0) == (fd <= STDERR_FILENO);
+    return is_good;
+}
+
+static void what_is_not_named_is_closed(void **state)
+{
+    (void) state;
+    in_child(closes_all_but_two);
+}
+
 static void only_what_is_kept_is_left(void **state)
 {
     (void) state;
@@ -68,6 +91,7 @@ static void nobody_has_nothing_and_there_is_no_way_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_named_is_closed),
         cmocka_unit_test(only_what_is_kept_is_left),
         cmocka_unit_test(nobody_has_nothing_and_there_is_no_way_back),
     };
