@@ -57,12 +57,17 @@ static bool is_host_address(const struct ip_address *ip)
     return !bytes_are_zero((struct bytes){ ip->at, ip->len }) && !is_loopback(ip) && !is_multicast(ip);
 }
 
+/* Not one that means more than one device, or another one, where its settings are. */
 static bool is_plain_name(const char *name)
 {
-    size_t len = strlen(name);
+    static const char *const taken[] = { "lo", "all", "default" };
+    size_t                   len     = strlen(name);
 
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (strcmp(name, taken[i]) == 0)
+            return false;
     return len > 0 && len < NETWORK_NAME_SIZE && len == strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") &&
-           name[0] != '.' && strcmp(name, "lo") != 0;
+           name[0] != '.';
 }
 
 static FALLIBLE read_hardware(const ProtobufCBinaryData *from, uint8_t out[static HARDWARE_LEN], struct err *err)

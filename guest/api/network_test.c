@@ -55,6 +55,8 @@ static void one_defect_in_an_interface_is_refused(void **state)
 {
     (void) state;
     REFUSED(memcpy(from.interfaces[0].name, "lo", 3), "network interface 0: an interface's name that is not plain");
+    REFUSED(memcpy(from.interfaces[0].name, "all", 4), "network interface 0: an interface's name that is not plain");
+    REFUSED(memcpy(from.interfaces[0].name, "default", 8), "network interface 0: an interface's name that is not plain");
     REFUSED(memcpy(from.interfaces[0].name, "e/0", 4), "network interface 0: an interface's name that is not plain");
     REFUSED(memcpy(from.interfaces[0].name, "..", 3), "network interface 0: an interface's name that is not plain");
     REFUSED(memcpy(from.interfaces[0].name, "ET", 3), "network interface 0: an interface's name that is not plain");

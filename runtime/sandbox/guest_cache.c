@@ -39,6 +39,7 @@ FALLIBLE guest_cache_open(const char *folder, uint64_t bytes_max, struct guest_c
     out->folder_fd = fd;
     out->bytes_max  = bytes_max;
     out->bytes_left = bytes_max / 2;
+    out->blobs_left = GUEST_BLOBS_MAX;
     return true;
 }
 
@@ -142,7 +143,7 @@ static FALLIBLE make_room(const struct guest_cache *cache, uint64_t size, struct
 
     if (n > 0)
         qsort(list, n, sizeof *list, by_use);
-    for (; i < n && (total > cache->bytes_max - size || !has_free_disk(blobs_fd, size)); i++) {
+    for (; i < n && (total > cache->bytes_max - size || n - i >= GUEST_CACHE_BLOBS_MAX || !has_free_disk(blobs_fd, size)); i++) {
         (void) unlinkat(blobs_fd, list[i].name, 0); /* gone already: fine */
         total -= list[i].size;
     }
@@ -157,7 +158,7 @@ static FALLIBLE begin(struct guest_cache *cache, const char *digest, uint64_t si
     incoming_drop(cache);
     if (!blob_path(digest, cache->path, err))
         return false;
-    if (size > cache->bytes_left)
+    if (size > cache->bytes_left || cache->blobs_left == 0)
         return fail_with(err, ERR_LIMIT, "this guest has brought enough into the node's cache");
     if (!make_room(cache, size, err))
         return false;
@@ -165,6 +166,7 @@ static FALLIBLE begin(struct guest_cache *cache, const char *digest, uint64_t si
     if (cache->fd < 0)
         return err_os(err, "make a file in the node's cache");
     cache->bytes_left -= size;
+    cache->blobs_left--;
     cache->offset = 0;
     cache->size   = size;
     digest_run_begin(&cache->digest, DIGEST_SHA256);

@@ -7,7 +7,11 @@
 
 #include "keys/ocicrypt/digest.h"
 
-enum { BLOB_PATH_LEN = 13 + 64 + 1 };
+enum {
+    BLOB_PATH_LEN         = 13 + 64 + 1,
+    GUEST_CACHE_BLOBS_MAX = 1 << 16, /* of all guests together */
+    GUEST_BLOBS_MAX       = 1 << 12, /* of one */
+};
 
 /* "blobs/sha256/<hex>", or MALFORMED when `digest` is not "sha256:" and 64 lower-case hex digits. */
 FALLIBLE blob_path(const char *digest, char path[static BLOB_PATH_LEN], struct err *err);
@@ -16,6 +20,7 @@ struct guest_cache {
     int      folder_fd;
     uint64_t bytes_max;  /* of all blobs together */
     uint64_t bytes_left; /* that this guest may still bring in: half of the whole at first */
+    size_t   blobs_left; /* likewise: a file takes room, however little is in it */
 
     /* the blob that is arriving */
     int               fd; /* nameless file; NO_FD: none */

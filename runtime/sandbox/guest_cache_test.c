@@ -150,6 +150,20 @@ static void one_guest_brings_in_half_and_no_more(void **state)
     assert_true(has(r, 0) && has(r, 1) && !has(r, 2));
 }
 
+static void one_guest_brings_in_so_many_however_small(void **state)
+{
+    AUTO(rig) struct rig *r = rig_new(100000);
+    struct err            err;
+
+    (void) state;
+    r->cache.blobs_left = 1;
+    assert_true(bring(r, 0, &err));
+    assert_false(bring(r, 1, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_string_equal(err.text, "this guest has brought enough into the node's cache");
+    assert_true(has(r, 0) && !has(r, 1));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -158,6 +172,7 @@ int main(void)
         cmocka_unit_test(refuses_pieces_out_of_order),
         cmocka_unit_test(what_was_not_used_for_longest_makes_room),
         cmocka_unit_test(one_guest_brings_in_half_and_no_more),
+        cmocka_unit_test(one_guest_brings_in_so_many_however_small),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
