@@ -53,7 +53,7 @@ static FALLIBLE open_scratch_apart(const char *name, struct err *err)
     if (pid == 0) {
         bool is_open = scratch_open(name, &why);
 
-        _exit(is_open || write(theirs, &why, sizeof why) < 0 ? 0 : 1);
+        _exit(is_open ? 0 : write(theirs, &why, sizeof why) < 0 ? 2 : 1); /* 2: unsaid, and failed all the same */
     }
     auto_fd(&theirs);
     theirs = NO_FD;
