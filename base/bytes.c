@@ -174,6 +174,15 @@ struct bytes writer_bytes(const struct writer *w)
     return (struct bytes){ w->at, w->len };
 }
 
+void *zeroed(size_t n, size_t size)
+{
+    void *at = calloc(n > 0 ? n : 1, size);
+
+    if (!at)
+        abort(); /* counts are capped by the callers, as below */
+    return at;
+}
+
 /* Keeps one byte behind the end, so that buffer_text never has to move the block. */
 static void buffer_reserve(struct buffer *b, size_t n)
 {

@@ -66,6 +66,9 @@ void          put_u64be(struct writer *w, uint64_t v);
 FALLIBLE      writer_ok(const struct writer *w, struct err *err); /* everything fitted */
 struct bytes  writer_bytes(const struct writer *w);
 
+/* `n` zeroed elements, to be given to free(); not NULL: it ends the program when memory is out, as growth below does. */
+void *zeroed(size_t n, size_t size);
+
 /*
  * Owned, growing bytes. The zero state is empty. Growth aborts when memory is out: whatever a peer
  * can make large is compared with a named limit before it is appended.

@@ -83,6 +83,15 @@ static void a_buffer_grows_and_keeps_its_content(void **state)
     assert_int_equal(strlen(buffer_text(&b)), 4000);
 }
 
+static void zeroed_elements_are_zero_even_when_there_are_none(void **state)
+{
+    AUTO(heap) uint8_t *none = zeroed(0, 4), *some = zeroed(3, 5);
+
+    (void) state;
+    assert_non_null(none);
+    assert_true(bytes_are_zero((struct bytes){ some, 15 }));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +101,7 @@ int main(void)
         cmocka_unit_test(left_over_bytes_are_named),
         cmocka_unit_test(a_writer_that_overflows_writes_nothing_more),
         cmocka_unit_test(a_buffer_grows_and_keeps_its_content),
+        cmocka_unit_test(zeroed_elements_are_zero_even_when_there_are_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,9 +122,7 @@ FALLIBLE sev_guest_attester_open(const struct sev_guest_options *options, struct
     if (fd < 0)
         return errno == ENOENT ? fail_with(err, ERR_NOT_FOUND, "no %s: is this an SEV-SNP guest?", path)
                                : err_os(err, "open %s", path);
-    s = calloc(1, sizeof *s);
-    if (!s)
-        abort();
+    s = zeroed(1, sizeof *s);
     *s = (struct sev_guest_attester){
         .attester = { "snp", evidence, sev_guest_close },
         .fd       = fd,

@@ -189,11 +189,9 @@ FALLIBLE tsm_attester_open(const struct tsm_options *options, struct attester **
     static const struct tsm_options  defaults = { NULL, NULL, NULL };
     const struct tsm_options        *o        = options ? options : &defaults;
     AUTO(attester) struct attester  *made     = NULL;
-    struct tsm_attester             *t        = calloc(1, sizeof *t);
+    struct tsm_attester             *t        = zeroed(1, sizeof *t);
     AUTO(tsm_entry) struct tsm_entry e        = { 0 };
 
-    if (!t)
-        abort();
     t->attester = (struct attester){ NULL, evidence, tsm_close };
     made        = &t->attester;
     if (strlen(o->entry ? o->entry : "") > NAME_MAX)

@@ -30,9 +30,7 @@ static FALLIBLE answers_read(struct json_object *list, struct bundle *bundle, st
 
     if (n > BUNDLE_ANSWERS_MAX)
         return fail_with(err, ERR_LIMIT, "%zu answers; at most %d are allowed", n, BUNDLE_ANSWERS_MAX);
-    bundle->answers = calloc(n + 1, sizeof *bundle->answers);
-    if (!bundle->answers)
-        abort();
+    bundle->answers = zeroed(n + 1, sizeof *bundle->answers);
     for (size_t i = 0; i < n; i++) {
         AUTO(answer) struct answer one = { 0 };
 
@@ -47,13 +45,11 @@ static FALLIBLE answers_read(struct json_object *list, struct bundle *bundle, st
 
 FALLIBLE bundle_read(struct bytes text, struct bundle **out, struct err *err)
 {
-    AUTO(bundle) struct bundle    *bundle = calloc(1, sizeof *bundle);
+    AUTO(bundle) struct bundle    *bundle = zeroed(1, sizeof *bundle);
     AUTO(json) struct json_object *all    = NULL;
     struct json_object            *list   = NULL;
     uint64_t                       format = 0;
 
-    if (!bundle)
-        abort();
     if (!json_read(text, BUNDLE_LEN_MAX, &all, err) ||
         !json_get_u64(all, "cloister_collateral", UINT32_MAX, &format, err))
         return context(err, "collateral bundle");

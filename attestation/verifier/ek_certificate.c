@@ -17,20 +17,21 @@ DEFINE_AUTO(x509_stack, STACK_OF(X509) *, x509_stack_free)
 static const char oid_ek_use[]       = "2.23.133.8.1"; /* tcg-kp-EKCertificate */
 static const char oid_manufacturer[] = "2.23.133.2.1";
 
-/* Every certificate of a PEM text. */
+/* Every certificate of a PEM text; NULL when OpenSSL cannot keep them. */
 static STACK_OF(X509) *pem_stack(struct bytes text)
 {
-    STACK_OF(X509) *stack = sk_X509_new_null();
-    AUTO(bio) BIO  *in    = text.len > 0 ? BIO_new_mem_buf(text.at, (int) text.len) : BIO_new(BIO_s_mem());
-    X509           *one;
+    AUTO(x509_stack) STACK_OF(X509) *stack = sk_X509_new_null();
+    AUTO(bio) BIO                   *in    = text.len > 0 ? BIO_new_mem_buf(text.at, (int) text.len) : BIO_new(BIO_s_mem());
+    X509                            *one;
+    bool                             kept = stack && in;
 
-    if (!stack || !in)
-        abort();
-    while ((one = PEM_read_bio_X509(in, NULL, NULL, NULL)))
-        if (sk_X509_push(stack, one) == 0)
-            abort();
+    while (kept && (one = PEM_read_bio_X509(in, NULL, NULL, NULL))) {
+        kept = sk_X509_push(stack, one) > 0;
+        if (!kept)
+            X509_free(one);
+    }
     ERR_clear_error(); /* the end of the text is an error to the reader */
-    return stack;
+    return kept ? TAKE(stack) : NULL;
 }
 
 /* OpenSSL knows the critical subjectAltName; the directoryName in it is looked at below. */
@@ -40,19 +41,18 @@ static bool chain_check(X509 *leaf, const struct ek_question *q, struct appraisa
     AUTO(x509_store_ctx) X509_STORE_CTX *ctx           = X509_STORE_CTX_new();
     AUTO(x509_stack) STACK_OF(X509)     *roots         = pem_stack(q->roots);
     AUTO(x509_stack) STACK_OF(X509)     *intermediates = pem_stack(q->intermediates);
-    bool                                 holds;
+    bool                                 ready         = store && ctx && roots && intermediates, holds;
 
-    if (!store || !ctx)
-        abort();
-    for (int i = 0; i < sk_X509_num(roots); i++)
-        if (X509_STORE_add_cert(store, sk_X509_value(roots, i)) != 1)
-            abort();
-    if (X509_STORE_CTX_init(ctx, store, leaf, intermediates) != 1)
-        abort();
-    X509_STORE_CTX_set_time(ctx, 0, (time_t) q->now);
-    holds = X509_verify_cert(ctx) == 1;
+    for (int i = 0; ready && i < sk_X509_num(roots); i++)
+        ready = X509_STORE_add_cert(store, sk_X509_value(roots, i)) == 1;
+    ready = ready && X509_STORE_CTX_init(ctx, store, leaf, intermediates) == 1;
+    if (ready)
+        X509_STORE_CTX_set_time(ctx, 0, (time_t) q->now);
+    holds = ready && X509_verify_cert(ctx) == 1;
     check(a, holds, REASON_TPM_EK_CHAIN, "EK certificate: %s",
-          holds ? "leads to a trusted manufacturer" : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+          holds   ? "leads to a trusted manufacturer"
+          : ready ? X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx))
+                  : "OpenSSL cannot verify a chain");
     ERR_clear_error();
     return holds;
 }

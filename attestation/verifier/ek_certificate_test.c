@@ -206,6 +206,34 @@ static void no_changed_certificate_is_accepted(void **state)
     assert_int_equal(reason_of(buffer_bytes(&der), &ek), REASON_TPM_EK_FORMAT);
     (void) buffer_grow(&long_one, EK_CERTIFICATES_LEN_MAX + 1);
     assert_int_equal(reason_of(buffer_bytes(&long_one), &ek), REASON_TPM_EK_FORMAT);
+    der.len--;
+    for (int which = 0; which < 2; which++) { /* nor may what stands beside it be endless */
+        const struct ek_question q = { .certificate = buffer_bytes(&der), .ek = &ek, .now = NOW,
+                                       .intermediates = which == 0 ? buffer_bytes(&long_one) : (struct bytes){ 0 },
+                                       .roots = which == 1 ? buffer_bytes(&long_one) : buffer_bytes(&roots) };
+        struct verdict           v;
+        struct appraisal         a = appraisal_start(&v, NULL);
+
+        assert_false(ek_certificate_check(&q, &a));
+        assert_int_equal(v.reason, REASON_TPM_EK_FORMAT);
+    }
+}
+
+static void a_point_off_the_curve_is_not_the_key(void **state)
+{
+    struct plan                agreement = good_rsa;
+    AUTO(buffer) struct buffer der       = { 0 };
+    struct tpm_public          other     = ecc;
+    uint8_t                    x[64];
+
+    (void) state;
+    agreement.key_usage = "critical,keyAgreement";
+    der                 = certificate_of(&ecc, &agreement);
+    assert_true(ecc.x.len > 0 && ecc.x.len <= sizeof x);
+    memcpy(x, ecc.x.at, ecc.x.len);
+    x[ecc.x.len - 1] ^= 1;
+    other.x = (struct bytes){ x, ecc.x.len };
+    assert_int_equal(reason_of(buffer_bytes(&der), &other), REASON_TPM_EK_KEY);
 }
 
 int main(void)
@@ -215,6 +243,7 @@ int main(void)
         cmocka_unit_test(an_elliptic_key_agrees_instead_of_deciphering),
         cmocka_unit_test(another_key_or_another_root_is_refused),
         cmocka_unit_test(no_changed_certificate_is_accepted),
+        cmocka_unit_test(a_point_off_the_curve_is_not_the_key),
     };
 
     vectors_required("tpm/swtpm/expected.json");

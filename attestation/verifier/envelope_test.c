@@ -4,6 +4,7 @@
 #include <openssl/x509.h>
 
 #include "attestation/verifier/envelope.h"
+#include "tests/harness/vectors.h"
 
 static EVP_PKEY     *ak;
 static struct buffer ak_public;
@@ -238,6 +239,36 @@ static void no_kind_is_trusted_by_default(void **state)
     }
 }
 
+static void a_vlek_travels_as_a_vcek_does(void **state)
+{
+    AUTO(buffer) struct buffer        report = own_vector("amd-snp/synthetic/rep-good-vlek.bin"),
+                               ark = own_vector("amd-snp/synthetic/ca-milan-ark.der");
+    AUTO(snp_trust) struct snp_trust *trust  = NULL;
+    struct snp_policy                 policy = snp_policy_bare();
+    struct snp_root                   root   = { .name = "test", .product = SNP_MILAN, .ark = buffer_bytes(&ark) };
+    AUTO(evidence_envelope) struct evidence_envelope e = { .kind = ENVELOPE_SNP };
+    struct envelope_question          q      = { .now = INT64_C(1788220800) };
+    struct err                        err;
+
+    (void) state;
+    assert_int_equal(report.len, sizeof e.snp.report);
+    memcpy(e.snp.report, report.at, report.len);
+    e.snp.vek     = own_vector("amd-snp/synthetic/vlek-milan-good.der");
+    e.snp.ask     = own_vector("amd-snp/synthetic/ca-milan-asvk.der");
+    e.snp.is_vlek = true;
+    assert_true(snp_trust_new(&root, 1, &trust, NULL, &err));
+    policy.products[SNP_MILAN] = true;
+    policy.vlek_allowed        = true;
+    policy.crl                 = CRL_OFF;
+    q.snp.trust                = trust;
+    q.snp.policy               = &policy;
+    q.report_data              = (struct bytes){ report.at + 0x50, 64 };
+    if (reason_of(&e, &q) != REASON_OK)
+        fail_msg("%s", reason_code(reason_of(&e, &q)));
+    e.snp.is_vlek = false; /* then there is no VLEK for a report that says it was signed by one */
+    assert_true(reason_of(&e, &q) != REASON_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_listed_key_is_trusted_and_only_that),
         cmocka_unit_test(changed_evidence_is_refused),
         cmocka_unit_test(no_kind_is_trusted_by_default),
+        cmocka_unit_test(a_vlek_travels_as_a_vcek_does),
     };
 
     return cmocka_run_group_tests(tests, key_make, key_free);

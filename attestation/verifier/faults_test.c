@@ -88,8 +88,23 @@ FAULT(int, 0, OSSL_PARAM_BLD_push_BN, (OSSL_PARAM_BLD *b, const char *k, const B
 FAULT(int, 0, OSSL_PARAM_BLD_push_octet_string, (OSSL_PARAM_BLD *b, const char *k, const void *v, size_t n), (b, k, v, n))
 FAULT(int, 0, OSSL_PARAM_BLD_push_utf8_string, (OSSL_PARAM_BLD *b, const char *k, const char *v, size_t n), (b, k, v, n))
 FAULT(OSSL_PARAM *, NULL, OSSL_PARAM_BLD_to_param, (OSSL_PARAM_BLD *b), (b))
+FAULT(int, 0, OPENSSL_sk_push, (OPENSSL_STACK *s, const void *d), (s, d))
+FAULT(OPENSSL_STACK *, NULL, OPENSSL_sk_new_null, (void), ())
+FAULT(BIO *, NULL, BIO_new, (const BIO_METHOD *m), (m))
+FAULT(X509_STORE *, NULL, X509_STORE_new, (void), ())
+FAULT(int, 0, X509_STORE_add_cert, (X509_STORE *s, X509 *c), (s, c))
+FAULT(X509_STORE_CTX *, NULL, X509_STORE_CTX_new, (void), ())
+FAULT(int, 0, X509_STORE_CTX_init, (X509_STORE_CTX *c, X509_STORE *s, X509 *l, STACK_OF(X509) *u), (c, s, l, u))
+FAULT(int, -1, X509_verify_cert, (X509_STORE_CTX *c), (c))
 FAULT(int, 0, RAND_priv_bytes, (unsigned char *b, int n), (b, n))
 FAULT(int, -1, i2d_ECDSA_SIG, (const ECDSA_SIG *s, unsigned char **o), (s, o))
+
+/* Two lists of one root and two numbers: the test root signed all of its lists with the same one. */
+static const struct snp_crl *raised;
+
+uint64_t __real_snp_crl_number(const struct snp_crl *crl);
+uint64_t __wrap_snp_crl_number(const struct snp_crl *crl);
+uint64_t __wrap_snp_crl_number(const struct snp_crl *crl) { return __real_snp_crl_number(crl) + (crl == raised); }
 
 /* One file per name, read once: reading makes no call that counts. */
 enum { FILES_MAX = 40 };
@@ -198,6 +213,19 @@ static bool azure_report(void)
     return hcl_check(&q, &ak, &a);
 }
 
+static bool ek_certificate(void)
+{
+    struct tpm_public  ek;
+    struct verdict     v;
+    struct appraisal   a = appraisal_start(&v, NULL);
+    struct err         err;
+    struct ek_question q = { .certificate = shared("tpm/swtpm/nv_01c00002_ek_rsa_cert.der"),
+                             .intermediates = shared("tpm/swtpm/localca_issuer.pem"),
+                             .roots = shared("tpm/swtpm/localca_root.pem"), .ek = &ek, .now = INT64_C(1796083200) };
+
+    return tpm_public_parse(shared("tpm/swtpm/ek_rsa.tpm2b_public"), &ek, &err) && ek_certificate_check(&q, &a);
+}
+
 static bool credential_for(struct bytes ek_text)
 {
     AUTO(secret) struct secret secret = { 0 };
@@ -220,7 +248,7 @@ static void each_failing_call_is_a_refusal(void **state)
         { "TPM quote, ECDSA", tpm_ecc, true },         { "TPM quote, RSASSA", tpm_rsa, true },
         { "TPM quote, RSAPSS", tpm_pss, true },        { "TPM quote, key in PEM", tpm_pem, true },
         { "Azure's report", azure_report, true },      { "credential, RSA", credential_rsa, false },
-        { "credential, ECC", credential_ecc, false },
+        { "credential, ECC", credential_ecc, false },  { "EK certificate", ek_certificate, false },
     };
 
     (void) state;
@@ -245,6 +273,40 @@ static void each_failing_call_is_a_refusal(void **state)
     failing = 0;
 }
 
+static void of_two_lists_the_higher_number_is_used(void **state)
+{
+    AUTO(snp_trust) struct snp_trust *trust  = NULL;
+    AUTO(snp_crl) struct snp_crl     *clean  = NULL, *revoking = NULL;
+    struct snp_policy                 policy = snp_policy_bare();
+    const struct snp_root             root   = { .name = "test", .product = SNP_MILAN,
+                                                 .ark = own("amd-snp/synthetic/ca-milan-ark.der"),
+                                                 .ask = own("amd-snp/synthetic/ca-milan-ask.der") };
+    const struct snp_certificates     given  = { .vcek = own("amd-snp/synthetic/vcek-milan-good.der") };
+    struct verdict                    v;
+    struct appraisal                  a = appraisal_start(&v, NULL);
+    struct err                        err;
+
+    (void) state;
+    policy.products[SNP_MILAN] = true;
+    policy.crl                 = CRL_REQUIRED;
+    assert_true(snp_trust_new(&root, 1, &trust, NULL, &err));
+    assert_true(snp_crl_new(trust, own("amd-snp/synthetic/crl-milan-clean.der"), &clean, &a) &&
+                snp_crl_new(trust, own("amd-snp/synthetic/crl-milan-ask-revoked.der"), &revoking, &a));
+    for (unsigned order = 0; order < 4; order++) {
+        AUTO(snp_result) struct snp_result result  = { 0 };
+        const struct snp_crl *const        lists[] = { order & 1 ? clean : revoking, order & 1 ? revoking : clean };
+        const struct snp_request           request = { .report = own("amd-snp/synthetic/rep-good-v5.bin"),
+                                                       .certificates = &given, .trust = trust, .crls = lists, .n_crls = 2,
+                                                       .policy = &policy, .now = INT64_C(1788220800) };
+
+        raised = order & 2 ? clean : revoking;
+        (void) snp_verify(&request, &result); /* the verdict says it */
+        assert_ptr_equal(result.crl, raised);
+        assert_int_equal(result.verdict.reason, order & 2 ? REASON_OK : REASON_SNP_REVOKED);
+    }
+    raised = NULL;
+}
+
 static int release(void **state)
 {
     (void) state;
@@ -255,7 +317,8 @@ static int release(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(each_failing_call_is_a_refusal) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(each_failing_call_is_a_refusal),
+                                          cmocka_unit_test(of_two_lists_the_higher_number_is_used) };
     struct err              err;
 
     vectors_required("tpm/swtpm/expected.json");

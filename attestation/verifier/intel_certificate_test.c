@@ -158,6 +158,17 @@ static void refuses_an_incomplete_platform(void **state)
     assert_string_equal(err.text, "SGX extension: unknown or repeated entry");
 }
 
+/* Deny by default: entries were walked when the list was read; should they be unreadable now, every serial is listed. */
+static void a_list_that_cannot_be_read_lists_everything(void **state)
+{
+    static const uint8_t   cut[] = { 0x30, 0x14, 0x02, 0x01, 0x07 }, serial[] = { 9 };
+    const struct intel_crl none  = { .entries = { 0 } }, broken = { .entries = BYTES_OF(cut) };
+
+    (void) state;
+    assert_false(intel_crl_lists(&none, BYTES_OF(serial)));
+    assert_true(intel_crl_lists(&broken, BYTES_OF(serial)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +178,7 @@ int main(void)
         cmocka_unit_test(refuses_one_defect_by_name),
         cmocka_unit_test(lists_say_who_is_revoked),
         cmocka_unit_test(refuses_an_incomplete_platform),
+        cmocka_unit_test(a_list_that_cannot_be_read_lists_everything),
     };
 
     return cmocka_run_group_tests(tests, chain_read, chain_free);

@@ -21,9 +21,9 @@ static FALLIBLE report_read(struct bytes raw, struct snp_report *out, struct app
 
     if (!snp_report_parse(raw, out, &defect, &err))
         return check(a, false, of_defect[defect], "%s", err.text);
-    return check(a, true, REASON_SNP_LENGTH, "report of version %u, %d bytes, every reserved field zero", out->version,
-                 SNP_REPORT_LEN) &&
-           check(a, out->signing_key != SNP_UNSIGNED && !out->mask_chip_key, REASON_SNP_NOT_SIGNED,
+    check(a, true, REASON_SNP_LENGTH, "report of version %u, %d bytes, every reserved field zero", out->version,
+          SNP_REPORT_LEN);
+    return check(a, out->signing_key != SNP_UNSIGNED && !out->mask_chip_key, REASON_SNP_NOT_SIGNED,
                  "SIGNING_KEY %d, MASK_CHIP_KEY %d", (int) out->signing_key, out->mask_chip_key);
 }
 
@@ -114,7 +114,7 @@ static FALLIBLE chip_check(const struct snp_request *request, const struct snp_r
         return check(a, request->policy->masked_chip_id_allowed, REASON_SNP_CHIP_MASKED,
                      "CHIP_ID is masked, and policy says %s", request->policy->masked_chip_id_allowed ? "yes" : "no");
     head = take(&r, hwid.len);
-    return check(a, !r.failed && bytes_equal(head, hwid) && bytes_are_zero(r.left), REASON_SNP_CHIP_BINDING,
+    return check(a, bytes_equal(head, hwid) && bytes_are_zero(r.left), REASON_SNP_CHIP_BINDING,
                  "CHIP_ID is the certificate's HWID of %zu bytes", hwid.len);
 }
 

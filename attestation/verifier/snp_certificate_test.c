@@ -464,6 +464,20 @@ static void der_and_pem_give_the_same_bytes(void **state)
     }
 }
 
+static void a_vek_has_a_key_of_p384(void **state)
+{
+    struct snp_certificate c;
+    struct verdict         v;
+    struct appraisal       a = appraisal_start(&v, NULL);
+
+    (void) state;
+    assert_true(snp_certificate_read(buffer_bytes(&turin), "VEK", &c, &a));
+    assert_true(snp_certificate_is_vek(&c, false, SNP_TURIN, &a));
+    c.key_kind = SNP_KEY_RSA_4096;
+    assert_false(snp_certificate_is_vek(&c, false, SNP_TURIN, &a));
+    assert_int_equal(v.reason, REASON_SNP_CERTIFICATE_KEY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +495,7 @@ int main(void)
         cmocka_unit_test(a_point_off_the_curve_is_no_key),
         cmocka_unit_test(names_are_read_in_one_way),
         cmocka_unit_test(der_and_pem_give_the_same_bytes),
+        cmocka_unit_test(a_vek_has_a_key_of_p384),
     };
 
     return cmocka_run_group_tests(tests, open_files, close_files);

