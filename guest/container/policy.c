@@ -171,6 +171,8 @@ static bool takes_json(struct json_object *list, char *const **asked, size_t *n)
 {
     size_t wanted = json_object_array_length(list);
 
+    if (wanted == 0)
+        return true;
     if (wanted > *n || !equal_texts(list, *asked, wanted))
         return false;
     *asked += wanted;
@@ -180,6 +182,8 @@ static bool takes_json(struct json_object *list, char *const **asked, size_t *n)
 
 static bool takes_texts(const struct text_list *list, char *const **asked, size_t *n)
 {
+    if (list->n == 0) /* an empty list may have no array to step over */
+        return true;
     if (list->n > *n)
         return false;
     for (size_t i = 0; i < list->n; i++)
