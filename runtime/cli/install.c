@@ -99,21 +99,27 @@ static FALLIBLE put_file(const struct install *o, const char *path, struct bytes
 {
     AUTO(buffer) struct buffer at = { 0 }, folder = { 0 };
 
-    printf("%s %s\n", o->only_shows ? "would write" : "wrote", path);
-    if (o->only_shows)
+    if (o->only_shows) {
+        printf("would write %s\n", path);
         return true;
+    }
     place(o, path, &at);
     buffer_append(&folder, (struct bytes){ at.at, (size_t) (strrchr(buffer_text(&at), '/') - buffer_text(&at)) });
-    return directory_make(buffer_text(&folder), err) && file_write(buffer_text(&at), content, 0644, err);
+    if (!directory_make(buffer_text(&folder), err) || !file_write(buffer_text(&at), content, 0644, err))
+        return false;
+    printf("wrote %s\n", path);
+    return true;
 }
 
 static FALLIBLE remove_file(const struct install *o, const char *path, struct err *err)
 {
     AUTO(buffer) struct buffer at = { 0 };
 
-    printf("%s %s\n", o->only_shows ? "would remove" : "removed", path);
     place(o, path, &at);
-    return o->only_shows || unlink(buffer_text(&at)) == 0 || errno == ENOENT || err_os(err, "%s", path);
+    if (!o->only_shows && unlink(buffer_text(&at)) < 0 && errno != ENOENT)
+        return err_os(err, "%s", path);
+    printf("%s %s\n", o->only_shows ? "would remove" : "removed", path);
+    return true;
 }
 
 static FALLIBLE put_files(const struct install *o, struct err *err)

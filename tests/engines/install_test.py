@@ -55,6 +55,14 @@ def what_containerd_does_not_take_changes_nothing(world):
     assert files_of(root) == {pathlib.Path("etc/containerd/config.toml"): config.encode()}
 
 
+def what_cannot_be_written_is_not_said_to_be(world):
+    root = node_with(world, "unwritable", SHORT)
+    (root / "etc/cloister").write_text("a file where the folder belongs")
+    done = world.cloister("install", "node", "--root", root, "--programs", "/usr/bin", wanted=1)
+    assert "wrote /etc/containerd/config.toml" in done.stdout and "/etc/cloister" not in done.stdout, done.stdout
+    assert "etc/cloister" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def settings_that_were_changed_stay(world):
     root = node_with(world, "changed", SHORT)
     world.cloister("install", "node", "--root", root, "--programs", "/usr/bin")
@@ -107,6 +115,7 @@ def classes_name_the_handlers_and_examples_are_understood(world):
 with World() as world:
     assert CLOISTER.exists()
     for test in (every_configuration_is_taken_and_comes_back, what_containerd_does_not_take_changes_nothing,
-                 settings_that_were_changed_stay, containerd_runs_with_it, classes_name_the_handlers_and_examples_are_understood):
+                 what_cannot_be_written_is_not_said_to_be, settings_that_were_changed_stay, containerd_runs_with_it,
+                 classes_name_the_handlers_and_examples_are_understood):
         test(world)
         print(f"ok   {test.__name__}", flush=True)
