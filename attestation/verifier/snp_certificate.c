@@ -290,7 +290,7 @@ static bool rsa_read(struct bytes key_info, struct snp_certificate *c)
     uint64_t      exponent  = take_der_u64(&key, DER_INTEGER, UINT32_MAX);
     struct err    err;
 
-    if (!reader_done(&key, &err) || !reader_done(&bits, &err) || !reader_done(&r, &err) || !reader_done(&outer, &err))
+    if (!reader_done(&key, &err) || !reader_done(&bits, &err) || !reader_done(&r, &err))
         return false;
     c->key_kind = SNP_KEY_RSA_4096;
     c->modulus  = (struct bytes){ modulus.at + 1, modulus.len - 1 };
@@ -309,7 +309,7 @@ static bool public_key_read(struct bytes key_info, struct snp_certificate *c)
         return rsa_read(key_info, c);
     c->key_kind = SNP_KEY_P384;
     c->point    = point;
-    return !r.failed && point.len == P384_POINT_LEN && point.at[0] == 0x04;
+    return point.len == P384_POINT_LEN && point.at[0] == 0x04;
 }
 
 static FALLIBLE tbs_read(struct bytes tbs, const char *role, struct snp_certificate *c, struct appraisal *a)

@@ -448,6 +448,32 @@ static void more_advisories_than_can_be_kept_are_a_refusal(void **state)
     }
 }
 
+static void claims_name_instance_flags_and_module_where_there_are_any(void **state)
+{
+    static const char *const   names[] = { "platform_instance_id", "is_dynamic_platform", "is_cached_keys", "tcb_status_module" };
+    AUTO(judged) struct judged j       = { .c = NULL };
+    struct tdx_result          got;
+
+    (void) state;
+    judged_read(&j);
+    assert_true(tdx_verify_cached(buffer_bytes(&j.s.quote), j.c, &j.p, &j.q, &got));
+    for (int with = 0; with < 2; with++) {
+        got.pck.has_instance     = with;
+        got.pck.dynamic_platform = with ? PCK_FLAG_TRUE : PCK_FLAG_ABSENT;
+        got.pck.cached_keys      = with ? PCK_FLAG_FALSE : PCK_FLAG_ABSENT;
+        got.tcb.has_module       = with;
+        AUTO(json) struct json_object *claims = tdx_claims(&got);
+
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            assert_int_equal(json_has(claims, names[i]), with);
+    }
+    got.has_tcb = false; /* then there is no status to tell */
+    AUTO(json) struct json_object *claims = tdx_claims(&got);
+
+    assert_false(json_has(claims, "tcb_status"));
+    assert_true(json_has(claims, "td_attributes"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +490,7 @@ int main(void)
         cmocka_unit_test(a_platform_without_instance_is_not_a_listed_one),
         cmocka_unit_test(levels_are_wanted_of_launch_and_of_now),
         cmocka_unit_test(more_advisories_than_can_be_kept_are_a_refusal),
+        cmocka_unit_test(claims_name_instance_flags_and_module_where_there_are_any),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
