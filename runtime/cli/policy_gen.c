@@ -134,6 +134,10 @@ static FALLIBLE generate(const struct gen_request *r, struct err *err)
 
     if (!r->file)
         return fail_with(err, ERR_CONFIG, "-f POD.yaml is wanted (see --help)");
+    for (size_t i = 0; i < r->images.n; i++) {
+        if (!strchr(r->images.at[i], '='))
+            return fail_with(err, ERR_CONFIG, "--image %.80s: NAME=sha256:... or NAME=oci:DIR[:TAG] is wanted", r->images.at[i]);
+    }
     bool ok = strcmp(r->file, "-") == 0 ? file_read_fd(STDIN_FILENO, POD_YAML_LEN_MAX, &manifest, err)
                                         : file_read(r->file, POD_YAML_LEN_MAX, &manifest, err);
     if (!ok)

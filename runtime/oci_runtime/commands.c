@@ -72,7 +72,8 @@ bool command_options(const struct globals *g, const struct option_table *table, 
     lengthen(argc, argv);
     if (!options_parse(table, argc, argv, &outcome, operands, &found, &err) ||
         (outcome == OPTIONS_RUN && found < n &&
-         !fail_with(&err, ERR_CONFIG, "%s: %zu operands are wanted; see %s --help", table->command, n, table->command))) {
+         !fail_with(&err, ERR_CONFIG, "%zu operand%s wanted, %zu given; see %s --help", n, n == 1 ? " is" : "s are", found,
+                    table->command))) {
         *exit_code = command_fail(g, &err);
         return false;
     }

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""What a newcomer types: every program tells its version and its help, every wrong word is named in one line with the way
+out, and completion, the manual page and --help have the same options. Needs no broker and no VM."""
+import os, pathlib, re, subprocess
+
+BUILD = pathlib.Path(os.environ.get("CLOISTER_BUILD", "."))
+SOURCE = pathlib.Path(os.environ.get("CLOISTER_SOURCE", pathlib.Path(__file__).parents[2]))
+GROUPS = {"image": "encrypt", "job": "run", "key": None, "measure": "snp", "policy": "eval", "reference": None, "audit": None,
+          "verify": "snp"}
+
+
+def run(program, *words):
+    done = subprocess.run([BUILD / program, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+def refused(word, *words):
+    code, out, err = run("cloister", *words)
+    assert (code, out) == (2, "") and err.startswith("cloister: ") and word in err and err.count("\n") == 1, (words, code, out, err)
+
+
+def versions_are_told():
+    for program in ("cloister", "cloister-broker", "cloister-keyprovider"):
+        code, out, err = run(program, "--version")
+        assert code == 0 and re.fullmatch(program + r" \d+\.\d+\.\d+\n", out) and err == "", (program, code, out, err)
+    assert run("cloister", "verify", "snp", "--version") == run("cloister", "--version")
+
+
+def help_is_told_however_it_is_asked_for():
+    commands = re.findall(r"^  ([a-z]+) ", run("cloister", "--help")[1], re.M)
+    assert set(GROUPS) < set(commands), commands
+    for command in commands:
+        code, out, err = run("cloister", command, "--help")
+        assert code == 0 and out[:6].lower() == "usage:" and err == "", (command, code, out, err)
+        assert run("cloister", command, "-h") == run("cloister", command, "help") == run("cloister", "help", command) == (0, out, "")
+    assert run("cloister", "help", "policy", "eval") == run("cloister", "policy", "eval", "--help")
+    assert run("cloister-broker", "help") == run("cloister-broker", "--help")
+
+
+def wrong_words_are_named():
+    refused('"nonsense"', "nonsense")
+    for command in GROUPS:
+        refused('"nonsense"', command, "nonsense")
+    refused("FILE", "policy", "check")  # and not a success over nothing
+    refused("FILE", "policy", "test")
+    refused("DIR", "policy", "conformance")
+    refused("--image nonsense", "policy", "gen", "-f", SOURCE / "runtime/kubernetes/pod.yaml", "--image", "nonsense")
+    code, _, err = run("cloister-broker", "nonsense")
+    assert code == 2 and '"nonsense"' in err, err
+
+
+def completed(*words):
+    script = f'''PATH={BUILD.resolve()}:$PATH; . {SOURCE}/runtime/completion/cloister.bash
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cloister; printf '%s\\n' "${{COMPREPLY[@]}}"'''
+    done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True, timeout=300)
+    return set(done.stdout.split())
+
+
+def completion_has_the_options():
+    assert completed("cloister", "im") == {"image"}
+    for command, verb in GROUPS.items():
+        words = [command, verb] if verb else [command]
+        options = set(re.findall(r"^  (--[a-z-]+)", run("cloister", *words, "--help")[1], re.M))
+        assert len(options) > 2 and completed("cloister", *words, "--") == options, (words, options)
+
+
+def the_manual_names_every_command_and_no_other_option():
+    manual = (SOURCE / "docs/man/cloister.1").read_text().replace("\\-", "-").replace("\\fR", "")
+    for command in re.findall(r"^  ([a-z]+) ", run("cloister", "--help")[1], re.M):
+        assert re.search(rf"\b{command}\b", manual), command
+    known = {"--help", "--version"}
+    for words in (["run"], ["job", "run"], ["job", "verify"], ["doctor"], ["install"], ["key"], ["reference"], ["initdata"]):
+        known |= set(re.findall(r"^  (--[a-z-]+)", run("cloister", *words, "--help")[1], re.M))
+    assert set(re.findall(r"--[a-z][a-z-]*", manual)) <= known, set(re.findall(r"--[a-z][a-z-]*", manual)) - known
+
+
+for test in (versions_are_told, help_is_told_however_it_is_asked_for, wrong_words_are_named, completion_has_the_options,
+             the_manual_names_every_command_and_no_other_option):
+    test()
+    print(f"ok   {test.__name__}", flush=True)
