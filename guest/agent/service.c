@@ -184,17 +184,35 @@ static const char *known_phase(const char *name)
     return "boot";
 }
 
-static struct policy_request policy_request_of(const Agent__CreateContainerRequest *asked)
+/* `out` borrows. Fails MALFORMED, LIMIT. */
+static FALLIBLE volumes_of(const Agent__CreateContainerRequest *asked, struct volumes *out, struct err *err)
+{
+    if (asked->n_files > VOLUME_FILES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
+    if (asked->n_empty_directories > VOLUME_DIRECTORIES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);
+    for (size_t i = 0; i < asked->n_files; i++)
+        out->files[i] = (struct volume_file){ asked->files[i]->path, { asked->files[i]->content.data, asked->files[i]->content.len },
+                                              asked->files[i]->mode };
+    for (size_t i = 0; i < asked->n_empty_directories; i++)
+        out->directories[i] = (struct volume_directory){ asked->empty_directories[i]->path, asked->empty_directories[i]->volume };
+    out->n_files       = asked->n_files;
+    out->n_directories = asked->n_empty_directories;
+    return volumes_check(out, err);
+}
+
+static struct policy_request policy_request_of(const Agent__CreateContainerRequest *asked, const struct volumes *volumes)
 {
     return (struct policy_request){ .image_digest = asked->image_digest, .args = asked->args, .n_args = asked->n_args,
                                     .env = asked->env, .n_env = asked->n_env, .terminal = asked->terminal,
-                                    .is_whole = asked->is_whole, .image_name = asked->image_name };
+                                    .is_whole = asked->is_whole, .image_name = asked->image_name, .volumes = volumes };
 }
 
 static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackResponse *unpacked, struct err *err)
 {
     const Agent__CreateContainerRequest   *asked   = (const Agent__CreateContainerRequest *) creation->request;
-    struct policy_request                  request = policy_request_of(asked);
+    struct volumes                         volumes;
+    struct policy_request                  request = policy_request_of(asked, &volumes);
     struct container                      *c       = creation->container;
     AUTO(image_config) struct image_config image   = { 0 };
 
@@ -203,13 +221,15 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
                      unpacked->spans[i]->end_ms, c->id);
     if (unpacked->note[0])
         power_note("pull", unpacked->note);
-    if (!image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err) ||
+    if (!volumes_of(asked, &volumes, err) ||
+        !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err) ||
         !policy_allow_create(&creation->service->policy, &request, &image, &c->grant, err))
         return false;
     c->unpacked_ms = timeline_now_ms();
     struct container_command command = { .image = &image, .args = asked->args, .n_args = asked->n_args,
                                          .env = asked->env, .n_env = asked->n_env, .is_whole = asked->is_whole,
-                                         .terminal = asked->terminal, .hostname = asked->hostname };
+                                         .terminal = asked->terminal, .hostname = asked->hostname,
+                                         .volumes = &volumes };
     return container_create(c, &command, on_created, creation->pending, err);
 }
 
@@ -272,10 +292,11 @@ static struct cgroup_limits limits_of(const Agent__Limits *asked)
 static FALLIBLE allow(struct service *s, const Agent__CreateContainerRequest *asked, struct policy_grant *grant,
                       struct err *err)
 {
-    struct policy_request request = policy_request_of(asked);
+    struct volumes        volumes;
+    struct policy_request request = policy_request_of(asked, &volumes);
     struct cgroup_limits  limits  = limits_of(asked->limits);
 
-    return policy_allow_create(&s->policy, &request, NULL, grant, err) && check_hostname(asked->hostname, err) &&
+    return volumes_of(asked, &volumes, err) && policy_allow_create(&s->policy, &request, NULL, grant, err) && check_hostname(asked->hostname, err) &&
            cgroup_limits_check(&limits, err);
 }
 

@@ -245,15 +245,19 @@ static struct streams_options streams_of(struct container *c)
                                      .uid = c->uid, .gid = c->gid, .more = c->all->options.more, .owner = &c->first };
 }
 
+static bool is_limited(const struct container *c)
+{
+    return c->limits.memory_bytes > 0 || c->limits.cpu_quota_us > 0;
+}
+
 /* Watched last: who fails before is let go, and whoever is watched must stay. */
 static FALLIBLE take_over(struct container *c, struct err *err)
 {
     struct streams_options options = streams_of(c);
-    bool                   limited = c->limits.memory_bytes > 0 || c->limits.cpu_quota_us > 0;
 
     if (c->first.streams.console >= 0 && !streams_take_terminal(&c->first.streams, &options, err))
         return false;
-    return crun_read_pid(c, "pid", &c->first.pid, err) && (!limited || container_update(c, &c->limits, err)) &&
+    return crun_read_pid(c, "pid", &c->first.pid, err) && (!is_limited(c) || container_update(c, &c->limits, err)) &&
            reaper_watch(c->all->options.reaper, c->first.pid, on_init_ended, c, err);
 }
 
@@ -283,6 +287,7 @@ static FALLIBLE write_config(struct container *c, const struct container_command
     AUTO(buffer) struct buffer json = { 0 };
     AUTO(fd) int               root = open(container_root(c), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     char                       root_path[CONTAINER_PATH_MAX], path[CONTAINER_PATH_MAX], hostname[HOSTNAME_LEN_MAX + 1];
+    char                       files[CONTAINER_PATH_MAX], shared[CONTAINER_PATH_MAX];
     bool                       is_named = command->hostname && *command->hostname;
     struct user                user;
 
@@ -294,12 +299,17 @@ static FALLIBLE write_config(struct container *c, const struct container_command
     c->gid = user.gid;
     container_path(c, "rootfs", root_path);
     container_path(c, "config.json", path);
+    container_path(c, "files", files);
+    (void) snprintf(shared, sizeof shared, "%s/_volumes", c->all->options.directory); /* no id begins with _ */
+    if (command->volumes && !volumes_make(command->volumes, files, shared, user.uid, user.gid, err))
+        return false;
     (void) snprintf(hostname, sizeof hostname, "%.*s", HOSTNAME_LEN_MAX, c->id); /* cut on purpose */
     struct oci_request request = { .id = c->id, .image = command->image, .user = &user, .root = root_path,
                                    .args = command->args, .n_args = command->n_args, .env = command->env,
                                    .n_env = command->n_env, .is_whole = command->is_whole,
                                    .terminal = command->terminal, .cwd = c->grant.cwd,
-                                   .read_only_root = c->grant.read_only_root,
+                                   .read_only_root = c->grant.read_only_root, .volumes = command->volumes,
+                                   .volume_files = files, .volume_directories = shared,
                                    .hostname = is_named ? command->hostname : hostname };
     return oci_compose(&request, &json, &c->template, err) && file_write(path, buffer_bytes(&json), 0600, err);
 }
@@ -317,6 +327,8 @@ FALLIBLE container_create(struct container *container, const struct container_co
 
     if (container->state != CONTAINER_NEW)
         return wrong_state(container, err);
+    if (is_limited(container) && !container->all->options.cgroups)
+        return fail_with(err, ERR_UNSUPPORTED, "nothing is limited here");
     if (null < 0)
         return err_os(err, "/dev/null");
     container_path(container, "", bundle);

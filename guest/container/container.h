@@ -113,6 +113,7 @@ struct container_command {
     bool                       is_whole; /* args are not the image's entry point's, but all */
     bool                       terminal;
     const char                *hostname; /* NULL or "": from the id */
+    const struct volumes      *volumes;  /* checked, and allowed by policy; NULL: none */
 };
 FALLIBLE container_create(struct container *container, const struct container_command *command,
                           container_done_fn *done, struct ttrpc_pending pending, struct err *err);

@@ -208,6 +208,33 @@ static struct json_object *compose_mounts(void)
     return out;
 }
 
+static void add_bind(struct json_object *to, const char *target, const char *source, bool read_only)
+{
+    static const char *const fixed[] = { "bind", "ro", "nosuid", "nodev", "noexec" }, *const free[] = { "bind", "rw", "nosuid", "nodev" };
+    struct json_object      *row     = json_object_new_object();
+
+    json_add_text(row, "destination", target);
+    json_add_text(row, "type", "bind");
+    json_add_text(row, "source", source);
+    json_add(row, "options", read_only ? TEXTS(fixed) : TEXTS(free));
+    json_object_array_add(to, row);
+}
+
+/* Directories first: a file may lie in one. */
+static void add_volumes(struct json_object *to, const struct oci_request *r)
+{
+    char source[VOLUME_HOST_PATH_MAX];
+
+    for (size_t i = 0; r->volumes && i < r->volumes->n_directories; i++) {
+        volume_directory_place(r->volume_directories, r->volumes->directories[i].volume, source);
+        add_bind(to, r->volumes->directories[i].path, source, false);
+    }
+    for (size_t i = 0; r->volumes && i < r->volumes->n_files; i++) {
+        volume_file_place(r->volume_files, i, source);
+        add_bind(to, r->volumes->files[i].path, source, true);
+    }
+}
+
 static struct json_object *compose_resources(void)
 {
     struct json_object *out     = json_object_new_object();
@@ -258,6 +285,7 @@ FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, str
     json_add(config, "root", root);
     json_add_text(config, "hostname", request->hostname);
     json_add(config, "mounts", compose_mounts());
+    add_volumes(json_object_object_get(config, "mounts"), request);
     json_add(config, "linux", compose_linux(request->id));
     if (!add_process(config, request, err))
         return false;

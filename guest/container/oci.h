@@ -5,6 +5,7 @@
 #pragma once
 
 #include "guest/container/user.h"
+#include "guest/container/volumes.h"
 #include "keys/ocicrypt/image_config.h"
 
 struct oci_request {
@@ -21,6 +22,8 @@ struct oci_request {
     bool                       read_only_root;
     const char                *cwd;      /* NULL: the image's */
     const char                *hostname;
+    const struct volumes      *volumes; /* checked and made; NULL: none */
+    const char                *volume_files, *volume_directories; /* where they were made */
 };
 
 /*

@@ -120,6 +120,21 @@ static void root_has_few_capabilities_and_others_none(void **state)
     expect(&as_app, "process/noNewPrivileges", "true");
 }
 
+static void volumes_are_bound_last_and_files_cannot_be_written(void **state)
+{
+    const struct volumes       volumes = { .files = { { "/e/f", { 0 }, 0 } }, .n_files = 1, .directories = { { "/e", "v" } }, .n_directories = 1 };
+    AUTO(buffer) struct buffer json    = { 0 };
+    struct oci_request         with    = { .volumes = &volumes, .volume_files = "/run/c/files", .volume_directories = "/run/_volumes" };
+    struct err                 err;
+
+    (void) state;
+    assert_true(compose("{\"Cmd\":[\"c\"]}", &with, &json, &err));
+    expect(&json, "mounts/7", "{\"destination\":\"/e\",\"type\":\"bind\",\"source\":\"/run/_volumes/v\","
+                              "\"options\":[\"bind\",\"rw\",\"nosuid\",\"nodev\"]}");
+    expect(&json, "mounts/8", "{\"destination\":\"/e/f\",\"type\":\"bind\",\"source\":\"/run/c/files/0\","
+                              "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\",\"noexec\"]}");
+}
+
 static void refuses(const char *image_text, const struct oci_request *like, enum err_kind kind, const char *why)
 {
     AUTO(buffer) struct buffer json = { 0 };
@@ -174,6 +189,7 @@ int main(void)
         cmocka_unit_test(arguments_replace_the_command_but_not_the_entry_point),
         cmocka_unit_test(the_requests_environment_is_stronger),
         cmocka_unit_test(root_has_few_capabilities_and_others_none),
+        cmocka_unit_test(volumes_are_bound_last_and_files_cannot_be_written),
         cmocka_unit_test(refuses_what_it_cannot_run),
         cmocka_unit_test(bounds_arguments),
     };

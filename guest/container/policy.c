@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/ossl.h"
+#include "base/text.h"
 #include "guest/container/limits.h"
 #include "keys/ocicrypt/reference.h"
 
@@ -96,11 +98,61 @@ static FALLIBLE check_exec(struct json_object *entry, struct err *err)
     return true;
 }
 
+static FALLIBLE check_file(struct json_object *file, struct err *err)
+{
+    static const char *const known[] = { "path", "sha256", "directory" };
+    const char              *path, *digest;
+
+    if (!json_object_is_type(file, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "not an object");
+    if (!check_members(file, known, sizeof known / sizeof *known, err))
+        return false;
+    if (json_has(file, "directory"))
+        return json_object_object_length(file) > 1 ? fail_with(err, ERR_MALFORMED, "directory: stands alone")
+                                                   : json_get_text(file, "directory", &path, err) && volume_path_check(path, err);
+    if (!json_get_text(file, "path", &path, err) || !volume_path_check(path, err))
+        return false;
+    if (!json_object_object_get_ex(file, "sha256", NULL))
+        return true;
+    if (!json_get_text(file, "sha256", &digest, err))
+        return false;
+    return (strlen(digest) == 64 && strspn(digest, "0123456789abcdef") == 64) ||
+           fail_with(err, ERR_MALFORMED, "sha256: wanted 64 hex digits");
+}
+
+static FALLIBLE check_directory(struct json_object *directory, struct err *err)
+{
+    static const char *const known[] = { "path", "volume" };
+    const char              *path, *volume;
+
+    if (!json_object_is_type(directory, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "not an object");
+    return check_members(directory, known, sizeof known / sizeof *known, err) && json_get_text(directory, "path", &path, err) &&
+           volume_path_check(path, err) && json_get_text(directory, "volume", &volume, err) && volume_name_check(volume, err);
+}
+
+static FALLIBLE check_objects(struct json_object *entry, const char *name, size_t most,
+                              bool (*check)(struct json_object *, struct err *), struct err *err)
+{
+    struct json_object *list;
+
+    if (!json_object_object_get_ex(entry, name, &list))
+        return true;
+    if (!json_get(entry, name, json_type_array, &list, err))
+        return false;
+    if (json_object_array_length(list) > most)
+        return fail_with(err, ERR_LIMIT, "%s: over %zu entries", name, most);
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (!check(json_object_array_get_idx(list, i), err))
+            return contextf(err, "%s: entry %zu", name, i);
+    return true;
+}
+
 static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update",
-                                         "resources", "token", "evidence" };
+                                         "resources", "token", "evidence", "files", "empty_directories" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -119,7 +171,9 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
            check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
            check_flag(entry, "token", err) && check_flag(entry, "evidence", err) &&
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
-           check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err);
+           check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) &&
+           check_objects(entry, "files", VOLUME_FILES_MAX, check_file, err) &&
+           check_objects(entry, "empty_directories", VOLUME_DIRECTORIES_MAX, check_directory, err);
 }
 
 FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err)
@@ -292,7 +346,57 @@ static bool is_image(const char *wanted, const struct policy_request *request)
     return request->image_name && request->image_name[0] && strcmp(wanted, request->image_name) == 0;
 }
 
-/* NULL when the request equals the entry; else the first field that differs. */
+static const char *member_text(struct json_object *of, const char *name)
+{
+    return json_object_get_string(json_object_object_get(of, name));
+}
+
+static bool file_is_listed(struct json_object *list, const struct volume_file *file)
+{
+    uint8_t    digest[SHA256_LEN], listed[SHA256_LEN];
+    struct err no_hex;
+
+    sha256_of(file->content, digest);
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *row       = json_object_array_get_idx(list, i);
+        const char         *directory = member_text(row, "directory"), *wanted = member_text(row, "sha256");
+
+        if (directory ? volume_path_is_in(file->path, directory) && strcmp(file->path, directory) != 0
+                      : strcmp(member_text(row, "path"), file->path) == 0 &&
+                            (!wanted || (hex_read_exact(wanted, listed, sizeof listed, &no_hex) && memcmp(listed, digest, sizeof digest) == 0)))
+            return true;
+    }
+    return false;
+}
+
+static bool directory_is_listed(struct json_object *list, const struct volume_directory *directory)
+{
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *row = json_object_array_get_idx(list, i);
+
+        if (strcmp(member_text(row, "path"), directory->path) == 0 && strcmp(member_text(row, "volume"), directory->volume) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* NULL when the entry lists all; else which kind it does not list, and where that would be. */
+static const char *unlisted_volume(struct json_object *entry, const struct volumes *volumes, const char **path)
+{
+    for (size_t i = 0; volumes && i < volumes->n_files; i++)
+        if (!file_is_listed(json_object_object_get(entry, "files"), &volumes->files[i])) {
+            *path = volumes->files[i].path;
+            return "file";
+        }
+    for (size_t i = 0; volumes && i < volumes->n_directories; i++)
+        if (!directory_is_listed(json_object_object_get(entry, "empty_directories"), &volumes->directories[i])) {
+            *path = volumes->directories[i].path;
+            return "empty directory";
+        }
+    return NULL;
+}
+
+/* NULL when the process of the request equals the entry; else the first field that differs. */
 static const char *difference(struct json_object *entry, const struct policy_request *request,
                               const struct image_config *image)
 {
@@ -317,7 +421,7 @@ static const char *difference(struct json_object *entry, const struct policy_req
 /* A later field that differs means a nearer entry. */
 static size_t nearness(const char *field)
 {
-    static const char *const fields[] = { "image", "args", "env", "terminal" };
+    static const char *const fields[] = { "image", "args", "env", "terminal", "file", "empty directory" };
     size_t                   i        = 0;
 
     while (i < sizeof fields / sizeof *fields - 1 && strcmp(fields[i], field) != 0)
@@ -336,7 +440,7 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                              const struct image_config *image, struct policy_grant *out, struct err *err)
 {
     struct json_object *list    = policy->document ? json_object_object_get(policy->document, "containers") : NULL;
-    const char         *nearest = "image";
+    const char         *nearest = "image", *path = "";
 
     if (policy->rules_decide) {
         *out = (struct policy_grant){ .output = true, .input = true, .terminal = true, .update = true, .rules_decide = true,
@@ -348,7 +452,10 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
         const char         *field = difference(entry, request, image);
+        const char         *where = "";
 
+        if (!field && (image || !request->is_whole))
+            field = unlisted_volume(entry, request->volumes, &where);
         if (!field) {
             *out = (struct policy_grant){
                 .output         = flag(entry, "output"),
@@ -366,8 +473,10 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
             return true;
         }
         if (nearness(field) > nearness(nearest))
-            nearest = field;
+            nearest = field, path = where;
     }
+    if (*path)
+        return fail_with(err, ERR_DENIED, "policy does not list the %s %.120s for this container", nearest, path);
     return fail_with(err, ERR_DENIED, "policy allows no container with this %s", nearest);
 }
 

@@ -18,10 +18,14 @@
  *   resources         list of "kbs:///REPOSITORY/TYPE/TAG": what its processes may ask the broker for, by the guest
  *   token, evidence   likewise: a token of the broker, evidence of this guest
  *   read_only_root    the root file system cannot be written
+ *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
+ *                     "sha256"}, with this content; {"directory"}, files of any content below it
+ *   empty_directories {"path","volume"}: writable; one directory for all containers that have the same volume
  */
 #pragma once
 
 #include "base/json.h"
+#include "guest/container/volumes.h"
 #include "keys/ocicrypt/image_config.h"
 
 struct policy {
@@ -39,6 +43,7 @@ struct policy_request {
     bool         terminal;
     bool         is_whole; /* args and env are those of the image and the pod together */
     const char  *image_name; /* counts when `image_digest` is empty; NULL: none */
+    const struct volumes *volumes; /* checked; NULL: none */
 };
 
 struct policy_grant {

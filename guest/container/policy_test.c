@@ -224,6 +224,61 @@ static void a_policy_that_is_not_understood_is_no_policy(void **state)
             "policy.json: container 0: image: neither \"sha256:\" and 64 hex digits, nor REGISTRY/REPOSITORY:TAG");
 }
 
+#define VOLUMES(members) "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[]," members "}]}"
+
+/* Of "hello". */
+#define HELLO_SHA256 "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+static void files_and_empty_directories_are_allowed_by_path(void **state)
+{
+    static const char listing[] = VOLUMES("\"files\":[{\"path\":\"/etc/hosts\"},{\"path\":\"/pin\",\"sha256\":\"" HELLO_SHA256 "\"},"
+                                          "{\"directory\":\"/etc/c\"}],\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"v\"}]");
+    static const struct { struct volume_file file; struct volume_directory directory; const char *why; } cases[] = {
+        { { "/etc/hosts", { 0 }, 0 }, { 0 }, NULL },
+        { { "/pin", { (const uint8_t *) "hello", 5 }, 0 }, { 0 }, NULL },
+        { { "/etc/c/k", { 0 }, 0 }, { 0 }, NULL },
+        { { "/etc/c/k/l", { 0 }, 0 }, { 0 }, NULL },
+        { { 0 }, { "/e", "v" }, NULL },
+        { { "/pin", { (const uint8_t *) "hellO", 5 }, 0 }, { 0 }, "policy does not list the file /pin for this container" },
+        { { "/etc/passwd", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/passwd for this container" },
+        { { "/etc/hosts/x", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/hosts/x for this container" },
+        { { "/etc/c", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/c for this container" },
+        { { "/etc/cc/k", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/cc/k for this container" },
+        { { 0 }, { "/e", "w" }, "policy does not list the empty directory /e for this container" },
+        { { 0 }, { "/e/v", "v" }, "policy does not list the empty directory /e/v for this container" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct volumes        volumes = { .files = { cases[i].file }, .n_files = cases[i].file.path != NULL,
+                                          .directories = { cases[i].directory }, .n_directories = cases[i].directory.path != NULL };
+        struct policy_request request = { .image_digest = IMAGE, .volumes = &volumes };
+        struct policy_grant   grant;
+        struct err            err;
+
+        assert_int_equal(allows(listing, &request, &grant, &err), cases[i].why == NULL);
+        if (cases[i].why)
+            assert_string_equal(err.text, cases[i].why);
+        assert_false(allows(text, &request, &grant, &err)); /* an entry without lists allows none */
+        assert_int_equal(err.kind, ERR_DENIED);
+    }
+}
+
+static void volumes_of_a_policy_are_checked(void **state)
+{
+    (void) state;
+    refuses(VOLUMES("\"files\":[1]"), ERR_MALFORMED, "policy.json: container 0: files: entry 0: not an object");
+    refuses(VOLUMES("\"files\":[{\"path\":\"/a\",\"mode\":1}]"), ERR_MALFORMED, "policy.json: container 0: files: entry 0: unknown member \"mode\"");
+    refuses(VOLUMES("\"files\":[{\"path\":\"/proc/a\"}]"), ERR_MALFORMED,
+            "policy.json: container 0: files: entry 0: volume path /proc/a: nothing can be put into /proc");
+    refuses(VOLUMES("\"files\":[{\"path\":\"/a\",\"sha256\":\"00\"}]"), ERR_MALFORMED,
+            "policy.json: container 0: files: entry 0: sha256: wanted 64 hex digits");
+    refuses(VOLUMES("\"files\":[{\"path\":\"/a\",\"directory\":\"/b\"}]"), ERR_MALFORMED,
+            "policy.json: container 0: files: entry 0: directory: stands alone");
+    refuses(VOLUMES("\"empty_directories\":[{\"path\":\"/a\",\"volume\":\"A\"}]"), ERR_MALFORMED,
+            "policy.json: container 0: empty_directories: entry 0: volume name: wanted 1 to 63 of a-z, 0-9 and, not first, -");
+}
+
 static void bounds_its_size(void **state)
 {
     AUTO(buffer) struct buffer large = { 0 };
@@ -308,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_whole_request_follows_from_image_and_policy),
         cmocka_unit_test(without_a_policy_nothing_runs),
         cmocka_unit_test(a_policy_that_is_not_understood_is_no_policy),
+        cmocka_unit_test(files_and_empty_directories_are_allowed_by_path),
+        cmocka_unit_test(volumes_of_a_policy_are_checked),
         cmocka_unit_test(bounds_its_size),
         cmocka_unit_test(a_name_counts_where_no_digest_is_asked_for),
         cmocka_unit_test(every_truncation_is_refused),

@@ -276,6 +276,83 @@ static FALLIBLE add_executions(const struct pod_reading *r, const yaml_node_t *c
     return true;
 }
 
+/* ---- volumes ---- */
+
+enum volume_kind { VOLUME_OTHER, VOLUME_OF_FILES, VOLUME_EMPTY };
+
+static enum volume_kind kind_of_volume(const struct pod_reading *r, const char *name)
+{
+    static const char *const of_files[] = { "configMap", "secret", "projected", "downwardAPI" };
+
+    for (size_t i = 0; name && i < yaml_count(r->volumes); i++) {
+        const yaml_node_t *volume = yaml_item(r, r->volumes, i);
+        const char        *its    = yaml_text(yaml_member(r, volume, "name"));
+
+        if (!its || strcmp(its, name) != 0)
+            continue;
+        for (size_t k = 0; k < sizeof of_files / sizeof *of_files; k++)
+            if (yaml_member(r, volume, of_files[k]))
+                return VOLUME_OF_FILES;
+        return yaml_member(r, volume, "emptyDir") ? VOLUME_EMPTY : VOLUME_OTHER;
+    }
+    return VOLUME_OTHER;
+}
+
+static void push_file(struct json_object *files, const char *member, const char *path)
+{
+    struct json_object *file = json_object_new_object();
+
+    json_add_text(file, member, path);
+    push(files, file);
+}
+
+static FALLIBLE add_mount(const struct pod_reading *r, const yaml_node_t *mount, struct json_object *files,
+                          struct json_object *empty, struct err *err)
+{
+    const char         *name = yaml_text(yaml_member(r, mount, "name"));
+    const char         *given = yaml_text(yaml_member(r, mount, "mountPath"));
+    enum volume_kind    kind  = kind_of_volume(r, name);
+    AUTO(buffer) struct buffer path = { 0 };
+
+    if (!given || *given != '/')
+        return fail_with(err, ERR_MALFORMED, "volumeMounts: an entry has no absolute mountPath");
+    buffer_append_text(&path, given);
+    while (path.len > 1 && path.at[path.len - 1] == '/')
+        path.len--;
+    if (kind == VOLUME_OF_FILES)
+        push_file(files, yaml_member(r, mount, "subPath") ? "path" : "directory", buffer_text(&path));
+    if (kind != VOLUME_EMPTY)
+        return true;
+    if (yaml_member(r, mount, "subPath") || yaml_member(r, mount, "subPathExpr"))
+        return fail_with(err, ERR_UNSUPPORTED, "volumeMounts: subPath of the emptyDir %.60s", name);
+    struct json_object *row = json_object_new_object();
+    json_add_text(row, "path", buffer_text(&path));
+    json_add_text(row, "volume", name);
+    push(empty, row);
+    return true;
+}
+
+/* What every pod is given, and what the manifest mounts. */
+static FALLIBLE add_volumes(const struct pod_reading *r, const yaml_node_t *container, struct json_object *entry, struct err *err)
+{
+    static const char *const given[] = { "/etc/hosts", "/etc/hostname", "/etc/resolv.conf" };
+    struct json_object      *files = json_object_new_array(), *empty = json_object_new_array();
+    const yaml_node_t       *mounts = yaml_member(r, container, "volumeMounts");
+
+    json_add(entry, "files", files);
+    json_add(entry, "empty_directories", empty);
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        push_file(files, "path", given[i]);
+    if (r->has_token)
+        push_file(files, "directory", "/var/run/secrets/kubernetes.io/serviceaccount");
+    for (size_t i = 0; i < yaml_count(mounts); i++)
+        if (!add_mount(r, yaml_item(r, mounts, i), files, empty, err))
+            return false;
+    if (json_object_array_length(empty) == 0)
+        json_object_object_del(entry, "empty_directories");
+    return true;
+}
+
 static void note(const struct pod_reading *r, const char *name, const char *what, const char *of)
 {
     AUTO(buffer) struct buffer text = { 0 };
@@ -295,9 +372,13 @@ static void add_notes(const struct pod_reading *r, const yaml_node_t *container,
             note(r, name, "the host chooses the value of", variable);
     }
     for (size_t i = 0; i < yaml_count(mounts); i++) {
-        const char *path = yaml_text(yaml_member(r, yaml_item(r, mounts, i), "mountPath"));
+        const char      *path = yaml_text(yaml_member(r, yaml_item(r, mounts, i), "mountPath"));
+        enum volume_kind kind = kind_of_volume(r, yaml_text(yaml_member(r, yaml_item(r, mounts, i), "name")));
 
-        note(r, name, "the policy says nothing of the volume at", path ? path : "?");
+        if (kind == VOLUME_OF_FILES)
+            note(r, name, "the host chooses the files at", path ? path : "?");
+        else if (kind == VOLUME_OTHER)
+            note(r, name, "a guest does not have the volume at", path ? path : "?");
     }
 }
 
@@ -310,7 +391,7 @@ static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, 
     json_add(entry, "env_names", v.names);
     if (!add_image(r, image, entry, err) || !add_environment(r, container, &v, err) ||
         !add_arguments(r, container, &v, entry, err) || !add_security(r, container, entry, err) ||
-        !add_executions(r, container, entry, err))
+        !add_executions(r, container, entry, err) || !add_volumes(r, container, entry, err))
         return false;
     add_given_names(v.names);
     json_add(entry, "output", json_object_new_boolean(true));

@@ -10,6 +10,8 @@ struct pod_reading {
     const struct pod_images *images;
     struct pod_yaml         *out;
     const yaml_node_t       *security; /* the pod's securityContext, or NULL */
+    const yaml_node_t       *volumes;  /* the pod's, or NULL */
+    bool                     has_token; /* the node mounts the service account's token */
 };
 
 /* NULL when there is none, or `map` is none. */

@@ -64,6 +64,7 @@ static void summarise_container(const char *name, struct json_object *c)
 {
     struct json_object *command = json_object_object_get(c, "command"), *args = json_object_object_get(c, "args");
     struct json_object *exec    = json_object_object_get(c, "exec"), *user = json_object_object_get(c, "user");
+    struct json_object *empty   = json_object_object_get(c, "empty_directories");
 
     fprintf(stderr, "allowed: container %s from %s\n", name, json_object_get_string(json_object_object_get(c, "image")));
     fprintf(stderr, "           command %s", command ? plain(command) : "the image's own");
@@ -72,6 +73,8 @@ static void summarise_container(const char *name, struct json_object *c)
     fprintf(stderr, ", and of the host's choice %s\n", plain(json_object_object_get(c, "env_names")));
     fprintf(stderr, "           user %s; output may be read%s%s\n", user ? json_object_get_string(user) : "the image's own",
             json_object_object_get(c, "input") ? ", input written" : "", json_object_object_get(c, "terminal") ? ", at a terminal" : "");
+    fprintf(stderr, "           files of the host's choice %s", plain(json_object_object_get(c, "files")));
+    fprintf(stderr, "%s%s\n", empty ? "; empty directories " : "", empty ? plain(empty) : "");
     fprintf(stderr, "           to be run in it later: %s\n", exec ? plain(exec) : "nothing");
 }
 

@@ -23,6 +23,7 @@ void process_spec_free(struct process_spec *spec)
 void container_spec_free(struct container_spec *spec)
 {
     process_spec_free(&spec->process);
+    free(spec->mounts);
     json_object_put(spec->document);
     *spec = (struct container_spec){ 0 };
 }
@@ -194,11 +195,10 @@ static FALLIBLE read_network(struct json_object *os, struct container_spec *s, s
     return true;
 }
 
-/* Bind mounts that engines add by themselves; the rest are volumes of the pod. */
+/* Bind mounts that engines add by themselves and a guest has no use for; the rest are volumes, and the files that tell names. */
 static bool is_engines_own(const char *target)
 {
-    static const char *const own[] = { "/dev/shm", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv",
-                                       "/dev/termination-log" };
+    static const char *const own[] = { "/dev/shm", "/run/.containerenv", "/dev/termination-log" };
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(own[i], target) == 0)
@@ -212,15 +212,21 @@ static FALLIBLE read_mounts(struct json_object *document, struct container_spec 
 
     if (!member(document, "mounts", json_type_array, &list, err))
         return false;
-    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+    size_t len = list ? json_object_array_length(list) : 0;
+    if (len > SHIM_MOUNTS_MAX)
+        return fail_with(err, ERR_LIMIT, "mounts: over %d entries", SHIM_MOUNTS_MAX);
+    s->mounts = calloc(len + 1, sizeof *s->mounts);
+    if (!s->mounts)
+        abort();
+    for (size_t i = 0; i < len; i++) {
         struct json_object *mount = json_object_array_get_idx(list, i);
-        const char         *type = "", *target = "";
+        const char         *type = "", *target = "", *source = "";
 
         if (!json_object_is_type(mount, json_type_object) || !text_member(mount, "type", &type, err) ||
-            !text_member(mount, "destination", &target, err))
+            !text_member(mount, "destination", &target, err) || !text_member(mount, "source", &source, err))
             return fail_with(err, ERR_MALFORMED, "mounts: entry %zu", i);
-        if (strcmp(type, "bind") == 0 && !is_engines_own(target) && !s->unmet_mount)
-            s->unmet_mount = target;
+        if (strcmp(type, "bind") == 0 && !is_engines_own(target))
+            s->mounts[s->n_mounts++] = (struct spec_mount){ source, target };
     }
     return true;
 }

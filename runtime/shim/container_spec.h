@@ -1,6 +1,6 @@
 /*
  * The parts of an OCI bundle's config.json that have any effect here: a closed set of annotations, argv, environment,
- * terminal, host name and limits. Everything else in it, mounts, hooks, devices, capabilities and paths of the host
+ * terminal, host name, limits, and bind mounts (runtime/shim/volumes.h). Everything else in it, hooks, devices, capabilities and paths of the host
  * among it, is not looked at. [OCI-RUNTIME 1.x config]
  */
 #pragma once
@@ -16,6 +16,11 @@ enum container_role {
 struct spec_limits { /* 0: none */
     uint64_t memory_bytes;
     uint64_t cpu_quota_us, cpu_period_us;
+};
+
+struct spec_mount {
+    const char *source; /* on the host */
+    const char *target; /* in the container */
 };
 
 struct process_spec {
@@ -34,7 +39,8 @@ struct container_spec {
     const char         *hostname;      /* "" when it has none of its own */
     const char         *initdata;      /* base64 of gzip of TOML; NULL */
     const char         *network;       /* path of the network namespace; NULL: none of its own */
-    const char         *unmet_mount;   /* where a person wanted something mounted that will not be there; NULL */
+    struct spec_mount  *mounts;        /* bind mounts of the host that are not the engine's own; the array is owned */
+    size_t              n_mounts;
     struct process_spec process;
     struct spec_limits  limits;        /* of the container */
     struct spec_limits  pod_limits;    /* of the pod, where the engine says them */

@@ -40,7 +40,9 @@ static void reads_a_sandbox_of_containerd(void **state)
     assert_string_equal(s.process.env[0], "A=1");
     assert_true(s.process.terminal);
     assert_null(s.image_name);
-    assert_string_equal(s.unmet_mount, "/x");
+    assert_int_equal(s.n_mounts, 1);
+    assert_string_equal(s.mounts[0].source, "/etc");
+    assert_string_equal(s.mounts[0].target, "/x");
 }
 
 static void reads_a_container_of_crio(void **state)

@@ -7,6 +7,7 @@ enum {
     SHIM_SETTINGS_MAX    = 64 << 10, /* bytes of a handler's configuration */
     SHIM_RECORD_MAX      = 4096,     /* bytes of the state file */
     SHIM_STRINGS_MAX     = 4096,     /* entries of argv or env */
+    SHIM_MOUNTS_MAX      = 512,      /* entries of mounts */
     SHIM_TASKS_MAX       = 128,      /* containers and processes of one pod at once */
     SHIM_WAITERS_MAX     = 32,       /* Wait requests on one process; containerd has two */
     SHIM_CONNECTIONS_MAX = 128,      /* of engines: containerd has one per container */

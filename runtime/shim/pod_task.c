@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "runtime/shim/image_note.h"
 #include "runtime/shim/pod.h"
+#include "runtime/shim/volumes.h"
 
 static void refuse_and_remove(struct task *task, const struct err *why)
 {
@@ -65,18 +66,18 @@ static void on_created(struct task *task, const struct reply *reply)
     finish_creation(task);
 }
 
-void task_vm_is_ready(struct task *task)
+static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes, struct err *err)
 {
     Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
     Agent__Limits                 limits  = AGENT__LIMITS__INIT;
     const struct process_spec    *process = &task->spec.process;
     char                          none[]  = "";
-    struct err                    err;
 
-    if (task->spec.role == ROLE_SANDBOX) {
-        finish_creation(task);
-        return;
-    }
+    if (!host_volumes_read(&task->spec, volumes, err))
+        return false;
+    if (volumes->unmet)
+        log_error("a mount is not made: neither a small file nor a volume that can be passed on", "id=%s target=%s", task->id,
+                  LOG_PEER(bytes_of_text(volumes->unmet)));
     limits.memory_bytes  = task->spec.limits.memory_bytes;
     limits.cpu_quota_us  = task->spec.limits.cpu_quota_us;
     limits.cpu_period_us = task->spec.limits.cpu_period_us;
@@ -91,7 +92,25 @@ void task_vm_is_ready(struct task *task)
     request.is_whole     = true;
     request.hostname     = *task->spec.hostname ? (char *) (uintptr_t) task->spec.hostname : task->pod->hostname; /* as above */
     request.limits       = &limits;
-    if (!pod_call(task, &(struct call_request){ "CreateContainer", &request.base, on_created, 0, { 0 } }, &err))
+    request.files        = volumes->files_at;
+    request.n_files      = volumes->n_files;
+    request.empty_directories   = volumes->directories_at;
+    request.n_empty_directories = volumes->n_directories;
+    return pod_call(task, &(struct call_request){ "CreateContainer", &request.base, on_created, 0, { 0 } }, err);
+}
+
+void task_vm_is_ready(struct task *task)
+{
+    struct host_volumes volumes = { .n_files = 0 };
+    struct err          err;
+
+    if (task->spec.role == ROLE_SANDBOX) {
+        finish_creation(task);
+        return;
+    }
+    bool is_good = create_in_guest(task, &volumes, &err);
+    host_volumes_free(&volumes);
+    if (!is_good)
         creation_failed(task, &err);
 }
 
@@ -155,9 +174,6 @@ static FALLIBLE read_bundle(struct task *task, struct image_note *note, struct e
         return false;
     if (!image_note_load(task->bundle, note, err))
         return false;
-    if (task->spec.unmet_mount)
-        log_error("a mount is not made: volumes are not passed on", "id=%s target=%s", task->id,
-                  LOG_PEER(bytes_of_text(task->spec.unmet_mount)));
     const char *pinned = image_reference_digest(task->spec.image_name);
     if (!pinned)
         pinned = image_reference_digest(task->spec.image_digests);

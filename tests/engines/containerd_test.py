@@ -3,7 +3,7 @@
 killed in between. Arguments: the names of tests; CLOISTER_CONTAINERD_DIRECTORY: another containerd's programs."""
 import os, signal, time
 
-from node import IMAGE, PAUSE, Node, allowed, annotation_of, enter_namespaces, run_tests, shims_of, vms_of
+from node import GIVEN_FILES, IMAGE, PAUSE, Node, allowed, annotation_of, enter_namespaces, run_tests, shims_of, vms_of
 
 enter_namespaces()
 import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
@@ -12,6 +12,10 @@ SH = ["/bin/sh", "-c"]
 MAIN = SH + ["echo started $FOO; echo to-stderr >&2; while :; do sleep 0.2; done"]
 ECHO, FAIL, SLEEP, READ = (SH + [s] for s in ("echo $FOO; echo e >&2", "exit 42", "sleep 30", "read l; echo got $l; exit 3"))
 TERMINAL = SH + ["[ -t 0 ] && echo IS-TTY; /bin/busybox stty size"]
+
+
+VOLUMES = SH + ["cat /etc/config/key /etc/config/sub/deep; [ -s /etc/hosts ] && [ -s /etc/resolv.conf ] && echo files; "
+                "echo x > /etc/config/key || echo read-only; cat /shared/mark || echo kept > /shared/mark"]
 
 
 def policy_of(node):
@@ -112,6 +116,34 @@ def a_pod_outlives_a_containerd_that_was_killed(node):
     remove_pod(node, pod)
 
 
+def volume_of(node):
+    """A ConfigMap and an emptyDir as the kubelet prepares them."""
+    volume, empty = node.path("map"), node.path("volumes/kubernetes.io~empty-dir/cache")
+    (volume / "..2026/sub").mkdir(parents=True)
+    (volume / "..2026/key").write_text("value\n")
+    (volume / "..2026/sub/deep").write_text("below\n")
+    (volume / "..data").symlink_to("..2026")
+    (volume / "key").symlink_to("..data/key")
+    empty.mkdir(parents=True)
+    return {"/etc/config": volume, "/shared": empty}
+
+
+def volumes_are_files_and_directories_of_the_guest(node):
+    files = {"files": GIVEN_FILES + [{"directory": "/etc/config"}], "empty_directories": [{"path": "/shared", "volume": "cache"}]}
+    node.development_initdata(allowed(node.image_digest, VOLUMES, env_names=["HOSTNAME"], **files),
+                              allowed(node.image_digest, SH + ["exit 7"], env_names=["HOSTNAME"]), network=True)
+    mounts = volume_of(node)
+    pod, config, logs = start_pod(node, "volumes")
+    for name, mark in ("one", "read-only\n"), ("two", "stdout F kept\n"):  # the second finds what the first left
+        container = start_container(node, pod, config, name, VOLUMES, mounts=mounts)
+        assert node.cri.wait_exited(container)[0] == 0
+        wait_for_log(logs / f"{name}.log", "stdout F value\n", "stdout F below\n", "stdout F files\n", "stdout F read-only\n", mark)
+    assert not list(mounts["/shared"].iterdir()), "the host has what the guest wrote"
+    refused(lambda: start_container(node, pod, config, "three", SH + ["exit 7"], mounts=mounts),
+            "policy does not list the file /etc/config/")
+    remove_pod(node, pod)
+
+
 def initdata_comes_with_the_pod_or_it_does_not_start(node):
     refused(lambda: start_pod(node, "bare", "cloister"), "io.cloister.initdata", "not for development")
     refused(lambda: start_pod(node, "broken", "cloister", annotations={"io.cloister.initdata": "AAAA"}), "initdata")
@@ -141,4 +173,5 @@ with Node(f"{other}/containerd" if other else "containerd") as node:
     node.image_digest = node.make_image("workload", IMAGE, namespaces=["k8s.io"])
     node.make_image("pause", PAUSE, namespaces=["k8s.io"])
     run_tests([a_pod_of_two_containers_lives_and_ends, a_pod_outlives_a_containerd_that_was_killed,
-               initdata_comes_with_the_pod_or_it_does_not_start, after_its_vm_was_killed_a_pod_can_be_removed], node)
+               initdata_comes_with_the_pod_or_it_does_not_start, after_its_vm_was_killed_a_pod_can_be_removed,
+               volumes_are_files_and_directories_of_the_guest], node)

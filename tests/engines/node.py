@@ -187,11 +187,14 @@ def annotation_of(text):
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
+GIVEN_FILES = [{"path": p} for p in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")]  # by engines, to every pod
+
+
 def allowed(image, args, env=(), **more):
     """An entry of a policy."""
     return {"image": image, "args": None if args is None else list(args), "command": [] if args is not None else None,
-            "env": list(env), "output": True, **more} if args is not None else \
-           {"image": image, "args": None, "env": list(env), "output": True, **more}
+            "env": list(env), "output": True, "files": GIVEN_FILES, **more} if args is not None else \
+           {"image": image, "args": None, "env": list(env), "output": True, "files": GIVEN_FILES, **more}
 
 
 def shims_of(node):

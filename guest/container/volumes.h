@@ -1,0 +1,54 @@
+/*
+ * What a container finds in its file system beside its image: small read-only files whose content the request carries,
+ * and empty directories, which containers of the pod may share. Both are memory of the guest; nothing is mounted from
+ * the host.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "guest/api/volume_limits.h"
+
+struct volume_file {
+    const char  *path; /* in the container */
+    struct bytes content;
+    uint32_t     mode; /* permission bits */
+};
+
+struct volume_directory {
+    const char *path;
+    const char *volume; /* directories of one name are one directory */
+};
+
+struct volumes { /* the texts and contents are borrowed */
+    struct volume_file      files[VOLUME_FILES_MAX];
+    size_t                  n_files;
+    struct volume_directory directories[VOLUME_DIRECTORIES_MAX]; /* an outer one before those in it, after the check */
+    size_t                  n_directories;
+};
+
+/* Absolute, in its one form, and neither "/" nor in /proc, /sys or /dev. Fails MALFORMED; LIMIT when it is too long. */
+FALLIBLE volume_path_check(const char *path, struct err *err);
+/* 1 to VOLUME_NAME_MAX of a-z, 0-9 and, not first, -. Fails MALFORMED. */
+FALLIBLE volume_name_check(const char *name, struct err *err);
+
+/* Whether `path` is `directory` or something below it. */
+bool volume_path_is_in(const char *path, const char *directory);
+
+/*
+ * Checks names, modes, and that no path is named twice or lies below a file; puts the directories in order.
+ *
+ * Fails MALFORMED; LIMIT for a content, or contents together, that are too long.
+ */
+FALLIBLE volumes_check(struct volumes *volumes, struct err *err);
+
+enum { VOLUME_HOST_PATH_MAX = 400 };
+/* Where the guest keeps them; `folder` is the container's own, `shared` the pod's. */
+void volume_file_place(const char *folder, size_t i, char out[static VOLUME_HOST_PATH_MAX]);
+void volume_directory_place(const char *shared, const char *volume, char out[static VOLUME_HOST_PATH_MAX]);
+
+/* Writes the files, which will be the container's user's, and makes the directories that do not exist. Fails OS. */
+FALLIBLE volumes_make(const struct volumes *volumes, const char *folder, const char *shared, uid_t uid, gid_t gid,
+                      struct err *err);

@@ -1,0 +1,145 @@
+#include "runtime/shim/volumes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { FOLDER_DEPTH_MAX = 8, LINK_LEN_MAX = 255 };
+
+void host_volumes_free(struct host_volumes *volumes)
+{
+    for (size_t i = 0; i < volumes->n_files; i++)
+        buffer_free(&volumes->texts[i].content);
+    volumes->n_files = volumes->n_directories = 0;
+}
+
+static FALLIBLE add_file(struct host_volumes *v, int fd, mode_t mode, const char *path, struct err *err)
+{
+    struct volume_texts *texts = &v->texts[v->n_files];
+    Agent__File         *file  = &v->files[v->n_files];
+
+    if (v->n_files == VOLUME_FILES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
+    if (strlen(path) > VOLUME_PATH_MAX)
+        return fail_with(err, ERR_LIMIT, "a path over %d characters", VOLUME_PATH_MAX);
+    texts->content = (struct buffer){ 0 };
+    v->files_at[v->n_files++] = file; /* from here on it is released with the rest */
+    if (!file_read_fd(fd, VOLUME_FILE_LEN_MAX, &texts->content, err))
+        return false;
+    v->len += texts->content.len;
+    if (v->len > VOLUME_FILES_LEN_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d bytes in all volumes of the container", VOLUME_FILES_LEN_MAX);
+    (void) snprintf(texts->path, sizeof texts->path, "%s", path); /* fits, see above */
+    agent__file__init(file);
+    file->path    = texts->path;
+    file->content = (ProtobufCBinaryData){ texts->content.len, texts->content.at };
+    file->mode    = mode & 0777;
+    return true;
+}
+
+/* NO_FD for what is neither a regular file nor a directory, or is not there: it is not opened, which could have effects. */
+static int open_plain(int folder, const char *name, struct stat *st)
+{
+    if (fstatat(folder, name, st, AT_SYMLINK_NOFOLLOW) < 0 || (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)))
+        return NO_FD;
+    AUTO(fd) int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, st) < 0 || (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)))
+        return NO_FD;
+    return TAKE_FD(fd);
+}
+
+static FALLIBLE add_folder(struct host_volumes *v, int fd, const char *path, int depth, struct err *err)
+{
+    int                own = dup(fd);
+    AUTO(dir) DIR     *all = own < 0 ? NULL : fdopendir(own);
+    struct dirent     *row;
+
+    if (!all)
+        return err_os(err, "volume");
+    if (depth == FOLDER_DEPTH_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d folders deep", FOLDER_DEPTH_MAX);
+    while ((row = readdir(all))) {
+        char        below[VOLUME_PATH_MAX + 1];
+        struct stat st;
+
+        if (strcmp(row->d_name, ".") == 0 || strcmp(row->d_name, "..") == 0)
+            continue;
+        AUTO(fd) int entry = open_plain(fd, row->d_name, &st);
+        if (entry < 0)
+            continue;
+        if ((size_t) snprintf(below, sizeof below, "%s/%s", path, row->d_name) >= sizeof below)
+            return fail_with(err, ERR_LIMIT, "a path over %d characters", VOLUME_PATH_MAX);
+        if (S_ISDIR(st.st_mode) ? !add_folder(v, entry, below, depth + 1, err) : !add_file(v, entry, st.st_mode, below, err))
+            return false;
+    }
+    return true;
+}
+
+/* The kubelet's form: files are in a folder "..TIME", to which the link "..data" points. [Kubernetes pkg/volume/util AtomicWriter] */
+static int open_current(int volume)
+{
+    char    target[LINK_LEN_MAX + 1] = "";
+    ssize_t len                      = readlinkat(volume, "..data", target, LINK_LEN_MAX);
+
+    if (len <= 2 || strncmp(target, "..", 2) != 0 || strchr(target, '/'))
+        return NO_FD;
+    return openat(volume, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* NULL unless the path is .../kubernetes.io~empty-dir/NAME. */
+static const char *empty_directory_name(const char *source)
+{
+    static const char kind[] = "/kubernetes.io~empty-dir/";
+    const char       *at     = strstr(source, kind);
+
+    return at && at[sizeof kind - 1] && !strchr(at + sizeof kind - 1, '/') ? at + sizeof kind - 1 : NULL;
+}
+
+static FALLIBLE add_empty(struct host_volumes *v, const struct spec_mount *mount, const char *name, struct err *err)
+{
+    Agent__EmptyDirectory *directory = &v->directories[v->n_directories];
+
+    if (v->n_directories == VOLUME_DIRECTORIES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);
+    agent__empty_directory__init(directory);
+    directory->path   = (char *) (uintptr_t) mount->target; /* to the wire only, as the next */
+    directory->volume = (char *) (uintptr_t) name;
+    v->directories_at[v->n_directories++] = directory;
+    return true;
+}
+
+static FALLIBLE add_mount(struct host_volumes *v, const struct spec_mount *mount, struct err *err)
+{
+    const char  *name = empty_directory_name(mount->source);
+    struct stat  st;
+    AUTO(fd) int fd   = NO_FD;
+
+    if (name)
+        return add_empty(v, mount, name, err);
+    if (*mount->source == '/')
+        fd = open_plain(AT_FDCWD, mount->source, &st);
+    if (fd >= 0 && S_ISREG(st.st_mode))
+        return add_file(v, fd, st.st_mode, mount->target, err);
+    AUTO(fd) int current = fd < 0 ? NO_FD : open_current(fd);
+    if (current >= 0)
+        return add_folder(v, current, mount->target, 0, err);
+    if (!v->unmet)
+        v->unmet = mount->target;
+    return true;
+}
+
+FALLIBLE host_volumes_read(const struct container_spec *spec, struct host_volumes *out, struct err *err)
+{
+    *out = (struct host_volumes){ .n_files = 0 };
+    for (size_t i = 0; i < spec->n_mounts; i++)
+        if (!add_mount(out, &spec->mounts[i], err))
+            return contextf(err, "volume at %.80s", spec->mounts[i].target);
+    return true;
+}

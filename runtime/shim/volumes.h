@@ -1,0 +1,34 @@
+/*
+ * What the engine's bind mounts become for a guest, which shares no file system with the host: the content of small
+ * files, and names of empty directories. Volumes are as the kubelet prepares them. What fits neither is not passed on.
+ */
+#pragma once
+
+#include "agent.pb-c.h"
+#include "guest/api/volume_limits.h"
+#include "runtime/shim/container_spec.h"
+
+struct volume_texts { /* what a file's message points to */
+    char          path[VOLUME_PATH_MAX + 1];
+    struct buffer content;
+};
+
+struct host_volumes {
+    Agent__File            files[VOLUME_FILES_MAX], *files_at[VOLUME_FILES_MAX];
+    struct volume_texts    texts[VOLUME_FILES_MAX];
+    size_t                 n_files, len; /* `len`: bytes of all contents */
+    Agent__EmptyDirectory  directories[VOLUME_DIRECTORIES_MAX], *directories_at[VOLUME_DIRECTORIES_MAX];
+    size_t                 n_directories;
+    const char            *unmet; /* a mount that is not passed on, borrowed from the spec; NULL */
+};
+
+/*
+ * Reads the files of the spec's mounts now: later changes on the host are not seen. Symbolic links are followed in one
+ * place only, from a volume's own "..data" to a folder beside it.
+ *
+ *   out    yours, host_volumes_free, also on failure; its messages borrow from it and from `spec`
+ *
+ * Fails LIMIT, OS.
+ */
+FALLIBLE host_volumes_read(const struct container_spec *spec, struct host_volumes *out, struct err *err);
+void     host_volumes_free(struct host_volumes *volumes);
