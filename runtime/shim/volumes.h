@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "agent.pb-c.h"
+#include "guest/api/agent.pb-c.h"
 #include "guest/api/volume_limits.h"
 #include "runtime/shim/container_spec.h"
 
