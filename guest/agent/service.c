@@ -296,6 +296,8 @@ static FALLIBLE allow(struct service *s, const Agent__CreateContainerRequest *as
     struct policy_request request = policy_request_of(asked, &volumes);
     struct cgroup_limits  limits  = limits_of(asked->limits);
 
+    if ((limits.memory_bytes > 0 || limits.cpu_quota_us > 0) && !containers_options(s->containers)->cgroups)
+        return fail_with(err, ERR_UNSUPPORTED, "nothing is limited here");
     return volumes_of(asked, &volumes, err) && policy_allow_create(&s->policy, &request, NULL, grant, err) && check_hostname(asked->hostname, err) &&
            cgroup_limits_check(&limits, err);
 }

@@ -245,19 +245,15 @@ static struct streams_options streams_of(struct container *c)
                                      .uid = c->uid, .gid = c->gid, .more = c->all->options.more, .owner = &c->first };
 }
 
-static bool is_limited(const struct container *c)
-{
-    return c->limits.memory_bytes > 0 || c->limits.cpu_quota_us > 0;
-}
-
 /* Watched last: who fails before is let go, and whoever is watched must stay. */
 static FALLIBLE take_over(struct container *c, struct err *err)
 {
     struct streams_options options = streams_of(c);
+    bool                   limited = c->limits.memory_bytes > 0 || c->limits.cpu_quota_us > 0;
 
     if (c->first.streams.console >= 0 && !streams_take_terminal(&c->first.streams, &options, err))
         return false;
-    return crun_read_pid(c, "pid", &c->first.pid, err) && (!is_limited(c) || container_update(c, &c->limits, err)) &&
+    return crun_read_pid(c, "pid", &c->first.pid, err) && (!limited || container_update(c, &c->limits, err)) &&
            reaper_watch(c->all->options.reaper, c->first.pid, on_init_ended, c, err);
 }
 
@@ -327,8 +323,6 @@ FALLIBLE container_create(struct container *container, const struct container_co
 
     if (container->state != CONTAINER_NEW)
         return wrong_state(container, err);
-    if (is_limited(container) && !container->all->options.cgroups)
-        return fail_with(err, ERR_UNSUPPORTED, "nothing is limited here");
     if (null < 0)
         return err_os(err, "/dev/null");
     container_path(container, "", bundle);
