@@ -82,6 +82,8 @@ FALLIBLE reaper_watch(struct reaper *reaper, pid_t pid, reaper_ended_fn *ended_f
         if (reaper->unclaimed[i].pid != pid)
             continue;
         struct unclaimed known = TAKE(reaper->unclaimed[i]);
+        if (kill(pid, 0) == 0)
+            continue; /* the number is another's now: that one has not been reaped */
         ended_fn(owner, pid, known.status);
         return true;
     }
