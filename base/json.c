@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/json_packed.h"
 #include "base/text.h"
 
 /* Four hex digits of a \u escape, or -1. */
@@ -169,24 +170,28 @@ static size_t count_names(struct json_object *in)
 
 DEFINE_AUTO(tokener, struct json_tokener *, json_tokener_free)
 
-FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, struct err *err)
+/* What json-c does not look at. */
+static FALLIBLE text_check(struct bytes text, size_t len_max, size_t *n_names, struct err *err)
 {
-    AUTO(tokener) struct json_tokener *tokener = NULL;
-    AUTO(json) struct json_object     *read    = NULL;
-    size_t                             n_names = 0, end = 0;
+    size_t at = 0;
 
-    if (text.len > len_max || text.len > INT32_MAX - 1)
+    if (text.len > len_max || text.len > INT32_MAX / 2)
         return fail_with(err, ERR_LIMIT, "JSON of %zu bytes; at most %zu are allowed", text.len, len_max);
     if (!is_utf8(text))
         return fail_with(err, ERR_MALFORMED, "JSON: not UTF-8");
-    if (!scan(text, &n_names, err))
+    if (!scan(text, n_names, err))
         return false;
-    while (end < text.len && strchr(" \t\r\n", text.at[end]))
-        end++;
-    if (end == text.len)
-        return fail_with(err, ERR_MALFORMED, "JSON: empty");
+    while (at < text.len && strchr(" \t\r\n", text.at[at]))
+        at++;
+    return at < text.len || fail_with(err, ERR_MALFORMED, "JSON: empty");
+}
 
-    tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+static FALLIBLE text_parse(struct bytes text, size_t n_names, struct json_object **out, struct err *err)
+{
+    AUTO(tokener) struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+    AUTO(json) struct json_object     *read    = NULL;
+    size_t                             end;
+
     if (!tokener)
         abort();
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
@@ -206,6 +211,24 @@ FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, 
         return fail_with(err, ERR_MALFORMED, "JSON: a name stands twice in one object");
     *out = TAKE(read);
     return true;
+}
+
+FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, struct err *err)
+{
+    size_t n_names = 0;
+
+    return text_check(text, len_max, &n_names, err) && text_parse(text, n_names, out, err);
+}
+
+FALLIBLE json_read_packed(struct bytes text, size_t len_max, struct json_object **out, struct err *err)
+{
+    AUTO(buffer) struct buffer packed  = { 0 };
+    size_t                     n_names = 0;
+
+    if (!text_check(text, len_max, &n_names, err)) /* of the peer's own text: what is packed has an escape that it refuses */
+        return false;
+    json_pack(text, &packed);
+    return text_parse(buffer_bytes(&packed), n_names, out, err);
 }
 
 void json_write(struct json_object *from, struct buffer *out)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/json_packed.h"
 #include "base/text.h"
 
 static FALLIBLE count_check(size_t n, size_t least, size_t most, struct err *err)
@@ -14,11 +15,14 @@ static FALLIBLE count_check(size_t n, size_t least, size_t most, struct err *err
 
 static FALLIBLE numbers_read(struct json_object *array, size_t least, size_t most, struct buffer *out, struct err *err)
 {
-    uint8_t *at;
-    size_t   n;
+    struct bytes hex;
+    uint8_t     *at;
+    size_t       n;
 
     if (!json_object_is_type(array, json_type_array))
         return fail_with(err, ERR_MALFORMED, "an array of numbers is wanted");
+    if (json_is_packed(array, &hex))
+        return count_check(hex.len / 2, least, most, err) && hex_read(hex, out, err);
     n = json_object_array_length(array);
     if (!count_check(n, least, most, err))
         return false;

@@ -110,7 +110,7 @@ FALLIBLE rcar_attestation_read(struct bytes body, struct rcar_attestation *out, 
 {
     AUTO(rcar_attestation) struct rcar_attestation read = { 0 };
 
-    if (!json_read(body, KBS_BODY_MAX, &read.whole, err) || !initdata_member(read.whole, &read.initdata, err) ||
+    if (!json_read_packed(body, KBS_BODY_MAX, &read.whole, err) || !initdata_member(read.whole, &read.initdata, err) ||
         !runtime_member(read.whole, &read, err) || !evidence_member(read.whole, &read, err))
         return context(err, "attestation");
     *out = TAKE(read);

@@ -39,7 +39,7 @@ struct rcar_attestation {
     const char         *initdata;   /* NULL when null or missing */
     const char         *nonce;
     struct jwk          tee_key;    /* owned */
-    struct json_object *evidence;   /* the primary one */
+    struct json_object *evidence;   /* the primary one; its arrays of bytes are packed [base/json_packed.h] */
     const char         *additional; /* "" when there is none */
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "keys/broker/appraise.h"
+#include "keys/broker/ear_memory.h"
 #include "keys/broker/release.h"
 #include "keys/broker/token_memory.h"
 
@@ -10,6 +11,7 @@ struct ear_issuer {
     struct bytes certificate; /* DER, of that key; goes into x5c */
     const char  *name;        /* iss */
     struct token_memory *memory; /* of tokens that `key` signed; NULL: each is verified */
+    struct ear_memory   *ears;   /* of those read last; NULL: each is read */
 };
 
 enum { EVIDENCE_DIGEST_LEN = 32 }; /* SHA-256 of the attestation as it was sent: names it in the audit log */
@@ -46,6 +48,9 @@ struct ear {
 
 void ear_free(struct ear *ear);
 static inline void auto_ear(struct ear *ear) { ear_free(ear); }
+
+/* Another that says the same; claims and key are shared, so nobody may change them. */
+void ear_copy(const struct ear *from, struct ear *out);
 
 /*
  * Verifies the signature and the times, then reads.

@@ -17,6 +17,7 @@ void setup_free(struct setup *setup)
     appraiser_free(setup->appraiser);
     administrators_free(setup->administrators);
     token_memory_free(setup->memory);
+    ear_memory_free(setup->ears);
     credentials_free(&setup->credentials);
     config_free(&setup->config);
     *setup = (struct setup){ 0 };
@@ -220,6 +221,7 @@ FALLIBLE setup_read(const struct setup_source *from, struct setup *out, struct e
         !administrators_open(c, read.credentials.admin_key, &read.administrators, err))
         return false;
     read.memory = token_memory_new();
+    read.ears   = ear_memory_new();
     *out        = TAKE(read);
     return true;
 }
@@ -232,5 +234,6 @@ void setup_use(const struct setup *setup, struct broker *broker)
     broker->issuer         = (struct ear_issuer){ .key         = setup->credentials.token_key,
                                                   .certificate = buffer_bytes(&setup->credentials.token_certificate),
                                                   .name        = setup->config.token_issuer,
-                                                  .memory      = setup->memory };
+                                                  .memory      = setup->memory,
+                                                  .ears        = setup->ears };
 }

@@ -5,6 +5,7 @@
 #include "keys/broker/appraise.h"
 #include "keys/broker/config.h"
 #include "keys/broker/credentials.h"
+#include "keys/broker/ear_memory.h"
 #include "keys/broker/token_memory.h"
 
 struct broker;
@@ -23,6 +24,7 @@ struct setup {
     struct appraiser      *appraiser;
     struct administrators *administrators;
     struct token_memory   *memory;
+    struct ear_memory     *ears;
 };
 
 void setup_free(struct setup *setup);

@@ -49,14 +49,26 @@ static FALLIBLE key_wrap(const struct secret *kek, int direction, const uint8_t 
     return true;
 }
 
+/* A key pair on the curve of `like`, whose parameters it takes over: to compute them anew costs as much as the key. */
+static FALLIBLE ephemeral_make(EVP_PKEY *like, EVP_PKEY **out, struct err *err)
+{
+    AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(like, NULL);
+    EVP_PKEY                    *key = NULL;
+
+    if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 || EVP_PKEY_generate(ctx, &key) != 1)
+        return err_openssl(err, ERR_OS, "JWE ephemeral key");
+    *out = key;
+    return true;
+}
+
 static FALLIBLE seal_cek_ec(const struct jwk *to, const struct secret *cek, struct buffer *header,
                             struct buffer *encrypted_key, struct err *err)
 {
-    AUTO(pkey) EVP_PKEY       *ephemeral = EVP_EC_gen(to->kind == JWK_P256 ? "P-256" : "P-521");
+    AUTO(pkey) EVP_PKEY       *ephemeral = NULL;
     AUTO(secret) struct secret kek       = { 0 };
 
-    if (!ephemeral)
-        return err_openssl(err, ERR_OS, "JWE ephemeral key");
+    if (!ephemeral_make(to->key, &ephemeral, err))
+        return false;
     buffer_printf(header, "{\"alg\":\"%s\",\"enc\":\"A256GCM\",\"epk\":{", to->alg);
     if (!jwk_append_point(ephemeral, header, err))
         return false;
