@@ -1,5 +1,6 @@
 #include "tests/harness/test.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -415,8 +416,8 @@ static void one_that_cannot_be_limited_is_not_left_behind(void **state)
     expect_refusal(rig->was_good, &rig->why, ERR_UNSUPPORTED, "nothing is limited here");
     pid_t pid = c->first.pid;
     container_discard(c);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    pid_t reaped = waitpid(pid, &status, 0); /* or the loop was faster: it is gone either way */
+    assert_true(reaped == pid ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL : errno == ECHILD);
 }
 
 static void an_id_is_good_once(void **state)
