@@ -36,6 +36,7 @@ struct agent {
     struct ttrpc_connection *keeper;
     struct ttrpc_connection *host; /* NULL until the guest has attested, as is */
     struct ttrpc_connection *endpoints;
+    int                      endpoints_port; /* stays open here: if the server ends, no container takes its place */
     struct service           service;
 };
 
@@ -194,6 +195,7 @@ static FALLIBLE start_endpoints(struct agent *a, struct err *err)
         rights_close_all_but((const int[]){ listener, theirs }, 2);
         _exit(rights_become_nobody(err) ? endpoints_run(TAKE_FD(listener), TAKE_FD(theirs)) : 1);
     }
+    a->endpoints_port = TAKE_FD(listener);
     return reaper_watch(a->reaper, pid, on_endpoints_ended, NULL, err) &&
            ttrpc_connection_new(&options, TAKE_FD(ours), &a->endpoints, err);
 }
