@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A pod's network in a guest, end to end: CNI's bridge by hand, in namespaces that this test makes and that end with it."""
-import ctypes, os, socket, subprocess, threading
+import ctypes, os, signal, socket, subprocess, threading
 
 from world import CLOISTER, World, run_tests, skip
 
@@ -82,8 +82,10 @@ def the_guest_has_the_pods_network_and_reaches_host_and_pod(world):
 
 def another_pod_reaches_the_guest(world):
     """A service in the guest, asked from another namespace and from the host."""
-    image_script = "\n".join(["echo ready", "for i in 1 2; do echo from the guest | /bin/busybox nc -l -p 8080; done"])
-    image = world.image("serve", SCRIPT + [image_script])
+    # httpd returns once it listens: after "ready" there is nothing left to wait for.
+    script = "\n".join(["trap 'exit 0' TERM", "mkdir /tmp/www; echo from the guest > /tmp/www/word", "/bin/busybox httpd -p 8080 -h /tmp/www || exit 1",
+                        "echo ready; while :; do sleep 0.1; done"])
+    image = world.image("serve", SCRIPT + [script])
     digest = world.cloister("initdata", "--digest", "--network", "--broker", world.url, "--broker-ca", world.ca, image)
     world.cloister("reference", "add", "--measurement", world.measure(), "--initdata", digest.stdout.strip(), *world.admin)
     run = subprocess.Popen([CLOISTER, *map(str, world.run_words("--netns", "/run/netns/guest", image))], cwd=world.folder,
@@ -92,22 +94,15 @@ def another_pod_reaches_the_guest(world):
     assert line == "ready\n", (line, run.communicate())
 
     def ask(namespace):
-        for _ in range(100):  # nc listens a moment after the word, and again after the first
-            try:
-                connection = Echo._in(namespace, lambda: socket.create_connection(("10.88.0.10", 8080), 60))
-            except ConnectionRefusedError:
-                continue
-            with connection:
-                connection.shutdown(socket.SHUT_WR)
-                data = connection.makefile().read()
-            if data:
-                return data
-        return None
+        with Echo._in(namespace, lambda: socket.create_connection(("10.88.0.10", 8080), 120)) as connection:
+            connection.sendall(b"GET /word HTTP/1.0\r\n\r\n")
+            return connection.makefile().read().rpartition("\n\n")[2]
 
-    assert ask("other") == "from the guest\n"
-    assert ask(None) == "from the guest\n"
-    run.communicate(timeout=120)
-    assert run.returncode == 0
+    for namespace in ("other", None):
+        assert ask(namespace) == "from the guest\n", namespace
+    run.send_signal(signal.SIGTERM)
+    _, complaint = run.communicate(timeout=120)
+    assert run.returncode == 0, complaint
 
 
 def a_network_that_policy_does_not_grant_is_refused(world):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """cloister run, end to end, under real QEMU: what a workload sees and gives back."""
-import os, pathlib, signal, subprocess, time
+import os, pathlib, signal, subprocess
 
 from oci_image import busybox, file, get_json, manifest_digest
-from world import CLOISTER, KEY_ID, World, run_tests
+from world import CLOISTER, KEY_ID, World, descendants, run_tests, wait_for
 
 SCRIPT = ["/bin/sh", "-c"]
 
@@ -76,9 +76,9 @@ def a_signal_before_the_workload_ends_the_run(world):
     image = f"oci:{world.path('signal')}"
     run = subprocess.Popen([CLOISTER, *map(str, world.run_words(image))], cwd=world.folder, env=world.environment, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(1.0)
+    wait_for(lambda: any("qemu-system" in words for _, words in descendants()), "QEMU has started")  # seconds before the workload can
     run.send_signal(signal.SIGTERM)
-    run.communicate(timeout=20)
+    run.communicate(timeout=120)
     assert run.returncode == 128 + signal.SIGTERM, run.returncode
 
 

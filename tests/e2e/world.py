@@ -70,7 +70,7 @@ class World:
         if self.broker and self.broker.poll() is None:
             self.broker.send_signal(signal.SIGTERM)
             try:
-                self.broker.wait(10)
+                self.broker.wait(60)
             except subprocess.TimeoutExpired:
                 self.broker.kill()
                 self.broker.wait()
@@ -145,6 +145,14 @@ def descendants():
         more = {pid for pid, (parent, _) in parents.items() if parent in found} - found
         found |= more
     return {(pid, parents[pid][1]) for pid in found - {os.getpid()}}
+
+
+def wait_for(holds, what, seconds=120):
+    """Polls: a machine may be ten times slower than ours, so the limit is no measure of anything."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, f"waited in vain: {what}"
+        time.sleep(0.1)
 
 
 def inventory():
