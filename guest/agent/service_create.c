@@ -1,0 +1,215 @@
+#include <string.h>
+
+#include "guest/agent/keeper.h"
+#include "guest/agent/service_methods.h"
+#include "guest/init/power.h"
+
+static const struct ttrpc_method unpack_method = { &keeper_service, "Unpack" };
+
+/* What CreateContainer asked for, kept while the keeper works. */
+struct creation {
+    struct service      *service;
+    struct container    *container;
+    struct ttrpc_pending pending;
+    ProtobufCMessage    *request; /* a copy of its own */
+};
+
+static void end_creation(struct creation *creation)
+{
+    message_free(creation->request);
+    free(creation);
+}
+
+static void on_created(void *owner, struct container *c, struct ttrpc_pending pending, const struct err *why)
+{
+    Agent__CreateContainerResponse answer = AGENT__CREATE_CONTAINER_RESPONSE__INIT;
+    struct err                     shown;
+
+    (void) owner;
+    if (!why) {
+        ttrpc_answer(pending, &answer.base);
+        return;
+    }
+    shown = *why;
+    container_discard(c);
+    service_refuse(pending, "start", &shown);
+}
+
+/* Known names only: they are kept by pointer. */
+static const char *known_phase(const char *name)
+{
+    static const char *const phases[] = { "initdata", "attest", "key", "pull", "verify", "unpack" };
+
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
+        if (strcmp(phases[i], name) == 0)
+            return phases[i];
+    return "boot";
+}
+
+/* `out` borrows. Fails MALFORMED, LIMIT. */
+static FALLIBLE volumes_of(const Agent__CreateContainerRequest *asked, struct volumes *out, struct err *err)
+{
+    if (asked->n_files > VOLUME_FILES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
+    if (asked->n_empty_directories > VOLUME_DIRECTORIES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);
+    for (size_t i = 0; i < asked->n_files; i++)
+        out->files[i] = (struct volume_file){ asked->files[i]->path, { asked->files[i]->content.data, asked->files[i]->content.len },
+                                              asked->files[i]->mode };
+    for (size_t i = 0; i < asked->n_empty_directories; i++)
+        out->directories[i] = (struct volume_directory){ asked->empty_directories[i]->path, asked->empty_directories[i]->volume };
+    out->n_files       = asked->n_files;
+    out->n_directories = asked->n_empty_directories;
+    return volumes_check(out, err);
+}
+
+static struct policy_request policy_request_of(const Agent__CreateContainerRequest *asked, const struct volumes *volumes)
+{
+    return (struct policy_request){ .image_digest = asked->image_digest, .args = asked->args, .n_args = asked->n_args,
+                                    .env = asked->env, .n_env = asked->n_env, .terminal = asked->terminal,
+                                    .is_whole = asked->is_whole, .image_name = asked->image_name, .volumes = volumes };
+}
+
+static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackResponse *unpacked, struct err *err)
+{
+    const Agent__CreateContainerRequest   *asked   = (const Agent__CreateContainerRequest *) creation->request;
+    struct volumes                         volumes;
+    struct policy_request                  request = policy_request_of(asked, &volumes);
+    struct container                      *c       = creation->container;
+    AUTO(image_config) struct image_config image   = { 0 };
+
+    for (size_t i = 0; i < unpacked->n_spans; i++)
+        timeline_add(creation->service->timeline, known_phase(unpacked->spans[i]->phase), unpacked->spans[i]->begin_ms,
+                     unpacked->spans[i]->end_ms, c->id);
+    if (unpacked->note[0])
+        power_note("pull", unpacked->note);
+    if (!volumes_of(asked, &volumes, err) ||
+        !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err) ||
+        !policy_allow_create(&creation->service->policy, &request, &image, &c->grant, err))
+        return false;
+    c->unpacked_ms = timeline_now_ms();
+    struct container_command command = { .image = &image, .args = asked->args, .n_args = asked->n_args,
+                                         .env = asked->env, .n_env = asked->n_env, .is_whole = asked->is_whole,
+                                         .terminal = asked->terminal, .hostname = asked->hostname,
+                                         .volumes = &volumes };
+    return container_create(c, &command, on_created, creation->pending, err);
+}
+
+static void on_unpacked(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct creation *creation = owner;
+    struct err       err;
+
+    if (!response) {
+        err = *why; /* the keeper names the phase */
+        container_discard(creation->container);
+        ttrpc_refuse(creation->pending, &err);
+    } else if (!begin_container(creation, (const Keeper__UnpackResponse *) response, &err)) {
+        container_discard(creation->container);
+        service_refuse(creation->pending, "start", &err);
+    }
+    end_creation(creation);
+}
+
+static FALLIBLE ask_keeper(struct creation *creation, struct err *err)
+{
+    const Agent__CreateContainerRequest *asked   = (const Agent__CreateContainerRequest *) creation->request;
+    Keeper__UnpackRequest                request = KEEPER__UNPACK_REQUEST__INIT;
+
+    request.image_digest = asked->image_digest;
+    request.image_name   = asked->image_name;
+    request.directory    = (char *) (uintptr_t) container_root(creation->container); /* written to the wire only */
+    return ttrpc_connection_call(creation->service->keeper, &unpack_method, &request.base, on_unpacked, creation, err);
+}
+
+/* The connection owns `request`: what must live longer is read again from its own bytes. */
+static ProtobufCMessage *copy_of(const ProtobufCMessage *request)
+{
+    AUTO(buffer) struct buffer wire = { 0 };
+    ProtobufCMessage          *copy = NULL;
+    struct err                 err;
+
+    message_append(&wire, request);
+    if (!message_read(request->descriptor, buffer_bytes(&wire), MESSAGE_EXACT, &copy, &err))
+        abort(); /* it was read just so a moment ago */
+    return copy;
+}
+
+static FALLIBLE check_hostname(const char *name, struct err *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+    size_t            len       = strnlen(name, HOSTNAME_LEN_MAX + 1);
+
+    if (len <= HOSTNAME_LEN_MAX && *name != '-' && *name != '.' && strspn(name, letters) == len)
+        return true;
+    return fail_with(err, ERR_MALFORMED, "hostname: wanted at most %d of a-z, 0-9, - and .", HOSTNAME_LEN_MAX);
+}
+
+struct cgroup_limits service_limits_of(const Agent__Limits *asked)
+{
+    return asked ? (struct cgroup_limits){ asked->memory_bytes, asked->cpu_quota_us, asked->cpu_period_us }
+                 : (struct cgroup_limits){ 0 };
+}
+
+static FALLIBLE allow(struct service *s, const Agent__CreateContainerRequest *asked, struct policy_grant *grant,
+                      struct err *err)
+{
+    struct volumes        volumes;
+    struct policy_request request = policy_request_of(asked, &volumes);
+    struct cgroup_limits  limits  = service_limits_of(asked->limits);
+
+    if ((limits.memory_bytes > 0 || limits.cpu_quota_us > 0) && !containers_options(s->containers)->cgroups)
+        return fail_with(err, ERR_UNSUPPORTED, "nothing is limited here");
+    return volumes_of(asked, &volumes, err) && policy_allow_create(&s->policy, &request, NULL, grant, err) && check_hostname(asked->hostname, err) &&
+           cgroup_limits_check(&limits, err);
+}
+
+void service_create_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    struct service                      *s     = owner;
+    const Agent__CreateContainerRequest *asked = (const Agent__CreateContainerRequest *) request;
+    struct container                    *c     = NULL;
+    struct policy_grant                  grant;
+    struct err                           err;
+
+    if (!allow(s, asked, &grant, &err) || !containers_add(s->containers, asked->id, grant, &c, &err)) {
+        service_refuse(pending, "config", &err);
+        return;
+    }
+    c->limits = service_limits_of(asked->limits);
+    (void) snprintf(c->image, sizeof c->image, "%s", asked->image_digest); /* a longer one has no image */
+    struct creation *creation = calloc(1, sizeof *creation);
+    if (!creation)
+        abort();
+    *creation = (struct creation){ s, c, pending, copy_of(request) };
+    if (ask_keeper(creation, &err))
+        return;
+    container_discard(c);
+    end_creation(creation);
+    service_refuse(pending, "pull", &err);
+}
+
+static void on_started(void *owner, struct container *c, struct ttrpc_pending pending, const struct err *why)
+{
+    struct service                *s      = owner;
+    Agent__StartContainerResponse  answer = AGENT__START_CONTAINER_RESPONSE__INIT;
+    struct err                     shown;
+
+    if (!why) {
+        timeline_add(s->timeline, "start", c->unpacked_ms, timeline_now_ms(), c->id);
+        ttrpc_answer(pending, &answer.base);
+        return;
+    }
+    shown = *why;
+    service_refuse(pending, "start", &shown);
+}
+
+void service_start_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    struct service   *s = owner;
+    struct container *c = service_find(s, ((const Agent__StartContainerRequest *) request)->id, pending);
+    struct err        err;
+
+    if (c && !container_start(c, on_started, pending, &err))
+        service_refuse(pending, "start", &err);
+}
