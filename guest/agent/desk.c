@@ -57,8 +57,7 @@ static FALLIBLE find_caller(const struct service *s, uint32_t port, struct conta
     return *out || fail_with(err, ERR_DENIED, "the caller is in no container of this pod");
 }
 
-/* The owner's rules, as for the host's requests: `input` says what is wanted, and for which image. */
-static FALLIBLE ask_rules(struct service *s, const struct container *c, const char *request, const char *resource, struct err *err)
+FALLIBLE desk_ask_rules(struct service *s, const struct container *c, const char *request, const char *resource, struct err *err)
 {
     AUTO(json) struct json_object *input = json_object_new_object();
     AUTO(buffer) struct buffer     text  = { 0 };
@@ -84,7 +83,7 @@ static FALLIBLE get_resource(struct service *s, const struct container *c, const
     Keeper__GetResourceRequest request = KEEPER__GET_RESOURCE_REQUEST__INIT;
 
     request.uri = asked->resource;
-    return ask_rules(s, c, "GetResource", asked->resource, err) && policy_allow_resource(&c->grant, asked->resource, err) &&
+    return desk_ask_rules(s, c, "GetResource", asked->resource, err) && policy_allow_resource(&c->grant, asked->resource, err) &&
            ask_keeper(s, "GetResource", &request.base, pending, err);
 }
 
@@ -94,7 +93,7 @@ static FALLIBLE get_token(struct service *s, const struct container *c, const Wo
     Keeper__GetTokenRequest request = KEEPER__GET_TOKEN_REQUEST__INIT;
 
     (void) asked;
-    return ask_rules(s, c, "GetToken", NULL, err) && allow_flag(c->grant.token, "a token", err) &&
+    return desk_ask_rules(s, c, "GetToken", NULL, err) && allow_flag(c->grant.token, "a token", err) &&
            ask_keeper(s, "GetToken", &request.base, pending, err);
 }
 
@@ -104,7 +103,7 @@ static FALLIBLE get_evidence(struct service *s, const struct container *c, const
     Keeper__GetEvidenceRequest request = KEEPER__GET_EVIDENCE_REQUEST__INIT;
 
     request.runtime_data = asked->runtime_data;
-    return ask_rules(s, c, "GetEvidence", NULL, err) && allow_flag(c->grant.evidence, "evidence", err) &&
+    return desk_ask_rules(s, c, "GetEvidence", NULL, err) && allow_flag(c->grant.evidence, "evidence", err) &&
            ask_keeper(s, "GetEvidence", &request.base, pending, err);
 }
 

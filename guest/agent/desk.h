@@ -9,3 +9,10 @@
 /* Rows of the connection to the HTTP server; their owner is the agent's service. */
 extern const struct ttrpc_row desk_rows[];
 extern const size_t           n_desk_rows;
+
+/*
+ * Asks the owner's rules, if there are any, what they ask of the host's requests: whether a container may have
+ * something. Their input: `id`, `image`, and `resource` where one is wanted (else NULL). Fails DENIED.
+ */
+FALLIBLE desk_ask_rules(struct service *s, const struct container *c, const char *request, const char *resource,
+                        struct err *err);

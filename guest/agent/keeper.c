@@ -18,6 +18,7 @@
 #include "guest/init/ports.h"
 #include "guest/registry/obtain.h"
 #include "keys/api/initdata.h"
+#include "keys/api/sealed_secret.h"
 #include "keys/client/kbs.h"
 #include "keys/jose/jwk.h"
 
@@ -39,6 +40,8 @@ struct keeper {
     int                blobs_fd;
     struct ttrpc_client blobs;
     bool                is_prepared;
+    char                signer[SEALED_URI_MAX + 1]; /* who sealed the last secret, */
+    EVP_PKEY           *signer_key;                 /* and the key that the broker gave for that */
     EVP_PKEY           *receipt_key;   /* made for the first receipt; gone with the guest */
     int                 fetcher_fd;
     struct ttrpc_client fetcher;
@@ -327,6 +330,67 @@ static void serve_resource(void *owner, struct ttrpc_pending pending, const Prot
         ttrpc_refuse(pending, &err);
 }
 
+/* The broker keeps it as a JWK; several secrets of one signer cost one question. */
+static FALLIBLE find_signer(struct keeper *k, const char *kid, EVP_PKEY **out, struct err *err)
+{
+    AUTO(secret) struct secret     text = { 0 };
+    AUTO(json) struct json_object *json = NULL;
+    AUTO(jwk) struct jwk           jwk  = { 0 };
+
+    if (k->signer_key && strcmp(k->signer, kid) == 0) {
+        *out = k->signer_key;
+        return true;
+    }
+    if (!kbs_resource_get(k->client, kid, &text, err) || !json_read(secret_expose(&text), JWK_TEXT_MAX, &json, err) ||
+        !jwk_read(json, &jwk, err))
+        return context(err, "the signer's key");
+    if (jwk.kind != JWK_P256)
+        return fail_with(err, ERR_UNSUPPORTED, "the signer's key: sealed secrets are signed with P-256");
+    EVP_PKEY_free(k->signer_key);
+    k->signer_key = TAKE(jwk.key);
+    (void) snprintf(k->signer, sizeof k->signer, "%s", kid); /* it fits: the secret named it */
+    *out = k->signer_key;
+    return true;
+}
+
+static FALLIBLE unseal(struct keeper *k, const Keeper__UnsealRequest *asked, struct sealed_secret *sealed, struct secret *out,
+                       struct err *err)
+{
+    struct bytes               text = { asked->sealed.data, asked->sealed.len };
+    AUTO(secret) struct secret got  = { 0 };
+    char                       named[SEALED_URI_MAX + 1];
+    EVP_PKEY                  *key = NULL;
+
+    if (!sealed_secret_signer(text, named, err))
+        return false;
+    if (strcmp(named, asked->signer) != 0)
+        return fail_with(err, ERR_DENIED, "sealed secret: of another signer");
+    if ((named[0] && !find_signer(k, named, &key, err)) || !sealed_secret_read(text, key, sealed, err) ||
+        !kbs_resource_get(k->client, sealed->resource, &got, err))
+        return false;
+    if (sealed->type == SEALED_ENVELOPE)
+        return sealed_secret_open(sealed, &got, out, err);
+    *out = TAKE(got);
+    return true;
+}
+
+static void serve_unseal(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    AUTO(sealed_secret) struct sealed_secret sealed = { 0 };
+    AUTO(secret) struct secret               secret = { 0 };
+    Keeper__UnsealResponse                   answer = KEEPER__UNSEAL_RESPONSE__INIT;
+    struct err                               err;
+
+    if (!unseal(owner, (const Keeper__UnsealRequest *) message, &sealed, &secret, &err)) {
+        ttrpc_refuse(pending, &err);
+        return;
+    }
+    struct bytes content = secret_expose(&secret);
+    answer.content  = (ProtobufCBinaryData){ content.len, (uint8_t *) (uintptr_t) content.at }; /* written to the wire only */
+    answer.resource = sealed.resource;
+    ttrpc_answer(pending, &answer.base);
+}
+
 static void serve_token(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
 {
     struct keeper              *k        = owner;
@@ -390,7 +454,7 @@ static void serve_receipt(void *owner, struct ttrpc_pending pending, const Proto
 
 static const struct ttrpc_row rows[] = {
     { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", serve_resource },
-    { "GetToken", serve_token },  { "GetEvidence", serve_evidence },
+    { "GetToken", serve_token },  { "GetEvidence", serve_evidence }, { "Unseal", serve_unseal },
     { "SignReceipt", serve_receipt },
 };
 
@@ -418,6 +482,7 @@ int keeper_run(const struct keeper_options *options)
     bool is_good = ttrpc_connection_new(&serving, options->control_fd, &connection, &err) && loop_run(k.loop, &err);
     kbs_client_free(k.client);
     kbs_client_free(k.for_workloads);
+    EVP_PKEY_free(k.signer_key);
     attester_close(k.attester);
     buffer_free(&k.initdata_text);
     auto_ttrpc_client(&k.blobs);

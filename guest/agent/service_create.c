@@ -2,6 +2,8 @@
 
 #include "guest/agent/keeper.h"
 #include "guest/agent/service_methods.h"
+#include "guest/agent/unseal.h"
+#include "guest/container/oci.h"
 #include "guest/init/power.h"
 
 static const struct ttrpc_method unpack_method = { &keeper_service, "Unpack" };
@@ -12,10 +14,17 @@ struct creation {
     struct container    *container;
     struct ttrpc_pending pending;
     ProtobufCMessage    *request; /* a copy of its own */
+    struct image_config  image;
+    struct volumes       volumes;
+    const char         **env;       /* n_env of the request; owned, the texts are not */
+    struct unsealing     unsealing; /* holds what takes the place of sealed values in these */
 };
 
 static void end_creation(struct creation *creation)
 {
+    unsealing_free(&creation->unsealing);
+    image_config_free(&creation->image);
+    free(creation->env);
     message_free(creation->request);
     free(creation);
 }
@@ -70,29 +79,67 @@ static struct policy_request policy_request_of(const Agent__CreateContainerReque
                                     .is_whole = asked->is_whole, .image_name = asked->image_name, .volumes = volumes };
 }
 
+/* `why` has its phase, or is NULL and what was sealed is open. */
+static void end_with(struct creation *creation, const struct err *why)
+{
+    if (why) {
+        container_discard(creation->container);
+        ttrpc_refuse(creation->pending, why);
+    }
+    end_creation(creation);
+}
+
+static void on_unsealed(void *owner, const struct err *why)
+{
+    struct creation                     *creation = owner;
+    const Agent__CreateContainerRequest *asked    = (const Agent__CreateContainerRequest *) creation->request;
+    struct container_command             command  = { .image = &creation->image, .args = asked->args, .n_args = asked->n_args,
+                                                      .env = (char *const *) (uintptr_t) creation->env, .n_env = asked->n_env, .is_whole = asked->is_whole,
+                                                      .terminal = asked->terminal, .hostname = asked->hostname,
+                                                      .volumes = &creation->volumes };
+    struct err                           err;
+
+    if (!why && !container_create(creation->container, &command, on_created, creation->pending, &err)) {
+        (void) context(&err, "start"); /* false is what it returns */
+        why = &err;
+    }
+    end_with(creation, why);
+}
+
+/* The image's own variables that the request sets anew are nobody's any more. */
+static FALLIBLE find_sealed(struct creation *creation, const Agent__CreateContainerRequest *asked, struct err *err)
+{
+    struct unsealing *u = &creation->unsealing;
+
+    *u = (struct unsealing){ .service = creation->service, .container = creation->container, .volumes = &creation->volumes,
+                             .done = on_unsealed, .owner = creation };
+    creation->env = zeroed(asked->n_env, sizeof *creation->env);
+    for (size_t i = 0; i < asked->n_env; i++)
+        creation->env[i] = asked->env[i];
+    for (size_t i = 0; i < creation->image.env.n; i++)
+        if (!oci_env_has(creation->env, asked->n_env, creation->image.env.at[i]) &&
+            !unseal_find_env(u, &creation->image.env.at[i], 1, err))
+            return false;
+    return unseal_find_env(u, creation->env, asked->n_env, err) && unseal_find_files(u, err);
+}
+
 static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackResponse *unpacked, struct err *err)
 {
-    const Agent__CreateContainerRequest   *asked   = (const Agent__CreateContainerRequest *) creation->request;
-    struct volumes                         volumes;
-    struct policy_request                  request = policy_request_of(asked, &volumes);
-    struct container                      *c       = creation->container;
-    AUTO(image_config) struct image_config image   = { 0 };
+    const Agent__CreateContainerRequest *asked   = (const Agent__CreateContainerRequest *) creation->request;
+    struct policy_request                request = policy_request_of(asked, &creation->volumes);
+    struct container                    *c       = creation->container;
 
     for (size_t i = 0; i < unpacked->n_spans; i++)
         timeline_add(creation->service->timeline, known_phase(unpacked->spans[i]->phase), unpacked->spans[i]->begin_ms,
                      unpacked->spans[i]->end_ms, c->id);
     if (unpacked->note[0])
         power_note("pull", unpacked->note);
-    if (!volumes_of(asked, &volumes, err) ||
-        !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &image, err) ||
-        !policy_allow_create(&creation->service->policy, &request, &image, &c->grant, err))
+    if (!volumes_of(asked, &creation->volumes, err) ||
+        !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &creation->image, err) ||
+        !policy_allow_create(&creation->service->policy, &request, &creation->image, &c->grant, err))
         return false;
     c->unpacked_ms = timeline_now_ms();
-    struct container_command command = { .image = &image, .args = asked->args, .n_args = asked->n_args,
-                                         .env = asked->env, .n_env = asked->n_env, .is_whole = asked->is_whole,
-                                         .terminal = asked->terminal, .hostname = asked->hostname,
-                                         .volumes = &volumes };
-    return container_create(c, &command, on_created, creation->pending, err);
+    return find_sealed(creation, asked, err);
 }
 
 static void on_unpacked(void *owner, const ProtobufCMessage *response, const struct err *why)
@@ -101,14 +148,13 @@ static void on_unpacked(void *owner, const ProtobufCMessage *response, const str
     struct err       err;
 
     if (!response) {
-        err = *why; /* the keeper names the phase */
-        container_discard(creation->container);
-        ttrpc_refuse(creation->pending, &err);
-    } else if (!begin_container(creation, (const Keeper__UnpackResponse *) response, &err)) {
-        container_discard(creation->container);
-        service_refuse(creation->pending, "start", &err);
+        end_with(creation, why); /* the keeper names the phase */
+    } else if (begin_container(creation, (const Keeper__UnpackResponse *) response, &err)) {
+        unseal_begin(&creation->unsealing);
+    } else {
+        (void) context(&err, "start"); /* false is what it returns */
+        end_with(creation, &err);
     }
-    end_creation(creation);
 }
 
 static FALLIBLE ask_keeper(struct creation *creation, struct err *err)
@@ -181,7 +227,10 @@ void service_create_container(void *owner, struct ttrpc_pending pending, const P
     struct creation *creation = calloc(1, sizeof *creation);
     if (!creation)
         abort();
-    *creation = (struct creation){ s, c, pending, copy_of(request) };
+    creation->service   = s;
+    creation->container = c;
+    creation->pending   = pending;
+    creation->request   = copy_of(request);
     if (ask_keeper(creation, &err))
         return;
     container_discard(c);

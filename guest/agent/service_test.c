@@ -4,9 +4,11 @@
 #include <sys/socket.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "guest/agent/keeper.h"
 #include "guest/agent/service.h"
 #include "guest/api/receipt.h"
+#include "keys/api/sealed_secret.h"
 
 /*
  * The agent's service over a real connection, with a keeper that unpacks nothing and a crun that runs nothing: requests
@@ -15,6 +17,11 @@
 #define IMAGE "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 static const char policy_text[] = "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"output\":true}]}";
+/* Of a container with sealed secrets, which the keeper of these tests opens by turning them round. */
+static const char sealing_policy[] =
+    "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[\"A=plain\"],\"env_names\":[\"B\"],\"output\":true,"
+    "\"files\":[{\"directory\":\"/etc/secret\"}],\"sealed\":[\"kbs:///owner/signer/one\"]}]}";
+
 static const char image_text[]  = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"sleep\",\"60\"]},"
                                   "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
 
@@ -22,6 +29,9 @@ static const char image_text[]  = "{\"architecture\":\"amd64\",\"os\":\"linux\",
 static const char player[] =
     "#!/bin/sh\n"
     "case \" $* \" in *' create '*)\n"
+    "  while [ \"$1\" != --bundle ]; do shift; done\n"
+    "  cp \"$2/config.json\" \"${0%/*}/told\"\n"
+    "  cat \"$2\"/files/* > \"${0%/*}/files\" 2>/dev/null\n"
     "  while [ \"$1\" != --pid-file ]; do shift; done\n"
     "  sleep 60 </dev/null >/dev/null 2>&1 &\n"
     "  printf %s $! > \"$2\";;\n"
@@ -36,7 +46,8 @@ struct rig {
     struct service           service;
     struct ttrpc_connection *agent, *host, *keeper_end, *keeper_server;
     char                    *folder, *crun, *all;
-    bool                     has_answer, keeper_refuses;
+    bool                     has_answer, keeper_refuses, unsigned_too, secret_is_binary;
+    unsigned                 n_unsealed;
     enum err_kind            kind;
     char                     text[256];
     ProtobufCMessage        *answer; /* a copy */
@@ -56,7 +67,22 @@ static void serve_unpack(void *owner, struct ttrpc_pending pending, const Protob
         ttrpc_answer(pending, &answer.base);
 }
 
-static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack } };
+static void serve_unseal(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    const Keeper__UnsealRequest *asked  = (const Keeper__UnsealRequest *) request;
+    Keeper__UnsealResponse       answer = KEEPER__UNSEAL_RESPONSE__INIT;
+    struct rig                  *rig    = owner;
+    char                         resource[] = "kbs:///owner/app/password", secret[] = "opened", binary[] = "a\0b";
+
+    assert_string_equal(asked->signer, rig->unsigned_too ? "" : "kbs:///owner/signer/one");
+    assert_true(sealed_secret_is((struct bytes){ asked->sealed.data, asked->sealed.len }));
+    answer.resource = resource;
+    answer.content  = rig->secret_is_binary ? (ProtobufCBinaryData){ 3, (uint8_t *) binary } : (ProtobufCBinaryData){ 6, (uint8_t *) secret };
+    rig->n_unsealed++;
+    ttrpc_answer(pending, &answer.base);
+}
+
+static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Unseal", serve_unseal } };
 
 static void on_closed(void *owner, const struct err *why)
 {
@@ -94,7 +120,7 @@ static int open_rig(void **state)
     rig->service = (struct service){ .loop = rig->loop, .timeline = &rig->timeline, .tee = CMDLINE_TEE_SIM };
     assert_true(containers_new(&options, &rig->service.containers, &err));
     assert_true(policy_read(bytes_of_text(policy_text), &rig->service.policy, &err));
-    join(rig, &keeper_service, keeper_rows, 1, rig, &rig->keeper_server, &rig->keeper_end);
+    join(rig, &keeper_service, keeper_rows, 2, rig, &rig->keeper_server, &rig->keeper_end);
     rig->service.keeper = rig->keeper_end;
     join(rig, &agent_service, service_rows, n_service_rows, &rig->service, &rig->agent, &rig->host);
     *state = rig;
@@ -363,6 +389,147 @@ static void rules_without_a_policy_decide_alone(void **state)
     assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
 }
 
+static void policy_is(struct rig *rig, const char *text)
+{
+    struct err err;
+
+    policy_free(&rig->service.policy);
+    assert_true(policy_read(bytes_of_text(text), &rig->service.policy, &err));
+}
+
+static struct buffer sealed_by(const char *kid)
+{
+    AUTO(pkey) EVP_PKEY *key  = EVP_EC_gen("P-256");
+    struct buffer        text = { 0 };
+    struct err           err;
+
+    assert_true(sealed_secret_write_vault("kbs:///owner/app/password", kid, key, &text, &err));
+    return text;
+}
+
+/* A variable B, and a file, of these contents. */
+static enum err_kind create_with(struct rig *rig, const char *id, const char *variable, const char *content)
+{
+    Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
+    Agent__File                   file    = AGENT__FILE__INIT, *files[] = { &file };
+    char                          digest[] = IMAGE, path[] = "/etc/secret/one", plain[] = "A=plain", sleep_[] = "sleep", sixty[] = "60";
+    char                         *env[2] = { plain }, *args[] = { sleep_, sixty };
+    enum err_kind                 kind;
+
+    assert_true(asprintf(&env[1], "B=%s", variable) > 0);
+    request.id = (char *) (uintptr_t) id;
+    request.image_digest = digest;
+    request.is_whole     = true;
+    request.args         = args;
+    request.n_args       = 2;
+    request.env          = env;
+    request.n_env        = 2;
+    file.path            = path;
+    file.mode            = 0400;
+    file.content         = (ProtobufCBinaryData){ strlen(content), (uint8_t *) (uintptr_t) content };
+    request.files        = files;
+    request.n_files      = 1;
+    kind = ask(rig, "CreateContainer", &request.base);
+    free(env[1]);
+    return kind;
+}
+
+static void assert_holds(struct rig *rig, const char *name, const char *wanted)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    AUTO(text) char           *path = NULL;
+    struct err                 err;
+
+    assert_true(asprintf(&path, "%s/%s", rig->folder, name) > 0);
+    assert_true(file_read(path, 1 << 20, &text, &err));
+    if (!strstr(buffer_text(&text), wanted))
+        fail_msg("%s: wanted %s in %s", name, wanted, buffer_text(&text));
+}
+
+static void sealed_variables_and_files_are_opened_before_the_container_is_made(void **state)
+{
+    AUTO(buffer) struct buffer sealed = sealed_by("kbs:///owner/signer/one");
+    struct rig                *rig    = *state;
+
+    policy_is(rig, sealing_policy);
+    assert_int_equal(create_with(rig, "web", buffer_text(&sealed), buffer_text(&sealed)), ERR_NONE);
+    assert_int_equal(rig->n_unsealed, 2);
+    assert_holds(rig, "told", "\"B=opened\"");
+    assert_holds(rig, "told", "\"A=plain\"");
+    assert_holds(rig, "files", "opened");
+    assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
+    assert_int_equal(create_with(rig, "db", "seal", "unsealed.it.is"), ERR_NONE);
+    assert_int_equal(rig->n_unsealed, 2);
+    assert_holds(rig, "files", "unsealed.it.is");
+    assert_int_equal(on_id(rig, "DeleteContainer", "db"), ERR_NONE);
+}
+
+static void what_is_sealed_by_others_makes_no_container(void **state)
+{
+    AUTO(buffer) struct buffer other = sealed_by("kbs:///someone/signer/else");
+    AUTO(buffer) struct buffer good  = sealed_by("kbs:///owner/signer/one");
+    struct rig                *rig   = *state;
+
+    policy_is(rig, sealing_policy);
+    assert_int_equal(create_with(rig, "a", buffer_text(&other), "x"), ERR_DENIED);
+    assert_string_equal(rig->text, "key: variable B: policy takes no sealed secret of kbs:///someone/signer/else for this container");
+    assert_int_equal(create_with(rig, "b", "x", buffer_text(&other)), ERR_DENIED);
+    assert_string_equal(rig->text, "key: file /etc/secret/one: policy takes no sealed secret of kbs:///someone/signer/else for this container");
+    assert_int_equal(create_with(rig, "c", "sealed.x", "x"), ERR_MALFORMED);
+    assert_string_equal(rig->text, "key: variable B: sealed secret: a token is three parts with two dots between");
+    assert_int_equal(create_with(rig, "d", "sealed.fakejwsheader.e30.x", "x"), ERR_DENIED);
+    assert_string_equal(rig->text, "key: variable B: policy takes no sealed secret without a signature for this container");
+    assert_int_equal(rig->n_unsealed, 0);
+    rig->secret_is_binary = true;
+    assert_int_equal(create_with(rig, "e", buffer_text(&good), "x"), ERR_MALFORMED);
+    assert_string_equal(rig->text, "key: variable B: the secret is no UTF-8 text, or has a zero byte in it: no value of a variable");
+    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(create_with(rig, "f", "x", buffer_text(&good)), ERR_NONE); /* a file may hold any byte */
+    assert_int_equal(on_id(rig, "DeleteContainer", "f"), ERR_NONE);
+}
+
+/* Nobody vouches for it: what it names must be the container's in any case. */
+static void an_unsigned_secret_names_a_resource_of_the_container(void **state)
+{
+    static const char policy[] =
+        "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[\"A=plain\"],\"env_names\":[\"B\"],\"output\":true,"
+        "\"files\":[{\"directory\":\"/etc/secret\"}],\"sealed_unsigned\":true,\"resources\":[\"kbs:///owner/app/password\"]}]}";
+    static const char payload[] = "{\"version\":\"0.1.0\",\"type\":\"vault\",\"name\":\"kbs:///owner/app/%s\",\"provider\":\"kbs\","
+                                  "\"provider_settings\":{},\"annotations\":{}}";
+    struct rig       *rig = *state;
+
+    policy_is(rig, policy);
+    rig->unsigned_too = true;
+    for (int i = 0; i < 2; i++) {
+        AUTO(buffer) struct buffer text = { 0 }, plain = { 0 };
+
+        buffer_printf(&plain, payload, i == 0 ? "password" : "other");
+        buffer_append_text(&text, "sealed.fakejwsheader.");
+        base64_append(&text, buffer_bytes(&plain), BASE64_URL);
+        buffer_append_text(&text, ".fakesignature");
+        assert_int_equal(create_with(rig, i == 0 ? "a" : "b", buffer_text(&text), "x"), i == 0 ? ERR_NONE : ERR_DENIED);
+    }
+    assert_string_equal(rig->text, "key: variable B: policy does not let this container have kbs:///owner/app/other");
+    assert_int_equal(rig->n_unsealed, 1);
+    assert_int_equal(on_id(rig, "DeleteContainer", "a"), ERR_NONE);
+}
+
+/* The owner's rules are asked as for a workload that asks itself. */
+static void rules_judge_what_a_sealed_secret_stands_for(void **state)
+{
+    static const char text[] = "package agent_policy\nimport rego.v1\nCreateContainerRequest := true\nDeleteContainerRequest := true\n"
+                               "GetResourceRequest if input.resource == \"kbs:///owner/app/else\"\n";
+    AUTO(buffer) struct buffer good = sealed_by("kbs:///owner/signer/one");
+    struct rig                *rig  = *state;
+    struct err                 err;
+
+    policy_is(rig, sealing_policy);
+    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
+    assert_int_equal(create_with(rig, "a", buffer_text(&good), "x"), ERR_DENIED);
+    assert_string_equal(rig->text, "key: variable B: policy.rego: GetResourceRequest is not true");
+    assert_int_equal(containers_count(rig->service.containers), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +539,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(input_is_denied_without_a_grant_and_streams_have_names, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(the_timeline_names_the_container, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_receipt_is_refused_before_the_end, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(sealed_variables_and_files_are_opened_before_the_container_is_made, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(what_is_sealed_by_others_makes_no_container, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(an_unsigned_secret_names_a_resource_of_the_container, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(rules_judge_what_a_sealed_secret_stands_for, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(rules_come_on_top_of_the_policy, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(rules_without_a_policy_decide_alone, open_rig, close_rig),
     };

@@ -88,7 +88,7 @@ static bool same_name(const char *a, const char *b)
     return strncmp(a, b, len) == 0 && b[len] == '=';
 }
 
-static bool has_name(const char *const *entries, size_t n, const char *entry)
+bool oci_env_has(const char *const *entries, size_t n, const char *entry)
 {
     for (size_t i = 0; i < n; i++)
         if (same_name(entry, entries[i]))
@@ -119,12 +119,12 @@ static FALLIBLE add_env(struct json_object *process, const struct oci_request *r
     if (!check_env(image->at, image->n, err) || !check_env(ours, r->n_env, err))
         return false;
     for (size_t i = 0; i < image->n; i++)
-        if (!has_name(ours, r->n_env, image->at[i]) && !add_texts(env, &image->at[i], 1, err))
+        if (!oci_env_has(ours, r->n_env, image->at[i]) && !add_texts(env, &image->at[i], 1, err))
             return false;
     if (!add_texts(env, ours, r->n_env, err))
         return false;
     for (size_t i = 0; i < n_defaults; i++)
-        if (!has_name(image->at, image->n, defaults[i]) && !has_name(ours, r->n_env, defaults[i]) &&
+        if (!oci_env_has(image->at, image->n, defaults[i]) && !oci_env_has(ours, r->n_env, defaults[i]) &&
             !add_texts(env, &defaults[i], 1, err))
             return false;
     return true;

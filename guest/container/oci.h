@@ -37,6 +37,9 @@ struct oci_request {
 FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, struct json_object **process,
                      struct err *err);
 
+/* Whether an environment sets the variable that `entry`, "NAME=VALUE", sets. */
+bool oci_env_has(const char *const *entries, size_t n, const char *entry);
+
 /* Appends the JSON text of a process that differs from `process` in argv and terminal only. Fails LIMIT, CONFIG. */
 FALLIBLE oci_compose_exec(struct json_object *process, char *const *args, size_t n_args, bool terminal,
                           struct buffer *json, struct err *err);

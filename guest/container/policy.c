@@ -152,7 +152,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update",
-                                         "resources", "token", "evidence", "files", "empty_directories" };
+                                         "resources", "token", "evidence", "sealed", "sealed_unsigned", "files", "empty_directories" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -170,6 +170,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
            check_flag(entry, "terminal", err) && check_flag(entry, "update", err) &&
            check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
            check_flag(entry, "token", err) && check_flag(entry, "evidence", err) &&
+           check_flag(entry, "sealed_unsigned", err) && check_optional_texts(entry, "sealed", err) &&
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
            check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) &&
            check_objects(entry, "files", VOLUME_FILES_MAX, check_file, err) &&
@@ -469,6 +470,8 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                 .token          = flag(entry, "token"),
                 .evidence       = flag(entry, "evidence"),
                 .resources      = json_object_object_get(entry, "resources"),
+                .sealed         = json_object_object_get(entry, "sealed"),
+                .sealed_unsigned = flag(entry, "sealed_unsigned"),
             };
             return true;
         }
@@ -499,4 +502,12 @@ FALLIBLE policy_allow_resource(const struct policy_grant *grant, const char *uri
     if (grant->rules_decide || holds(grant->resources, uri))
         return true;
     return fail_with(err, ERR_DENIED, "policy does not let this container have %.120s", uri);
+}
+
+FALLIBLE policy_allow_signer(const struct policy_grant *grant, const char *signer, struct err *err)
+{
+    if (*signer ? grant->rules_decide || holds(grant->sealed, signer) : grant->sealed_unsigned)
+        return true;
+    return *signer ? fail_with(err, ERR_DENIED, "policy takes no sealed secret of %.120s for this container", signer)
+                   : fail_with(err, ERR_DENIED, "policy takes no sealed secret without a signature for this container");
 }

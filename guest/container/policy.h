@@ -16,6 +16,9 @@
  *   env_names         variables that the host may set to any value: HOSTNAME, KUBERNETES_SERVICE_HOST, ...
  *   user, cwd         instead of the image's
  *   resources         list of "kbs:///REPOSITORY/TYPE/TAG": what its processes may ask the broker for, by the guest
+ *   sealed            list of "kbs:///...": keys that may have signed sealed secrets among `env` and `files`; without
+ *                     it a sealed secret is refused. The signer's word counts: what he names need not be in `resources`
+ *   sealed_unsigned   takes sealed secrets that nobody signed, as CoCo made them before 2026, for `resources` only
  *   token, evidence   likewise: a token of the broker, evidence of this guest
  *   read_only_root    the root file system cannot be written
  *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
@@ -59,6 +62,8 @@ struct policy_grant {
     bool                token;
     bool                evidence;
     struct json_object *resources; /* NULL: none */
+    struct json_object *sealed;    /* NULL: none */
+    bool                sealed_unsigned;
 };
 
 /*
@@ -86,6 +91,12 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
 
 /* Fails DENIED unless the container's entry lists the resource, "kbs:///...". */
 FALLIBLE policy_allow_resource(const struct policy_grant *grant, const char *uri, struct err *err);
+
+/*
+ * Whether a sealed secret may be opened for the container: signed by `signer`, or with "" by nobody. What an unsigned
+ * one names, policy_allow_resource judges. Fails DENIED.
+ */
+FALLIBLE policy_allow_signer(const struct policy_grant *grant, const char *signer, struct err *err);
 
 /* Fails DENIED unless the argv equals one that the container's entry lists. */
 FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, size_t n_args, bool terminal,

@@ -323,6 +323,8 @@ static void resources_tokens_and_evidence_are_given_by_name(void **state)
     assert_false(policy_allow_resource(&grant, "kbs:///a/b/cc", &err));
     assert_int_equal(err.kind, ERR_DENIED);
     assert_string_equal(err.text, "policy does not let this container have kbs:///a/b/cc");
+    assert_false(policy_allow_signer(&grant, "kbs:///a/b/c", &err)); /* a resource is no signer */
+    assert_false(policy_allow_signer(&nothing, "", &err));
     assert_false(policy_allow_resource(&nothing, "kbs:///a/b/c", &err));
 }
 

@@ -166,6 +166,21 @@ FALLIBLE jwt_peek(struct bytes token, size_t len_max, struct json_object **paylo
     return token_split(token, len_max, &parts, err) && payload_read(&parts, payload, err);
 }
 
+FALLIBLE jwt_peek_header(struct bytes token, size_t len_max, struct json_object **header, struct err *err)
+{
+    AUTO(parts) struct parts       parts = { 0 };
+    AUTO(json) struct json_object *read  = NULL;
+
+    if (!token_split(token, len_max, &parts, err))
+        return false;
+    if (!json_read(buffer_bytes(&parts.header), parts.header.len, &read, err))
+        return context(err, "token header");
+    if (!json_object_is_type(read, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "token header: not an object");
+    *header = TAKE(read);
+    return true;
+}
+
 FALLIBLE jwt_check_times(struct json_object *payload, uint64_t now, uint64_t leeway, struct err *err)
 {
     uint64_t exp, nbf;

@@ -24,6 +24,9 @@ FALLIBLE jwt_verify(struct bytes token, size_t len_max, EVP_PKEY *key, struct js
 /* Reads the payload of a token that is not verified: only for what the sender may say freely. */
 FALLIBLE jwt_peek(struct bytes token, size_t len_max, struct json_object **payload, struct err *err);
 
+/* Reads the header, which nothing vouches for: only to learn which key to look for. An object. */
+FALLIBLE jwt_peek_header(struct bytes token, size_t len_max, struct json_object **header, struct err *err);
+
 /*
  * Checks `exp` (required) and `nbf` at `now`, with `leeway` seconds for clocks that differ. Fails UNTRUSTED.
  */

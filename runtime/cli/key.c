@@ -11,6 +11,7 @@
 #include "keys/api/rcar.h"
 #include "runtime/cli/broker_access.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/sealing.h"
 #include "runtime/cli/verb.h"
 
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
@@ -21,6 +22,7 @@ struct key_call {
     uint64_t             uses;
     struct option_list   initdatas, workloads;
     bool                 json;
+    struct sealing       sealing;
     char               **operands; /* behind the verb */
 };
 
@@ -157,17 +159,46 @@ static FALLIBLE key_list(struct admin_client *client, const struct key_call *cal
     return true;
 }
 
+/* These two ask no broker: the client is NULL. */
+static FALLIBLE key_seal(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    AUTO(buffer) struct buffer text    = { 0 };
+    struct sealing             sealing = call->sealing;
+
+    (void) client;
+    sealing.uri = call->operands[0];
+    if (!sealing_make(&sealing, &text, err))
+        return false;
+    (void) puts(buffer_text(&text)); /* a closed output is noticed by main's flush */
+    return true;
+}
+
+static FALLIBLE key_signer(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+
+    (void) client;
+    if (!sealing_signer(call->operands[0], &text, err))
+        return false;
+    (void) puts(buffer_text(&text)); /* as above */
+    return true;
+}
+
 static const struct verb {
     const char *name;
     size_t      n_operands;
     FALLIBLE  (*run)(struct admin_client *client, const struct key_call *call, struct err *err);
+    bool        is_offline;
 } VERBS[] = { { "put", 2, key_put }, { "get", 1, key_get }, { "list", 0, key_list }, { "rm", 1, key_rm },
-            { "bind", 1, key_bind }, { "unbind", 1, key_unbind } };
+            { "bind", 1, key_bind }, { "unbind", 1, key_unbind },
+            { "seal", 1, key_seal, .is_offline = true }, { "signer", 1, key_signer, .is_offline = true } };
 
 static FALLIBLE key_run(const struct verb *verb, const struct key_call *call, struct err *err)
 {
     AUTO(admin_client) struct admin_client *client = NULL;
 
+    if (verb->is_offline)
+        return verb->run(NULL, call, err);
     return broker_access_open(&call->access, &client, err) && verb->run(client, call, err);
 }
 
@@ -189,11 +220,17 @@ int cmd_key(int argc, char **argv)
         { "uses", OPTION_NUMBER, &call.uses, "N", "put: the broker gives it to guests N times, then no more", 1, 1000000 },
         { "initdata", OPTION_LIST, &call.initdatas, "HEX", "bind: only to guests with this digest of initdata", 0, 0 },
         { "workload", OPTION_LIST, &call.workloads, "NAME", "bind: only to guests whose initdata allows this image, by name or digest", 0, 0 },
+        { "kid", OPTION_TEXT, &call.sealing.kid, "URI", "seal: where the broker keeps the signer's public key", 0, 0 },
+        { "signer", OPTION_TEXT, &call.sealing.signer, "FILE", "seal: the private key, PEM, P-256", 0, 0 },
+        { "secret", OPTION_TEXT, &call.sealing.secret, "FILE", "seal: put this content into the text, encrypted; URI is the key for it", 0, 0 },
+        { "key", OPTION_TEXT, &call.sealing.wrap_by, "FILE", "seal: the 32 bytes of that key", 0, 0 },
         { "json", OPTION_FLAG, &call.json, NULL, "list: print JSON", 0, 0 },
     };
     const struct option_table table = {
-        .command = "cloister key", .synopsis = "put URI FILE | get URI | list | rm URI | bind URI | unbind URI   [OPTION]...",
-        .about = "Keeps secrets at a broker. URI is kbs:///REPOSITORY/TYPE/TAG; FILE - is standard input.",
+        .command = "cloister key", .synopsis = "put URI FILE | get URI | list | rm URI | bind URI | unbind URI | seal URI | signer FILE   [OPTION]...",
+        .about = "Keeps secrets at a broker. URI is kbs:///REPOSITORY/TYPE/TAG; FILE - is standard input.\n"
+                 "seal prints a text for a variable or a file, which only an attested guest can open; signer prints the\n"
+                 "public half of the key that signs it, for put, and makes FILE if there is none.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };
     const struct verb   *verb;

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "runtime/cli/sealing.h"
 #include "runtime/sandbox/tunnel_service.h"
 
 /* By digest where there is one: then that is what the guest's policy pins. */
@@ -61,6 +62,7 @@ static void write_policy(const struct pod *pod, struct buffer *out)
     json_add_text(container, "image", pod->manifest[0] ? pod->manifest : pod->image_name);
     json_add(container, "args", pod->n_args > 0 ? array_of((const char *const *) pod->args, pod->n_args) : NULL);
     json_add(container, "env", array_of(pod->env.at, pod->env.n));
+    sealing_add_signers(container, json_object_object_get(container, "env"));
     json_add(container, "output", json_object_new_boolean(true));
     if (json_object_array_add(containers, container) != 0)
         abort();

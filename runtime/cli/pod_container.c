@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "runtime/cli/sealing.h"
+
 enum { DIGEST_ROOM = 72, EXPANDED_LEN_MAX = 128 << 10 };
 
 /* ---- YAML nodes ---- */
@@ -394,6 +396,7 @@ static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, 
         !add_executions(r, container, entry, err) || !add_volumes(r, container, entry, err))
         return false;
     add_given_names(v.names);
+    sealing_add_signers(entry, v.env);
     json_add(entry, "output", json_object_new_boolean(true));
     if (is_on(r, container, "stdin"))
         json_add(entry, "input", json_object_new_boolean(true));

@@ -6,6 +6,7 @@ sys.path.insert(0, str(pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "tests/e2e"
 from world import World, run_tests  # noqa: E402
 
 SECRET = "kbs:///default/app/secret"
+SIGNER, WRAP = "kbs:///default/signer/owner", "kbs:///default/wrap/owner"
 ASK = "ask() { /bin/busybox wget -q -O- \"http://127.0.0.1:8006$1\" 2>&1 || echo refused $1; echo; }; "
 
 
@@ -62,6 +63,38 @@ def a_secret_that_the_broker_does_not_have_is_refused(world):
     assert "404" in said and said.endswith("after\n"), said
 
 
+def sealed(world, name, *words):
+    return world.cloister("key", "seal", name, "--kid", SIGNER, "--signer", world.path("signer.pem"), *words).stdout.strip()
+
+
+def sealed_secrets_are_opened_in_the_guest_only(world):
+    """One in a variable that the owner wrote, one that the image carries; the host sees neither."""
+    world.path("signer.jwk").write_text(world.cloister("key", "signer", world.path("signer.pem")).stdout)
+    world.cloister("key", "put", SIGNER, world.path("signer.jwk"), *world.admin)
+    world.path("wrap").write_bytes(os.urandom(32))
+    world.cloister("key", "put", WRAP, world.path("wrap"), *world.admin)
+    world.path("carried").write_text("in the text itself")
+    vault, envelope = sealed(world, SECRET), sealed(world, WRAP, "--secret", world.path("carried"), "--key", world.path("wrap"))
+    image = world.image("sealed", run={"Env": ["PATH=/bin", "CARRIED=" + envelope, "PASSWORD=sealed.of.no.use"],
+                                       "Cmd": ["/bin/sh", "-c", 'echo "$PASSWORD, $CARRIED"']})
+    world.expect(image, env=["PASSWORD=" + vault])
+    assert world.run("--env", "PASSWORD=" + vault, image).stdout == "of the workload, in the text itself\n"
+    return image, vault
+
+
+def a_sealed_secret_that_policy_does_not_take_stops_the_container(world):
+    image = world.image("unsealed", ["/bin/true"])
+    bare = "sealed.fakejwsheader." + base64.urlsafe_b64encode(json.dumps(
+        {"version": "0.1.0", "type": "vault", "name": SECRET, "provider": "kbs", "provider_settings": {}, "annotations": {}}
+    ).encode()).decode().rstrip("=") + ".fakesignature"
+    world.expect(image, env=["PASSWORD=" + bare])
+    world.refused("key: variable PASSWORD: policy takes no sealed secret without a signature", "--env", "PASSWORD=" + bare, image)
+    vault = sealed(world, SECRET)
+    forged = vault[:-8] + ("AAAAAAAA" if not vault.endswith("AAAAAAAA") else "QQQQQQQQ")
+    world.expect(image, env=["PASSWORD=" + forged])
+    world.refused("key: variable PASSWORD: sealed secret: token: the signature does not hold", "--env", "PASSWORD=" + forged, image)
+
+
 with World() as world:
     world.start_broker()
     world.image("first")
@@ -69,4 +102,5 @@ with World() as world:
     world.path("secret").write_text("of the workload")
     world.cloister("key", "put", SECRET, world.path("secret"), *world.admin)
     run_tests([a_workload_gets_what_its_policy_lists, without_a_grant_nothing_is_given,
-               a_secret_that_the_broker_does_not_have_is_refused], world)
+               a_secret_that_the_broker_does_not_have_is_refused, sealed_secrets_are_opened_in_the_guest_only,
+               a_sealed_secret_that_policy_does_not_take_stops_the_container], world)
