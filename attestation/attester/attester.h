@@ -21,6 +21,13 @@ struct attested {
 void attested_free(struct attested *a);
 static inline void auto_attested(struct attested *a) { attested_free(a); }
 
+/* A register of the platform that only grows while the guest runs, and that evidence shows. */
+struct runtime_register {
+    const char *name;  /* "rtmr3", "pcr15"; NULL: there is none */
+    uint32_t    index; /* as event logs count it */
+    uint16_t    hash;  /* number of its algorithm [tpm_hash.h] */
+};
+
 /*
  * A source of evidence. Implementations embed it as their first member and hand out a pointer to it.
  *
@@ -28,6 +35,7 @@ static inline void auto_attested(struct attested *a) { attested_free(a); }
  *   evidence    fills `out`, which is empty before and stays empty on failure, with evidence over the 64 bytes
  *   bind        makes a digest part of all evidence to come, for as long as the guest runs; NULL where the launch
  *               bound one already (HOST_DATA, MRCONFIGID)
+ *   extend      of `runtime`, by a digest of its algorithm; NULL where that has no name
  *   close       releases the source and all it holds
  */
 struct attester {
@@ -36,6 +44,8 @@ struct attester {
                           struct attested *out, struct err *err);
     void      (*close)(struct attester *self);
     FALLIBLE  (*bind)(struct attester *self, const uint8_t digest[static BOUND_DIGEST_LEN], struct err *err);
+    FALLIBLE  (*extend)(struct attester *self, struct bytes digest, struct err *err);
+    struct runtime_register runtime;
 };
 
 void attester_close(struct attester *a); /* NULL is fine */

@@ -8,15 +8,16 @@
 #include <time.h>
 
 #include "attestation/attester/report_match.h"
+#include "attestation/evidence/event_log.h"
 #include "base/file.h"
 #include "base/ossl.h"
 #include "base/text.h"
 
-enum { ATTRIBUTE_LEN_MAX = 64, RETRY_DELAY_MS = 50, EVENT_LOG_LEN_MAX = 4 << 20 };
+enum { ATTRIBUTE_LEN_MAX = 64, RETRY_DELAY_MS = 50 };
 
 struct tsm_attester {
     struct attester attester; /* first: a pointer to it is a pointer to us */
-    char            root[PATH_MAX], ccel[PATH_MAX];
+    char            root[PATH_MAX], ccel[PATH_MAX], rtmr3[PATH_MAX];
     char            entry[NAME_MAX + 1]; /* empty: one per request */
 };
 
@@ -179,6 +180,18 @@ static FALLIBLE evidence(struct attester *self, const uint8_t report_data[static
     return context(err, "TSM report");
 }
 
+/* One write of the whole digest extends; the kernel takes no part of one. [Linux ABI sysfs-devices-virtual-misc-tdx_guest] */
+static FALLIBLE extend(struct attester *self, struct bytes digest, struct err *err)
+{
+    const struct tsm_attester *t  = (const struct tsm_attester *) self;
+    AUTO(fd) int               fd = open(t->rtmr3, O_WRONLY | O_CLOEXEC);
+    ssize_t                    n  = fd < 0 ? -1 : write(fd, digest.at, digest.len);
+
+    if (n < 0)
+        return err_os(err, "extend RTMR3");
+    return (size_t) n == digest.len || fail_with(err, ERR_UNSUPPORTED, "extend RTMR3: %zd of %zu bytes were taken", n, digest.len);
+}
+
 static void tsm_close(struct attester *self)
 {
     free(self);
@@ -186,7 +199,7 @@ static void tsm_close(struct attester *self)
 
 FALLIBLE tsm_attester_open(const struct tsm_options *options, struct attester **out, struct err *err)
 {
-    static const struct tsm_options  defaults = { NULL, NULL, NULL };
+    static const struct tsm_options  defaults = { 0 };
     const struct tsm_options        *o        = options ? options : &defaults;
     AUTO(attester) struct attester  *made     = NULL;
     struct tsm_attester             *t        = zeroed(1, sizeof *t);
@@ -199,8 +212,13 @@ FALLIBLE tsm_attester_open(const struct tsm_options *options, struct attester **
     memcpy(t->entry, o->entry ? o->entry : "", strlen(o->entry ? o->entry : "") + 1);
     if (!path_join(t->root, o->root ? o->root : "/sys/kernel/config/tsm", o->root ? "." : "report", err) ||
         !path_join(t->ccel, "/", o->ccel ? o->ccel : "sys/firmware/acpi/tables/data/CCEL", err) ||
+        !path_join(t->rtmr3, "/", o->rtmr3 ? o->rtmr3 : "sys/devices/virtual/misc/tdx_guest/measurements/rtmr3:sha384", err) ||
         !entry_open(t, &e, err) || !provider_read(&e, &t->attester.tee, err))
         return context(err, "TSM report");
+    if (strcmp(t->attester.tee, "tdx") == 0 && access(t->rtmr3, W_OK) == 0) {
+        t->attester.extend  = extend;
+        t->attester.runtime = (struct runtime_register){ "rtmr3", CC_RTMR3, TPM_SHA384 };
+    }
     *out = TAKE(made);
     return true;
 }

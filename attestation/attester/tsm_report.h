@@ -12,6 +12,7 @@ struct tsm_options {
     const char *root;  /* NULL: /sys/kernel/config/tsm/report */
     const char *entry; /* a directory below `root` that exists already; NULL makes one per request and removes it */
     const char *ccel;  /* NULL: /sys/firmware/acpi/tables/data/CCEL; a file that is missing gives an empty event log */
+    const char *rtmr3; /* NULL: /sys/devices/virtual/misc/tdx_guest/measurements/rtmr3:sha384, Linux 6.16 and later; without it no register */
 };
 
 /*

@@ -225,6 +225,39 @@ static void removes_the_entry_it_made(void **state)
     assert_int_equal(n, 3); /* ".", ".." and the double's own entry */
 }
 
+/* The kernel's attribute extends by what one write brings; this file only keeps it. */
+static void a_quotes_fourth_register_is_extended_where_the_kernel_has_it(void **state)
+{
+    AUTO(buffer) struct buffer     written = { 0 };
+    AUTO(attester) struct attester *a = NULL, *bare = NULL, *snp = NULL;
+    char                           path[256];
+    struct tsm_options             o = { root, "entry", "nonexistent", path };
+    uint8_t                        digest[48];
+    struct err                     err;
+
+    (void) state;
+    memset(digest, 0x5a, sizeof digest);
+    attribute_set("provider", bytes_of_text("tdx_guest\n"));
+    attribute_set("rtmr3:sha384", (struct bytes){ 0 });
+    (void) snprintf(path, sizeof path, "%s/entry/rtmr3:sha384", root);
+    assert_true(tsm_attester_open(&o, &a, &err));
+    assert_string_equal(a->runtime.name, "rtmr3");
+    assert_int_equal(a->runtime.index, 4);
+    assert_true(a->extend(a, BYTES_OF(digest), &err));
+    assert_true(file_read(path, 4096, &written, &err));
+    assert_true(bytes_equal(buffer_bytes(&written), BYTES_OF(digest)));
+    attribute_drop("rtmr3:sha384");
+    assert_false(a->extend(a, BYTES_OF(digest), &err));
+    assert_int_equal(err.kind, ERR_OS);
+    assert_true(tsm_attester_open(&o, &bare, &err));
+    assert_null(bare->runtime.name);
+    assert_true(bare->extend == NULL);
+    attribute_set("rtmr3:sha384", (struct bytes){ 0 });
+    attribute_set("provider", bytes_of_text("sev_guest\n"));
+    assert_true(tsm_attester_open(&o, &snp, &err));
+    assert_null(snp->runtime.name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_an_empty_blob, double_make, double_remove),
         cmocka_unit_test_setup_teardown(asks_again_when_another_request_came_between, double_make, double_remove),
         cmocka_unit_test_setup_teardown(names_what_is_missing, double_make, double_remove),
+        cmocka_unit_test_setup_teardown(a_quotes_fourth_register_is_extended_where_the_kernel_has_it, double_make, double_remove),
         cmocka_unit_test_setup_teardown(removes_the_entry_it_made, double_make, double_remove),
     };
 

@@ -6,7 +6,7 @@
 
 #include "attestation/evidence/tpm_hash.h"
 
-enum { EVENT_LOG_LEN_MAX = 4 << 20, EVENT_ALGORITHMS_MAX = 8, EVENT_REGISTERS = 24, CCEL_REGISTERS = 5 };
+enum { EVENT_LOG_LEN_MAX = 4 << 20, EVENT_ALGORITHMS_MAX = 8, EVENT_REGISTERS = 24, CCEL_REGISTERS = 5, CC_RTMR3 = 4 };
 
 enum event_type {
     EV_NO_ACTION = 0x3, EV_SEPARATOR = 0x4, EV_ACTION = 0x5, EV_EVENT_TAG = 0x6, EV_S_CRTM_VERSION = 0x8,

@@ -13,6 +13,7 @@
 #include "guest/agent/keeper.h"
 #include "guest/agent/service.h"
 #include "guest/agent/tunnel.h"
+#include "guest/init/clock.h"
 #include "guest/init/ports.h"
 #include "guest/init/power.h"
 #include "guest/init/rights.h"
@@ -245,6 +246,8 @@ static void on_prepared(void *owner, const ProtobufCMessage *response, const str
     for (size_t i = 0; i < answer->n_spans; i++)
         timeline_add(&a->timeline, known_phase(answer->spans[i]->phase), answer->spans[i]->begin_ms,
                      answer->spans[i]->end_ms, "");
+    if (!clock_set(answer->time_s, answer->floor_s, &err))
+        give_up("attest", &err);
     if (!read_policy(&a->service, answer, &err))
         give_up("initdata", &err);
     if (*answer->resolv_conf &&

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "guest/image/memory.h"
+#include "guest/init/clock.h"
 #include "guest/init/entropy.h"
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
@@ -94,6 +95,12 @@ static FALLIBLE wait_for_entropy(struct cmdline *cmdline, struct err *err)
     return entropy_wait(err);
 }
 
+static FALLIBLE raise_clock(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    return clock_raise(err);
+}
+
 /* The controllers that limit containers; a kernel without one of them is no reason to stop. */
 static FALLIBLE open_cgroups(struct cmdline *cmdline, struct err *err)
 {
@@ -127,9 +134,9 @@ static const struct step {
     FALLIBLE  (*run)(struct cmdline *cmdline, struct err *err);
 } steps[] = {
     { "boot", mount_all },     { "config", read_command_line }, { "boot", load_modules },
-    { "boot", open_scratch },
+    { "boot", wait_for_entropy }, { "boot", raise_clock },      { "boot", open_scratch }, /* whose keys are the first */
     { "boot", close_kernel },  { "boot", open_cgroups },        { "boot", raise_loopback },
-    { "boot", wait_for_entropy }, { "boot", bound_images },
+    { "boot", bound_images },
 };
 
 FALLIBLE boot_run(struct timeline *timeline, struct cmdline *cmdline, const char **phase, struct err *err)

@@ -57,7 +57,8 @@ static FALLIBLE find_caller(const struct service *s, uint32_t port, struct conta
     return *out || fail_with(err, ERR_DENIED, "the caller is in no container of this pod");
 }
 
-FALLIBLE desk_ask_rules(struct service *s, const struct container *c, const char *request, const char *resource, struct err *err)
+FALLIBLE desk_ask_rules(struct service *s, const struct container *c, const char *request, const struct desk_fact *facts,
+                        size_t n, struct err *err)
 {
     AUTO(json) struct json_object *input = json_object_new_object();
     AUTO(buffer) struct buffer     text  = { 0 };
@@ -66,8 +67,8 @@ FALLIBLE desk_ask_rules(struct service *s, const struct container *c, const char
         return true;
     json_add_text(input, "id", c->id);
     json_add_text(input, "image", c->image);
-    if (resource)
-        json_add_text(input, "resource", resource);
+    for (size_t i = 0; i < n; i++)
+        json_add_text(input, facts[i].name, facts[i].value);
     json_write(input, &text);
     return rules_allow(s->rules, request, buffer_bytes(&text), err);
 }
@@ -83,7 +84,7 @@ static FALLIBLE get_resource(struct service *s, const struct container *c, const
     Keeper__GetResourceRequest request = KEEPER__GET_RESOURCE_REQUEST__INIT;
 
     request.uri = asked->resource;
-    return desk_ask_rules(s, c, "GetResource", asked->resource, err) && policy_allow_resource(&c->grant, asked->resource, err) &&
+    return desk_ask_rules(s, c, "GetResource", &(struct desk_fact){ "resource", asked->resource }, 1, err) && policy_allow_resource(&c->grant, asked->resource, err) &&
            ask_keeper(s, "GetResource", &request.base, pending, err);
 }
 
@@ -93,7 +94,7 @@ static FALLIBLE get_token(struct service *s, const struct container *c, const Wo
     Keeper__GetTokenRequest request = KEEPER__GET_TOKEN_REQUEST__INIT;
 
     (void) asked;
-    return desk_ask_rules(s, c, "GetToken", NULL, err) && allow_flag(c->grant.token, "a token", err) &&
+    return desk_ask_rules(s, c, "GetToken", NULL, 0, err) && allow_flag(c->grant.token, "a token", err) &&
            ask_keeper(s, "GetToken", &request.base, pending, err);
 }
 
@@ -103,8 +104,32 @@ static FALLIBLE get_evidence(struct service *s, const struct container *c, const
     Keeper__GetEvidenceRequest request = KEEPER__GET_EVIDENCE_REQUEST__INIT;
 
     request.runtime_data = asked->runtime_data;
-    return desk_ask_rules(s, c, "GetEvidence", NULL, err) && allow_flag(c->grant.evidence, "evidence", err) &&
+    return desk_ask_rules(s, c, "GetEvidence", NULL, 0, err) && allow_flag(c->grant.evidence, "evidence", err) &&
            ask_keeper(s, "GetEvidence", &request.base, pending, err);
+}
+
+static FALLIBLE get_events(struct service *s, const struct container *c, const Workload__AskRequest *asked,
+                           struct ttrpc_pending pending, struct err *err)
+{
+    Keeper__GetEvidenceRequest request = KEEPER__GET_EVIDENCE_REQUEST__INIT;
+
+    request.runtime_data = asked->runtime_data;
+    return desk_ask_rules(s, c, "GetEvidence", NULL, 0, err) && allow_flag(c->grant.evidence, "evidence", err) &&
+           ask_keeper(s, "GetEvents", &request.base, pending, err);
+}
+
+static FALLIBLE measure(struct service *s, const struct container *c, const Workload__AskRequest *asked,
+                        struct ttrpc_pending pending, struct err *err)
+{
+    Keeper__MeasureRequest request = KEEPER__MEASURE_REQUEST__INIT;
+
+    request.domain         = asked->domain;
+    request.operation      = asked->operation;
+    request.content        = asked->content;
+    request.is_of_workload = true;
+    struct desk_fact facts[] = { { "domain", asked->domain }, { "operation", asked->operation } };
+    return desk_ask_rules(s, c, "ExtendRuntimeMeasurement", facts, 2, err) && allow_flag(c->grant.measure, "events in the guest's log", err) &&
+           ask_keeper(s, "Measure", &request.base, pending, err);
 }
 
 static void tell_info(const struct service *s, struct ttrpc_pending pending)
@@ -142,6 +167,10 @@ static void ask(void *owner, struct ttrpc_pending pending, const ProtobufCMessag
         ok = get_token(s, caller, asked, pending, &err);
     else if (asked->kind == WORKLOAD__KIND__KIND_EVIDENCE)
         ok = get_evidence(s, caller, asked, pending, &err);
+    else if (asked->kind == WORKLOAD__KIND__KIND_EVENTS)
+        ok = get_events(s, caller, asked, pending, &err);
+    else if (asked->kind == WORKLOAD__KIND__KIND_MEASURE)
+        ok = measure(s, caller, asked, pending, &err);
     else
         (void) fail_with(&err, ERR_UNSUPPORTED, "no such question"); /* false is what it returns */
     if (!ok)

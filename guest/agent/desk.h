@@ -10,9 +10,11 @@
 extern const struct ttrpc_row desk_rows[];
 extern const size_t           n_desk_rows;
 
+struct desk_fact { const char *name, *value; };
+
 /*
  * Asks the owner's rules, if there are any, what they ask of the host's requests: whether a container may have
- * something. Their input: `id`, `image`, and `resource` where one is wanted (else NULL). Fails DENIED.
+ * something. Their input: `id`, `image` and the facts. Fails DENIED.
  */
-FALLIBLE desk_ask_rules(struct service *s, const struct container *c, const char *request, const char *resource,
-                        struct err *err);
+FALLIBLE desk_ask_rules(struct service *s, const struct container *c, const char *request, const struct desk_fact *facts,
+                        size_t n, struct err *err);

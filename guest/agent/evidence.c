@@ -73,10 +73,12 @@ static FALLIBLE read_tpm(const struct attested *own, struct signed_fields *out, 
     return true;
 }
 
-static FALLIBLE write_snp(const struct attested *evidence, struct buffer *json, struct err *err)
+static FALLIBLE write_snp(const struct attested *evidence, const struct measurements *measured, struct buffer *json,
+                          struct err *err)
 {
     struct snp_certificates c = { 0 };
 
+    (void) measured; /* no register of the platform vouches for it */
     if (!snp_certificates_parse(buffer_bytes(&evidence->certificates), &c, err))
         return false;
     bool is_vlek = c.vcek.len == 0 && c.vlek.len > 0;
@@ -84,15 +86,20 @@ static FALLIBLE write_snp(const struct attested *evidence, struct buffer *json, 
                               err);
 }
 
-/* [evidence-formats 3.1]; the log as the firmware left it, or null */
-static FALLIBLE write_tdx(const struct attested *evidence, struct buffer *json, struct err *err)
+/* [evidence-formats 3.1]; the firmware's log with ours behind it where RTMR3 vouches for that, or null */
+static FALLIBLE write_tdx(const struct attested *evidence, const struct measurements *measured, struct buffer *json,
+                          struct err *err)
 {
     AUTO(json) struct json_object *object = json_object_new_object();
-    AUTO(buffer) struct buffer     log = { 0 }, quote = { 0 };
+    AUTO(buffer) struct buffer     whole = { 0 }, log = { 0 }, quote = { 0 };
 
     (void) err; /* base64 of anything can be written */
     base64_append(&quote, buffer_bytes(&evidence->report), BASE64_STANDARD);
-    base64_append(&log, buffer_bytes(&evidence->event_log), BASE64_STANDARD);
+    if (measured->log.len > 0 && measured->attester->extend)
+        aael_continue_ccel(buffer_bytes(&evidence->event_log), buffer_bytes(&measured->log), &whole);
+    else
+        buffer_append(&whole, buffer_bytes(&evidence->event_log));
+    base64_append(&log, buffer_bytes(&whole), BASE64_STANDARD);
     json_add(object, "cc_eventlog", log.len > 0 ? json_object_new_string(buffer_text(&log)) : NULL);
     json_add_text(object, "quote", buffer_text(&quote));
     json_write(object, json);
@@ -100,10 +107,12 @@ static FALLIBLE write_tdx(const struct attested *evidence, struct buffer *json, 
 }
 
 /* [evidence-formats 5] */
-static FALLIBLE write_tpm(const struct attested *evidence, struct buffer *json, struct err *err)
+static FALLIBLE write_tpm(const struct attested *evidence, const struct measurements *measured, struct buffer *json,
+                          struct err *err)
 {
     AUTO(evidence_envelope) struct evidence_envelope envelope = { .kind = ENVELOPE_TPM };
 
+    (void) measured; /* CoCo's form has no log; the register is among the PCRs */
     if (evidence->pcrs.len != sizeof envelope.tpm.pcr)
         return fail_with(err, ERR_BUG, "%zu bytes of PCRs", evidence->pcrs.len);
     memcpy(envelope.tpm.pcr, evidence->pcrs.at, sizeof envelope.tpm.pcr);
@@ -116,7 +125,7 @@ static FALLIBLE write_tpm(const struct attested *evidence, struct buffer *json, 
 static const struct tee_row {
     const char *name;
     FALLIBLE  (*read)(const struct attested *own, struct signed_fields *out, struct err *err);
-    FALLIBLE  (*write)(const struct attested *evidence, struct buffer *json, struct err *err);
+    FALLIBLE  (*write)(const struct attested *evidence, const struct measurements *measured, struct buffer *json, struct err *err);
 } tees[] = {
     { "snp", read_snp, write_snp },
     { "tdx", read_tdx, write_tdx },
@@ -173,7 +182,8 @@ FALLIBLE evidence_own_field(struct attester *attester, struct bytes initdata, st
 bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json,
                          struct err *err)
 {
-    struct attester               *attester = owner;
+    const struct measurements     *measured = owner;
+    struct attester               *attester = measured->attester;
     AUTO(attested) struct attested evidence = { 0 };
     const struct tee_row          *tee      = find_tee(attester->tee);
     uint8_t                        padded[REPORT_DATA_LEN];
@@ -183,25 +193,59 @@ bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPOR
     if (!report_data_pad((struct bytes){ report_data, KBS_REPORT_DATA_LEN }, padded, err) ||
         !attester->evidence(attester, padded, &evidence, err))
         return context(err, "evidence");
-    return tee->write(&evidence, json, err) || context(err, "evidence");
+    return tee->write(&evidence, measured, json, err) || context(err, "evidence");
 }
 
-FALLIBLE evidence_for_receipt(struct attester *attester, struct bytes key, struct buffer *json, struct err *err)
+FALLIBLE evidence_for_receipt(struct measurements *measured, struct bytes key, struct buffer *json, struct err *err)
 {
     uint8_t data[REPORT_DATA_LEN];
 
     receipt_report_data(key, data);
-    return evidence_for_broker(attester, data, json, err); /* its 48 bytes, and zeros behind them */
+    return evidence_for_broker(measured, data, json, err); /* its 48 bytes, and zeros behind them */
 }
 
-FALLIBLE evidence_for_workload(struct attester *attester, struct bytes runtime_data, struct buffer *json, struct err *err)
+/* SHA-384 of a role with its zero byte, and of what follows. */
+static FALLIBLE role_digest(const char *role, struct bytes first, struct bytes second, uint8_t out[static KBS_REPORT_DATA_LEN],
+                            struct err *err)
 {
-    static const char     role[] = "cloister workload evidence"; /* with its zero byte */
-    AUTO(md_ctx) EVP_MD_CTX *md  = EVP_MD_CTX_new();
-    uint8_t               data[KBS_REPORT_DATA_LEN];
+    AUTO(md_ctx) EVP_MD_CTX *md = EVP_MD_CTX_new();
 
-    if (!md || EVP_DigestInit_ex(md, EVP_sha384(), NULL) != 1 || EVP_DigestUpdate(md, role, sizeof role) != 1 ||
-        EVP_DigestUpdate(md, runtime_data.at, runtime_data.len) != 1 || EVP_DigestFinal_ex(md, data, NULL) != 1)
+    if (!md || EVP_DigestInit_ex(md, EVP_sha384(), NULL) != 1 || EVP_DigestUpdate(md, role, strlen(role) + 1) != 1 ||
+        EVP_DigestUpdate(md, first.at, first.len) != 1 || EVP_DigestUpdate(md, second.at, second.len) != 1 ||
+        EVP_DigestFinal_ex(md, out, NULL) != 1)
         return err_openssl(err, ERR_OS, "digest of runtime data");
-    return evidence_for_broker(attester, data, json, err);
+    return true;
+}
+
+FALLIBLE evidence_for_workload(struct measurements *measured, struct bytes runtime_data, struct buffer *json, struct err *err)
+{
+    uint8_t data[KBS_REPORT_DATA_LEN];
+
+    return role_digest("cloister workload evidence", runtime_data, (struct bytes){ 0 }, data, err) &&
+           evidence_for_broker(measured, data, json, err);
+}
+
+FALLIBLE evidence_of_events(struct measurements *measured, struct bytes runtime_data, struct buffer *json, struct err *err)
+{
+    AUTO(json) struct json_object *object = json_object_new_object();
+    AUTO(buffer) struct buffer     log = { 0 }, evidence = { 0 };
+    struct runtime_register        where = measurements_register(measured);
+    const struct tpm_hash         *hash  = tpm_hash_by_id(where.hash);
+    struct bytes                   value = { measured->value, hash->len };
+    AUTO(json) struct json_object *parsed = NULL;
+    uint8_t                        data[KBS_REPORT_DATA_LEN];
+
+    if (!role_digest("cloister runtime measurements", value, runtime_data, data, err) ||
+        !evidence_for_broker(measured, data, &evidence, err) || !json_read(buffer_bytes(&evidence), evidence.len, &parsed, err))
+        return false;
+    base64_append(&log, buffer_bytes(&measured->log), BASE64_STANDARD);
+    json_add_text(object, "register", where.name);
+    json_add(object, "index", json_object_new_int64(where.index));
+    json_add_text(object, "algorithm", hash->name);
+    json_add_hex(object, "value", value);
+    json_add_text(object, "eventlog", buffer_text(&log));
+    json_add_text(object, "tee", measured->attester->tee);
+    json_add(object, "evidence", TAKE(parsed));
+    json_write(object, json);
+    return true;
 }

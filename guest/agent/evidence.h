@@ -2,6 +2,7 @@
 #pragma once
 
 #include "attestation/attester/attester.h"
+#include "guest/agent/measurements.h"
 #include "guest/init/cmdline.h"
 #include "keys/client/kbs.h"
 
@@ -25,14 +26,24 @@ FALLIBLE evidence_open_device(enum cmdline_tee tee, struct attester **out, struc
  */
 FALLIBLE evidence_own_field(struct attester *attester, struct bytes initdata, struct buffer *field, struct err *err);
 
-/* A kbs_evidence_fn; `owner` is a struct attester. */
+/* A kbs_evidence_fn; `owner` is the guest's struct measurements. On TDX the log is part of it. */
 kbs_evidence_fn evidence_for_broker;
 
 /*
  * Evidence over what a workload says, in a role of its own: the report data are SHA-384("cloister workload evidence",
  * a zero byte, `runtime_data`), so that it never answers to a key broker's challenge.
  */
-FALLIBLE evidence_for_workload(struct attester *attester, struct bytes runtime_data, struct buffer *json, struct err *err);
+FALLIBLE evidence_for_workload(struct measurements *measured, struct bytes runtime_data, struct buffer *json, struct err *err);
+
+/*
+ * The event log, its register and evidence over both, as one JSON object:
+ *
+ *   {"register","index","algorithm","value":HEX,"eventlog":BASE64,"tee","evidence":{...}}
+ *
+ * The report data are SHA-384("cloister runtime measurements", a zero byte, the register's value, `runtime_data`): so
+ * a register of software is in evidence too.
+ */
+FALLIBLE evidence_of_events(struct measurements *measured, struct bytes runtime_data, struct buffer *json, struct err *err);
 
 /* Evidence over the key that signs receipts, in the role that guest/api/receipt.h gives it. */
-FALLIBLE evidence_for_receipt(struct attester *attester, struct bytes key, struct buffer *json, struct err *err);
+FALLIBLE evidence_for_receipt(struct measurements *measured, struct bytes key, struct buffer *json, struct err *err);

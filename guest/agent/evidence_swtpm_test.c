@@ -81,12 +81,13 @@ static void the_broker_gets_quote_values_and_key(void **state)
     AUTO(buffer) struct buffer     json = { 0 }, message = { 0 }, key = { 0 };
     struct json_object            *quote, *pcrs;
     struct tpm_quote               parsed;
+    struct measurements            measured = { .attester = attester };
     uint8_t                        data[KBS_REPORT_DATA_LEN];
     struct err                     err;
 
     (void) state;
     memset(data, 0x77, sizeof data);
-    if (!evidence_for_broker(attester, data, &json, &err) || !json_read(buffer_bytes(&json), 1 << 20, &read, &err))
+    if (!evidence_for_broker(&measured, data, &json, &err) || !json_read(buffer_bytes(&json), 1 << 20, &read, &err))
         fail_msg("%s", err.text);
     assert_true(json_object_object_get_ex(read, "tpm_quote", &quote));
     base64_member(quote, "message", &message);
@@ -103,6 +104,24 @@ static void the_broker_gets_quote_values_and_key(void **state)
     assert_ptr_equal(at, key.at + key.len);
 }
 
+/* The log's replay is what the TPM signs. */
+static void events_extend_register_15_of_the_quote(void **state)
+{
+    struct measurements            measured = { .attester = attester };
+    struct aael_event              event    = { "domain", "operation", "content" };
+    AUTO(attested) struct attested quoted   = { 0 };
+    const uint8_t                  report_data[REPORT_DATA_LEN] = { 9 };
+    struct err                     err;
+
+    (void) state;
+    assert_string_equal(measurements_register(&measured).name, "pcr15");
+    for (int i = 0; i < 3; i++)
+        assert_true(measurements_add(&measured, &event, false, &err));
+    assert_true(attester->evidence(attester, report_data, &quoted, &err)); /* compares values with the quote itself */
+    assert_memory_equal(quoted.pcrs.at + 15 * SHA256_LEN, measured.value, SHA256_LEN);
+    measurements_free(&measured);
+}
+
 int main(void)
 {
     const struct tpm_attester_options options = { tcti, 0, 0, "/nonexistent" };
@@ -110,6 +129,7 @@ int main(void)
         cmocka_unit_test(initdata_is_bound_by_extending_register_8),
         cmocka_unit_test(a_register_that_someone_extended_before_is_refused),
         cmocka_unit_test(the_broker_gets_quote_values_and_key),
+        cmocka_unit_test(events_extend_register_15_of_the_quote),
     };
     struct err err;
     int        failed;

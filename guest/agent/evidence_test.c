@@ -1,7 +1,9 @@
 #include "tests/harness/test.h"
 
+#include "attestation/evidence/event_log.h"
 #include "attestation/evidence/snp_report.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "guest/agent/evidence.h"
 #include "attestation/evidence/snp_evidence.h"
 
@@ -77,6 +79,7 @@ static void refuses_a_report_that_answers_to_something_else(void **state)
 static void what_the_broker_gets_is_the_same_report(void **state)
 {
     struct source                          s    = source("snp");
+    struct measurements                    measured = { .attester = &s.attester };
     AUTO(buffer) struct buffer             json = { 0 };
     AUTO(json) struct json_object         *read = NULL;
     AUTO(snp_evidence) struct snp_evidence back = { 0 };
@@ -85,7 +88,7 @@ static void what_the_broker_gets_is_the_same_report(void **state)
 
     (void) state;
     memset(data, 0x77, sizeof data);
-    assert_true(evidence_for_broker(&s.attester, data, &json, &err));
+    assert_true(evidence_for_broker(&measured, data, &json, &err));
     assert_true(json_read(buffer_bytes(&json), 1 << 20, &read, &err));
     if (!snp_evidence_read(read, &back, &err))
         fail_msg("%s", err.text);
@@ -128,6 +131,7 @@ static bool give_quote(struct attester *self, const uint8_t report_data[static R
 static void a_quote_binds_by_mrconfigid(void **state)
 {
     struct attester            attester = { "tdx", give_quote, keep_open };
+    struct measurements        measured = { .attester = &attester };
     AUTO(buffer) struct buffer field = { 0 }, json = { 0 };
     uint8_t                    data[KBS_REPORT_DATA_LEN] = { 0 };
     struct err                 err;
@@ -137,8 +141,82 @@ static void a_quote_binds_by_mrconfigid(void **state)
         fail_msg("%s", err.text);
     assert_int_equal(field.len, 48);
     assert_int_equal(field.at[47], 0xc1);
-    assert_true(evidence_for_broker(&attester, data, &json, &err));
+    assert_true(evidence_for_broker(&measured, data, &json, &err));
     assert_memory_equal(buffer_text(&json), "{\"cc_eventlog\":null,\"quote\":\"BAAC", 33);
+}
+
+static bool extend_nothing(struct attester *self, struct bytes digest, struct err *err)
+{
+    (void) self;
+    (void) digest;
+    (void) err;
+    return true;
+}
+
+static bool begins_with(const char *json, const char *begin)
+{
+    return strncmp(json, begin, strlen(begin)) == 0;
+}
+
+/* Only what RTMR3 vouches for: a verifier replays it. */
+static void a_quotes_log_goes_on_with_the_guests_events(void **state)
+{
+    struct attester            attester = { .tee = "tdx", .evidence = give_quote, .close = keep_open };
+    struct measurements        measured = { .attester = &attester };
+    struct aael_event          event    = { "domain", "operation", "content" };
+    AUTO(buffer) struct buffer bare = { 0 }, json = { 0 }, log = { 0 };
+    AUTO(json) struct json_object *read = NULL;
+    struct event_log           parsed;
+    struct event_replay        replay = { 0 };
+    const char                *encoded;
+    uint8_t                    data[KBS_REPORT_DATA_LEN] = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_true(measurements_add(&measured, &event, false, &err));
+    assert_true(evidence_for_broker(&measured, data, &bare, &err));
+    assert_true(begins_with(buffer_text(&bare), "{\"cc_eventlog\":null,"));
+    attester.extend  = extend_nothing;
+    attester.runtime = (struct runtime_register){ "rtmr3", CC_RTMR3, TPM_SHA384 };
+    assert_true(evidence_for_broker(&measured, data, &json, &err));
+    assert_true(json_read(buffer_bytes(&json), 1 << 20, &read, &err) && json_get_text(read, "cc_eventlog", &encoded, &err));
+    assert_true(base64_read(bytes_of_text(encoded), BASE64_STANDARD, &log, &err));
+    assert_true(event_log_parse(buffer_bytes(&log), EVENT_LOG_CCEL, &parsed, &err));
+    assert_true(event_log_replay(&parsed, TPM_SHA384, &replay, &err));
+    assert_memory_equal(replay.value[CC_RTMR3], measured.value, SHA384_LEN);
+    assert_int_equal(parsed.n_events, 1);
+    measurements_free(&measured);
+}
+
+/* The report data are the role, the register and what the asker gave: a register of software is in evidence so. */
+static void evidence_of_events_is_over_the_register(void **state)
+{
+    static const char              role[] = "cloister runtime measurements"; /* with its zero byte */
+    struct source                  s        = source("snp");
+    struct measurements            measured = { .attester = &s.attester };
+    struct aael_event              event    = { "domain", "operation", "content" };
+    AUTO(buffer) struct buffer     json = { 0 }, hashed = { 0 };
+    AUTO(json) struct json_object *read = NULL;
+    AUTO(snp_evidence) struct snp_evidence back = { 0 };
+    const char                    *text;
+    uint8_t                        wanted[SHA384_LEN], value[SHA384_LEN];
+    struct err                     err;
+
+    (void) state;
+    assert_true(measurements_add(&measured, &event, false, &err));
+    assert_true(evidence_of_events(&measured, bytes_of_text("nonce"), &json, &err));
+    assert_true(json_read(buffer_bytes(&json), 1 << 20, &read, &err));
+    assert_true(json_get_text(read, "register", &text, &err));
+    assert_string_equal(text, "software");
+    assert_true(json_get_text(read, "value", &text, &err) && hex_read_exact(text, value, sizeof value, &err));
+    assert_memory_equal(value, measured.value, sizeof value);
+    buffer_append(&hashed, BYTES_OF(role));
+    buffer_append(&hashed, BYTES_OF(value));
+    buffer_append_text(&hashed, "nonce");
+    sha384_of(buffer_bytes(&hashed), wanted);
+    assert_true(snp_evidence_read(json_object_object_get(read, "evidence"), &back, &err));
+    assert_memory_equal(back.report + 0x50, wanted, sizeof wanted);
+    measurements_free(&measured);
 }
 
 int main(void)
@@ -148,6 +226,8 @@ int main(void)
         cmocka_unit_test(refuses_a_report_that_answers_to_something_else),
         cmocka_unit_test(what_the_broker_gets_is_the_same_report),
         cmocka_unit_test(a_quote_binds_by_mrconfigid),
+        cmocka_unit_test(a_quotes_log_goes_on_with_the_guests_events),
+        cmocka_unit_test(evidence_of_events_is_over_the_register),
         cmocka_unit_test(another_tee_is_told_by_name),
     };
 

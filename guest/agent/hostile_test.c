@@ -88,7 +88,16 @@ static void serve_unpack(void *owner, struct ttrpc_pending pending, const Protob
     ttrpc_answer(pending, &answer.base);
 }
 
-static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack } };
+static void serve_measure(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    Keeper__GivenResponse answer = KEEPER__GIVEN_RESPONSE__INIT;
+
+    (void) owner;
+    assert_string_equal(((const Keeper__MeasureRequest *) request)->operation, "StartContainer");
+    ttrpc_answer(pending, &answer.base);
+}
+
+static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Measure", serve_measure } };
 
 static void on_closed(void *owner, const struct err *why)
 {
@@ -439,7 +448,7 @@ static int open_rig(void **state)
     assert_true(policy_read(bytes_of_text(policy_text), &rig->service.policy, &err));
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, host), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, keeper), 0);
-    struct ttrpc_connection_options unpacking = { .loop = rig->loop, .service = &keeper_service, .rows = keeper_rows, .n_rows = 1,
+    struct ttrpc_connection_options unpacking = { .loop = rig->loop, .service = &keeper_service, .rows = keeper_rows, .n_rows = 2,
                                                   .closed = on_closed, .owner = rig };
     struct ttrpc_connection_options asking    = { .loop = rig->loop, .closed = on_closed, .owner = rig };
     struct ttrpc_connection_options serving   = { .loop = rig->loop, .service = &agent_service, .rows = service_rows,

@@ -14,6 +14,7 @@
 #include "guest/api/call.h"
 #include "guest/api/connection.h"
 #include "guest/api/receipt.h"
+#include "guest/init/clock.h"
 #include "guest/init/initdata_disk.h"
 #include "guest/init/ports.h"
 #include "guest/registry/obtain.h"
@@ -34,6 +35,7 @@ struct keeper {
     enum cmdline_tee   tee;
     int                tunnel_fd;
     struct attester   *attester;
+    struct measurements measured; /* over that */
     struct buffer      initdata_text;
     struct kbs_client *client;
     struct kbs_client *for_workloads; /* another session with another key: they are given it */
@@ -98,13 +100,13 @@ static int connect_broker(void *owner, struct err *err)
     return tunnel_connect(k->tunnel_fd, err);
 }
 
-static struct kbs_attester attester_of(const struct keeper *k)
+static struct kbs_attester attester_of(struct keeper *k)
 {
-    return (struct kbs_attester){ .tee = k->attester->tee, .evidence = evidence_for_broker, .owner = k->attester,
+    return (struct kbs_attester){ .tee = k->attester->tee, .evidence = evidence_for_broker, .owner = &k->measured,
                                   .initdata = buffer_bytes(&k->initdata_text) };
 }
 
-static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, struct err *err)
+static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, int64_t *time_s, struct err *err)
 {
     AUTO(initdata_broker) struct initdata_broker broker = { 0 };
     struct kbs_verdict                           verdict;
@@ -116,7 +118,19 @@ static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, struct
     struct kbs_attester attester = attester_of(k);
     if (!kbs_client_new(&options, &k->client, err) || !kbs_client_new(&options, &k->for_workloads, err))
         return false;
-    return kbs_attest(k->client, &attester, &verdict, err);
+    if (!kbs_attest(k->client, &attester, &verdict, err))
+        return false;
+    *time_s = verdict.issued_s;
+    return *time_s > 0 || fail_with(err, ERR_UNTRUSTED, "the broker's token does not say when it was made");
+}
+
+/* The owner's floor, before the broker's certificate is judged by the host's clock. */
+static FALLIBLE read_floor(const struct initdata *initdata, int64_t *floor_s, struct err *err)
+{
+    const char *text = initdata_entry(initdata, "not_before");
+
+    *floor_s = 0;
+    return !text || (clock_floor_read(bytes_of_text(text), floor_s, err) && clock_floor_check((int64_t) time(NULL), *floor_s, err));
 }
 
 static FALLIBLE open_blobs(struct keeper *k, struct err *err)
@@ -132,15 +146,17 @@ static FALLIBLE read_settings(struct keeper *k, const struct initdata *initdata,
     return !text || image_settings_read(bytes_of_text(text), &k->settings, err);
 }
 
-static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct spans *spans, struct err *err)
+static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct spans *spans, Keeper__PrepareResponse *answer,
+                        struct err *err)
 {
     spans->begin_ms = timeline_now_ms();
     if (!secret_heap_open(err) || !open_blobs(k, err))
         return context(err, "boot");
-    if (!bind_initdata(k, initdata, err) || !read_settings(k, initdata, err))
+    if (!bind_initdata(k, initdata, err) || !read_settings(k, initdata, err) || !read_floor(initdata, &answer->floor_s, err))
         return context(err, "initdata");
     spans_add(spans, "initdata", timeline_now_ms());
-    if (!attest(k, initdata, err))
+    k->measured.attester = k->attester;
+    if (!attest(k, initdata, &answer->time_s, err))
         return context(err, "attest");
     spans_add(spans, "attest", timeline_now_ms());
     k->is_prepared = true;
@@ -156,7 +172,7 @@ static void serve_prepare(void *owner, struct ttrpc_pending pending, const Proto
     struct err                     err;
 
     (void) message;
-    if (k->is_prepared || !prepare(k, &initdata, &spans, &err)) {
+    if (k->is_prepared || !prepare(k, &initdata, &spans, &answer, &err)) {
         if (k->is_prepared)
             (void) fail_with(&err, ERR_BUG, "attest: asked twice"); /* false is what it returns */
         ttrpc_refuse(pending, &err);
@@ -253,6 +269,18 @@ static void auto_unpacked(struct unpacked *u)
     buffer_free(&u->config);
 }
 
+/* Before it can run. Of a name of the host's own store nothing would be learned. */
+static FALLIBLE measure_image(struct keeper *k, const char *name, const struct digest *digest, struct err *err)
+{
+    AUTO(buffer) struct buffer content = { 0 };
+    struct aael_event          event   = { .domain = AAEL_DOMAIN_COCO, .operation = "PullImage" };
+    struct digest_text         text    = digest_text(digest);
+
+    measurements_image_text(name, text.at, &content);
+    event.content = buffer_text(&content);
+    return measurements_add(&k->measured, &event, false, err);
+}
+
 static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, int target, struct unpacked *out,
                        struct err *err)
 {
@@ -274,7 +302,7 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
     if (!ok)
         return context(err, image_phase_name(out->progress.phase));
     json_write(config.document, &out->config);
-    return true;
+    return measure_image(k, is_local ? "oci" : request->image_name, &found, err) || context(err, "verify");
 }
 
 static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, struct spans *spans,
@@ -412,8 +440,34 @@ static void serve_evidence(void *owner, struct ttrpc_pending pending, const Prot
     AUTO(buffer) struct buffer        json  = { 0 };
     struct err                        err;
 
-    if (evidence_for_workload(k->attester, (struct bytes){ asked->runtime_data.data, asked->runtime_data.len }, &json, &err))
+    if (evidence_for_workload(&k->measured, (struct bytes){ asked->runtime_data.data, asked->runtime_data.len }, &json, &err))
         give(pending, buffer_bytes(&json));
+    else
+        ttrpc_refuse(pending, &err);
+}
+
+static void serve_events(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    const Keeper__GetEvidenceRequest *asked = (const Keeper__GetEvidenceRequest *) message;
+    struct keeper                    *k     = owner;
+    AUTO(buffer) struct buffer        json  = { 0 };
+    struct err                        err;
+
+    if (evidence_of_events(&k->measured, (struct bytes){ asked->runtime_data.data, asked->runtime_data.len }, &json, &err))
+        give(pending, buffer_bytes(&json));
+    else
+        ttrpc_refuse(pending, &err);
+}
+
+static void serve_measure(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    const Keeper__MeasureRequest *asked = (const Keeper__MeasureRequest *) message;
+    struct keeper                *k     = owner;
+    struct aael_event             event = { asked->domain, asked->operation, asked->content };
+    struct err                    err;
+
+    if (measurements_add(&k->measured, &event, asked->is_of_workload, &err))
+        give(pending, bytes_of_text("{\"success\":\"true\"}"));
     else
         ttrpc_refuse(pending, &err);
 }
@@ -435,7 +489,7 @@ static FALLIBLE sign_receipt(struct keeper *k, const char *said, struct buffer *
     json_add_hex(statement, "policy", BYTES_OF(digest));
     json_write(statement, &text);
     if ((!k->receipt_key && !jwk_generate_p256(&k->receipt_key, err)) || !receipt_key_text(k->receipt_key, &key, err) ||
-        !evidence_for_receipt(k->attester, buffer_bytes(&key), &evidence, err))
+        !evidence_for_receipt(&k->measured, buffer_bytes(&key), &evidence, err))
         return false;
     return receipt_write(buffer_bytes(&text), k->receipt_key, k->attester->tee, buffer_bytes(&evidence), out, err);
 }
@@ -455,6 +509,7 @@ static void serve_receipt(void *owner, struct ttrpc_pending pending, const Proto
 static const struct ttrpc_row rows[] = {
     { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", serve_resource },
     { "GetToken", serve_token },  { "GetEvidence", serve_evidence }, { "Unseal", serve_unseal },
+    { "GetEvents", serve_events }, { "Measure", serve_measure },
     { "SignReceipt", serve_receipt },
 };
 
@@ -483,6 +538,7 @@ int keeper_run(const struct keeper_options *options)
     kbs_client_free(k.client);
     kbs_client_free(k.for_workloads);
     EVP_PKEY_free(k.signer_key);
+    measurements_free(&k.measured);
     attester_close(k.attester);
     buffer_free(&k.initdata_text);
     auto_ttrpc_client(&k.blobs);

@@ -1,12 +1,15 @@
 #include <string.h>
 
+#include "base/json.h"
 #include "guest/agent/keeper.h"
+#include "guest/agent/measurements.h"
 #include "guest/agent/service_methods.h"
 #include "guest/agent/unseal.h"
 #include "guest/container/oci.h"
 #include "guest/init/power.h"
 
-static const struct ttrpc_method unpack_method = { &keeper_service, "Unpack" };
+static const struct ttrpc_method unpack_method  = { &keeper_service, "Unpack" };
+static const struct ttrpc_method measure_method = { &keeper_service, "Measure" };
 
 /* What CreateContainer asked for, kept while the keeper works. */
 struct creation {
@@ -253,12 +256,64 @@ static void on_started(void *owner, struct container *c, struct ttrpc_pending pe
     service_refuse(pending, "start", &shown);
 }
 
+/* A start that is to be measured first. By its id: the container may be gone when that is done. */
+struct beginning {
+    struct service      *service;
+    struct ttrpc_pending pending;
+    char                 id[CONTAINER_ID_MAX + 1];
+};
+
+static void on_measured(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct beginning    *beginning = owner;
+    struct ttrpc_pending pending   = beginning->pending;
+    struct err           err;
+
+    if (response) {
+        struct container *c = service_find(beginning->service, beginning->id, pending);
+
+        if (c && !container_start(c, on_started, pending, &err))
+            service_refuse(pending, "start", &err);
+    } else {
+        err = *why;
+        service_refuse(pending, "start", &err);
+    }
+    free(beginning);
+}
+
+/* What runs is in the log before it runs. */
+static FALLIBLE measure_start(struct service *s, const struct container *c, struct ttrpc_pending pending, struct err *err)
+{
+    AUTO(json) struct json_object *said      = json_object_new_object();
+    AUTO(buffer) struct buffer     content   = { 0 };
+    Keeper__MeasureRequest         request   = KEEPER__MEASURE_REQUEST__INIT;
+    char                           domain[]  = AAEL_DOMAIN_CLOISTER, operation[] = "StartContainer";
+    struct beginning              *beginning = zeroed(1, sizeof *beginning);
+
+    beginning->service = s;
+    beginning->pending = pending;
+    (void) snprintf(beginning->id, sizeof beginning->id, "%s", c->id); /* of the same size */
+    json_add_text(said, "id", c->id);
+    json_add_text(said, "image", c->image);
+    json_write(said, &content);
+    request.domain    = domain;
+    request.operation = operation;
+    request.content   = (char *) (uintptr_t) buffer_text(&content); /* written to the wire only */
+    if (ttrpc_connection_call(s->keeper, &measure_method, &request.base, on_measured, beginning, err))
+        return true;
+    free(beginning);
+    return false;
+}
+
 void service_start_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
     struct service   *s = owner;
     struct container *c = service_find(s, ((const Agent__StartContainerRequest *) request)->id, pending);
     struct err        err;
 
-    if (c && !container_start(c, on_started, pending, &err))
+    if (!c)
+        return;
+    /* One that cannot start is refused there, unlogged. */
+    if (!(c->state == CONTAINER_CREATED ? measure_start(s, c, pending, &err) : container_start(c, on_started, pending, &err)))
         service_refuse(pending, "start", &err);
 }

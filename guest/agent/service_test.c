@@ -82,7 +82,16 @@ static void serve_unseal(void *owner, struct ttrpc_pending pending, const Protob
     ttrpc_answer(pending, &answer.base);
 }
 
-static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Unseal", serve_unseal } };
+static void serve_measure(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    Keeper__GivenResponse answer = KEEPER__GIVEN_RESPONSE__INIT;
+
+    (void) owner;
+    assert_string_equal(((const Keeper__MeasureRequest *) request)->operation, "StartContainer");
+    ttrpc_answer(pending, &answer.base);
+}
+
+static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Unseal", serve_unseal }, { "Measure", serve_measure } };
 
 static void on_closed(void *owner, const struct err *why)
 {
@@ -120,7 +129,7 @@ static int open_rig(void **state)
     rig->service = (struct service){ .loop = rig->loop, .timeline = &rig->timeline, .tee = CMDLINE_TEE_SIM };
     assert_true(containers_new(&options, &rig->service.containers, &err));
     assert_true(policy_read(bytes_of_text(policy_text), &rig->service.policy, &err));
-    join(rig, &keeper_service, keeper_rows, 2, rig, &rig->keeper_server, &rig->keeper_end);
+    join(rig, &keeper_service, keeper_rows, sizeof keeper_rows / sizeof *keeper_rows, rig, &rig->keeper_server, &rig->keeper_end);
     rig->service.keeper = rig->keeper_end;
     join(rig, &agent_service, service_rows, n_service_rows, &rig->service, &rig->agent, &rig->host);
     *state = rig;
@@ -518,7 +527,7 @@ static void an_unsigned_secret_names_a_resource_of_the_container(void **state)
 static void rules_judge_what_a_sealed_secret_stands_for(void **state)
 {
     static const char text[] = "package agent_policy\nimport rego.v1\nCreateContainerRequest := true\nDeleteContainerRequest := true\n"
-                               "GetResourceRequest if input.resource == \"kbs:///owner/app/else\"\n";
+                               "UnsealSecretRequest if input.resource == \"kbs:///owner/app/else\"\n";
     AUTO(buffer) struct buffer good = sealed_by("kbs:///owner/signer/one");
     struct rig                *rig  = *state;
     struct err                 err;
@@ -526,7 +535,7 @@ static void rules_judge_what_a_sealed_secret_stands_for(void **state)
     policy_is(rig, sealing_policy);
     assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
     assert_int_equal(create_with(rig, "a", buffer_text(&good), "x"), ERR_DENIED);
-    assert_string_equal(rig->text, "key: variable B: policy.rego: GetResourceRequest is not true");
+    assert_string_equal(rig->text, "key: variable B: policy.rego: UnsealSecretRequest is not true");
     assert_int_equal(containers_count(rig->service.containers), 0);
 }
 

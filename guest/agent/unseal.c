@@ -108,7 +108,8 @@ static void on_unsealed(void *owner, const ProtobufCMessage *message, const stru
         finish(u, why);
         return;
     }
-    ok = desk_ask_rules(u->service, u->container, "GetResource", answer->resource, &err) &&
+    struct desk_fact facts[] = { { "signer", u->signer }, { "resource", answer->resource } };
+    ok = desk_ask_rules(u->service, u->container, "UnsealSecret", facts, 2, &err) &&
          exchange(u, (struct bytes){ answer->content.data, answer->content.len }, &err);
     OPENSSL_cleanse(answer->content.data, answer->content.len);
     if (!ok) {

@@ -152,7 +152,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update",
-                                         "resources", "token", "evidence", "sealed", "sealed_unsigned", "files", "empty_directories" };
+                                         "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -169,7 +169,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
            check_flag(entry, "output", err) && check_flag(entry, "input", err) &&
            check_flag(entry, "terminal", err) && check_flag(entry, "update", err) &&
            check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
-           check_flag(entry, "token", err) && check_flag(entry, "evidence", err) &&
+           check_flag(entry, "token", err) && check_flag(entry, "evidence", err) && check_flag(entry, "measure", err) &&
            check_flag(entry, "sealed_unsigned", err) && check_optional_texts(entry, "sealed", err) &&
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
            check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) &&
@@ -445,7 +445,7 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
 
     if (policy->rules_decide) {
         *out = (struct policy_grant){ .output = true, .input = true, .terminal = true, .update = true, .rules_decide = true,
-                                      .token = true, .evidence = true };
+                                      .token = true, .evidence = true, .measure = true };
         return true;
     }
     if (!list)
@@ -469,6 +469,7 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                 .exec           = json_object_object_get(entry, "exec"),
                 .token          = flag(entry, "token"),
                 .evidence       = flag(entry, "evidence"),
+                .measure        = flag(entry, "measure"),
                 .resources      = json_object_object_get(entry, "resources"),
                 .sealed         = json_object_object_get(entry, "sealed"),
                 .sealed_unsigned = flag(entry, "sealed_unsigned"),

@@ -19,6 +19,7 @@
  *   sealed            list of "kbs:///...": keys that may have signed sealed secrets among `env` and `files`; without
  *                     it a sealed secret is refused. The signer's word counts: what he names need not be in `resources`
  *   sealed_unsigned   takes sealed secrets that nobody signed, as CoCo made them before 2026, for `resources` only
+ *   measure           its processes may add events to the guest's log [guest/agent/measurements.h]
  *   token, evidence   likewise: a token of the broker, evidence of this guest
  *   read_only_root    the root file system cannot be written
  *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
@@ -61,6 +62,7 @@ struct policy_grant {
     struct json_object *exec;     /* NULL: nothing */
     bool                token;
     bool                evidence;
+    bool                measure;
     struct json_object *resources; /* NULL: none */
     struct json_object *sealed;    /* NULL: none */
     bool                sealed_unsigned;

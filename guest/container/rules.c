@@ -12,7 +12,7 @@ const char *const RULES_REQUESTS[] = {
     "GetStatus",  "ConfigureNetwork", "CreateContainer", "StartContainer", "WaitContainer",  "SignalContainer",
     "ReadOutput", "WriteInput",       "DeleteContainer", "GetTimeline",    "Shutdown",       "ExecProcess",
     "ResizeTerminal", "StatsContainer", "UpdateContainer", "GetReceipt",
-    "GetResource", "GetToken", "GetEvidence", /* of the workload: guest/workload */
+    "GetResource", "GetToken", "GetEvidence", "ExtendRuntimeMeasurement", "UnsealSecret", /* of the workload: guest/workload */
 };
 const size_t N_RULES_REQUESTS = sizeof RULES_REQUESTS / sizeof *RULES_REQUESTS;
 

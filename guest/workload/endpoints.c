@@ -2,12 +2,14 @@
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
+#include <openssl/crypto.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/auto.h"
-#include "guest/api/call.h"
+#include "base/json.h"
+#include "guest/api/connection.h"
 #include "guest/workload/request.h"
 
 enum {
@@ -15,15 +17,29 @@ enum {
     BACKLOG           = 32,
     CONNECTION_MEMORY = 16 << 10, /* bytes for a request's line and headers */
     IDLE_SECONDS      = 20,       /* a connection on which nothing comes is closed */
-    ASK_TIMEOUT_MS    = 90000,    /* an attestation may be part of it */
+    TICK_MS           = 5000,     /* how often idle connections are looked for */
+    RUNS_OF_TURN      = 64,       /* of libmicrohttpd, until it has nothing to do at once */
 };
 
 const struct ttrpc_service workload_service = { "cloister.workload", &workload__workload__descriptor };
 
 struct endpoints {
-    struct MHD_Daemon  *daemon;
-    struct ttrpc_client desk;
-    bool                is_over;
+    struct loop             *loop;
+    struct MHD_Daemon       *daemon;
+    struct loop_source       web, tick;
+    struct ttrpc_connection *desk;
+    bool                     is_running, runs_again; /* libmicrohttpd; it must */
+};
+
+/* One request, from its headers to its answer. While the desk is asked its connection is suspended: others go on. */
+struct exchange {
+    struct endpoints      *endpoints;
+    struct MHD_Connection *connection;
+    struct buffer          body;
+    bool                   is_too_large, is_answered;
+    enum workload_kind     kind;
+    struct err             why;    /* when it was answered with a refusal */
+    struct buffer          answer; /* else; wiped */
 };
 
 static const struct ttrpc_method ask_method = { &workload_service, "Ask" };
@@ -42,15 +58,13 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     return result;
 }
 
-static enum MHD_Result answer_error(struct MHD_Connection *connection, const struct err *why)
+static unsigned status_of(const struct err *why)
 {
-    unsigned status = why->kind == ERR_NOT_FOUND                                    ? MHD_HTTP_NOT_FOUND
-                      : why->kind == ERR_DENIED                                     ? MHD_HTTP_FORBIDDEN
-                      : why->kind == ERR_MALFORMED || why->kind == ERR_LIMIT        ? MHD_HTTP_BAD_REQUEST
-                      : why->kind == ERR_UNSUPPORTED                                ? MHD_HTTP_NOT_IMPLEMENTED
-                                                                                    : MHD_HTTP_INTERNAL_SERVER_ERROR;
-
-    return answer(connection, status, bytes_of_text(why->text), "text/plain");
+    return why->kind == ERR_NOT_FOUND                             ? MHD_HTTP_NOT_FOUND
+           : why->kind == ERR_DENIED                              ? MHD_HTTP_FORBIDDEN
+           : why->kind == ERR_MALFORMED || why->kind == ERR_LIMIT ? MHD_HTTP_BAD_REQUEST
+           : why->kind == ERR_UNSUPPORTED                         ? MHD_HTTP_NOT_IMPLEMENTED
+                                                                  : MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* The caller's port on 127.0.0.1; 0 for one from elsewhere, whom no socket of ours hears. */
@@ -88,63 +102,150 @@ static FALLIBLE query(struct MHD_Connection *connection, const char *name, char 
     return true;
 }
 
-static FALLIBLE read_request(struct MHD_Connection *connection, const char *method, const char *path,
-                             struct workload_request *out, struct err *err)
+static FALLIBLE read_request(const struct exchange *x, const char *method, const char *path, struct workload_request *out,
+                             struct err *err)
 {
     char                  texts[3][WORKLOAD_PATH_MAX + 1];
     struct workload_query asked;
 
-    return query(connection, "token_type", texts[0], &asked.token_type, err) &&
-           query(connection, "runtime_data", texts[1], &asked.runtime_data, err) &&
-           query(connection, "encoding", texts[2], &asked.encoding, err) &&
-           workload_request_read(method, path, &asked, out, err);
+    if (x->is_too_large)
+        return fail_with(err, ERR_LIMIT, "over %d bytes were sent", WORKLOAD_BODY_MAX);
+    return query(x->connection, "token_type", texts[0], &asked.token_type, err) &&
+           query(x->connection, "runtime_data", texts[1], &asked.runtime_data, err) &&
+           query(x->connection, "encoding", texts[2], &asked.encoding, err) &&
+           workload_request_read(method, path, &asked, buffer_bytes(&x->body), out, err);
 }
 
-static enum MHD_Result ask_desk(struct endpoints *e, struct MHD_Connection *connection, struct workload_request *asked)
+/* libmicrohttpd says nothing of connections that were resumed: it runs until nothing is left to do at once. */
+static void turn(struct endpoints *e)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    e->runs_again = true;
+    if (e->is_running) /* the desk failed within serve() */
+        return;
+    e->is_running = true;
+    for (int i = 0; i < RUNS_OF_TURN && e->runs_again; i++) {
+        e->runs_again = false;
+        (void) MHD_run(e->daemon); /* fails only for a daemon with its own threads */
+        e->runs_again = e->runs_again || (MHD_get_timeout(e->daemon, &ms) == MHD_YES && ms == 0);
+    }
+    e->is_running = false;
+}
+
+static void on_answer(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct exchange             *x   = owner;
+    const Workload__AskResponse *got = (const Workload__AskResponse *) message;
+
+    x->is_answered = true;
+    if (got) {
+        (void) buffer_grow(&x->answer, got->content.len + 1); /* room at once: a growing buffer would leave copies behind */
+        x->answer.len = 0;
+        buffer_append(&x->answer, (struct bytes){ got->content.data, got->content.len });
+        OPENSSL_cleanse(got->content.data, got->content.len);
+    } else if (why != &x->why) {
+        x->why = *why;
+    }
+    MHD_resume_connection(x->connection);
+    turn(x->endpoints);
+}
+
+static void ask_desk(struct exchange *x, struct workload_request *asked)
 {
     static const Workload__Kind kinds[] = {
         [WORKLOAD_RESOURCE] = WORKLOAD__KIND__KIND_RESOURCE, [WORKLOAD_TOKEN] = WORKLOAD__KIND__KIND_TOKEN,
         [WORKLOAD_EVIDENCE] = WORKLOAD__KIND__KIND_EVIDENCE, [WORKLOAD_INFO] = WORKLOAD__KIND__KIND_INFO,
+        [WORKLOAD_EVENTS] = WORKLOAD__KIND__KIND_EVENTS,     [WORKLOAD_MEASURE] = WORKLOAD__KIND__KIND_MEASURE,
     };
-    Workload__AskRequest            request  = WORKLOAD__ASK_REQUEST__INIT;
-    AUTO(message) ProtobufCMessage *response = NULL;
-    struct err                      why;
+    Workload__AskRequest request = WORKLOAD__ASK_REQUEST__INIT;
 
+    x->kind              = asked->kind;
     request.kind         = kinds[asked->kind];
     request.resource     = asked->resource;
     request.runtime_data = (ProtobufCBinaryData){ asked->runtime_data_len, asked->runtime_data };
-    request.port         = caller_port(connection);
-    if (!ttrpc_call(&e->desk, &ask_method, &request.base, ASK_TIMEOUT_MS, &response, &why)) {
-        e->is_over = e->desk.is_broken;
-        return answer_error(connection, &why);
-    }
-    const Workload__AskResponse *got = (const Workload__AskResponse *) response;
-    return answer(connection, MHD_HTTP_OK, (struct bytes){ got->content.data, got->content.len },
-                  asked->kind == WORKLOAD_INFO ? "application/json" : "application/octet-stream");
+    request.port         = caller_port(x->connection);
+    request.domain       = asked->domain;
+    request.operation    = asked->operation;
+    request.content      = asked->content;
+    MHD_suspend_connection(x->connection); /* before the call, which may tell its failure at once */
+    if (!ttrpc_connection_call(x->endpoints->desk, &ask_method, &request.base, on_answer, x, &x->why))
+        on_answer(x, NULL, &x->why);
 }
 
-/* Called for the headers, for each piece of a body, and at the end: a body is passed over, we take none. */
+static void take_body(struct exchange *x, const char *piece, size_t len)
+{
+    x->is_too_large = x->is_too_large || len > WORKLOAD_BODY_MAX - x->body.len;
+    if (!x->is_too_large)
+        buffer_append(&x->body, (struct bytes){ (const uint8_t *) piece, len });
+}
+
+/* For an event CoCo's clients look for "success", a text; for all else there is one line. */
+static enum MHD_Result give_refusal(const struct exchange *x)
+{
+    AUTO(json) struct json_object *said = json_object_new_object();
+    AUTO(buffer) struct buffer     text = { 0 };
+
+    if (x->kind != WORKLOAD_MEASURE)
+        return answer(x->connection, status_of(&x->why), bytes_of_text(x->why.text), "text/plain");
+    json_add_text(said, "success", "false");
+    json_add_text(said, "message", x->why.text);
+    json_write(said, &text);
+    return answer(x->connection, status_of(&x->why), buffer_bytes(&text), "application/json");
+}
+
+static enum MHD_Result give_answer(struct exchange *x)
+{
+    bool is_json = x->kind == WORKLOAD_INFO || x->kind == WORKLOAD_EVENTS || x->kind == WORKLOAD_MEASURE;
+
+    if (x->why.kind != ERR_NONE)
+        return give_refusal(x);
+    return answer(x->connection, MHD_HTTP_OK, buffer_bytes(&x->answer), is_json ? "application/json" : "application/octet-stream");
+}
+
+/* Called for the headers, for each piece of a body, at its end, and once more when the desk has answered. */
 static enum MHD_Result serve(void *owner, struct MHD_Connection *connection, const char *path, const char *method,
                              const char *version, const char *body, size_t *body_len, void **state)
 {
-    static int              seen;
-    struct endpoints       *e = owner;
+    struct exchange        *x = *state;
     struct workload_request request;
-    struct err              why;
 
     (void) version;
-    (void) body;
-    if (!*state) {
-        *state = &seen;
+    if (!x) {
+        x = zeroed(1, sizeof *x);
+        x->endpoints  = owner;
+        x->connection = connection;
+        *state        = x;
         return MHD_YES;
     }
+    if (x->is_answered)
+        return give_answer(x);
     if (*body_len > 0) {
+        take_body(x, body, *body_len);
         *body_len = 0;
         return MHD_YES;
     }
-    if (!read_request(connection, method, path, &request, &why))
-        return answer_error(connection, &why);
-    return ask_desk(e, connection, &request);
+    if (!read_request(x, method, path, &request, &x->why))
+        return give_answer(x);
+    ask_desk(x, &request);
+    return MHD_YES;
+}
+
+/* Never one that waits: a suspended connection does not end. */
+static void exchange_ended(void *owner, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode how)
+{
+    struct exchange *x = *state;
+
+    (void) owner;
+    (void) connection;
+    (void) how;
+    if (!x)
+        return;
+    OPENSSL_cleanse(x->answer.at, x->answer.capacity);
+    buffer_free(&x->answer);
+    buffer_free(&x->body);
+    free(x);
+    *state = NULL;
 }
 
 /* The path is compared as it came: what is escaped in it names nothing of ours. Values are unescaped in query(). */
@@ -168,23 +269,61 @@ FALLIBLE endpoints_listen(uint16_t port, int *out_fd, struct err *err)
     return true;
 }
 
+static void on_web(struct loop_source *source, uint32_t events)
+{
+    (void) events;
+    turn(source->owner);
+}
+
+static void on_tick(struct loop_source *source, uint32_t events)
+{
+    uint64_t n;
+
+    (void) events;
+    (void) !read(source->fd, &n, sizeof n); /* a timer that did not fire has nothing to read */
+    turn(source->owner);
+}
+
+/* All who wait were told: their connections are no longer suspended. */
+static void on_desk_closed(void *owner, const struct err *why)
+{
+    struct endpoints *e = owner;
+
+    (void) why; /* PID 1 is the only peer: when it is gone, so is the guest */
+    loop_stop(e->loop);
+}
+
+static FALLIBLE start(struct endpoints *e, int listen_fd, struct err *err)
+{
+    e->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, serve, e, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 (unsigned) IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
+                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, untouched, NULL,
+                                 MHD_OPTION_NOTIFY_COMPLETED, exchange_ended, NULL, MHD_OPTION_END);
+    if (!e->daemon)
+        return fail_with(err, ERR_OS, "start the workload services");
+    e->web  = (struct loop_source){ .fd = MHD_get_daemon_info(e->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .ready = on_web, .owner = e };
+    e->tick = (struct loop_source){ .fd = NO_FD, .ready = on_tick, .owner = e };
+    return loop_add(e->loop, &e->web, EPOLLIN, err) && loop_timer_fd(TICK_MS, TICK_MS, &e->tick.fd, err) &&
+           loop_add(e->loop, &e->tick, EPOLLIN, err);
+}
+
 int endpoints_run(int listen_fd, int control_fd)
 {
-    struct endpoints e = { 0 };
-    struct err       err;
+    struct endpoints                e       = { .tick = { .fd = NO_FD } };
+    struct ttrpc_connection_options options = { .closed = on_desk_closed, .owner = &e };
+    struct err                      err;
 
-    if (!ttrpc_client_over(control_fd, &e.desk, &err))
+    if (!loop_new(&e.loop, &err))
         return 1;
-    e.daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, serve, &e, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-                                MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                (unsigned) IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
-                                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, untouched, NULL,
-                                MHD_OPTION_END);
-    if (!e.daemon)
-        return 1;
-    while (!e.is_over && MHD_run_wait(e.daemon, -1) == MHD_YES)
-        ;
-    MHD_stop_daemon(e.daemon);
-    auto_ttrpc_client(&e.desk);
-    return e.is_over ? 0 : 1;
+    options.loop = e.loop;
+    bool is_good = ttrpc_connection_new(&options, control_fd, &e.desk, &err) && start(&e, listen_fd, &err) && loop_run(e.loop, &err);
+    loop_remove(&e.web);
+    loop_remove(&e.tick);
+    if (e.daemon)
+        MHD_stop_daemon(e.daemon);
+    auto_fd(&e.tick.fd);
+    ttrpc_connection_free(TAKE(e.desk));
+    loop_free(e.loop);
+    return is_good ? 0 : 1;
 }

@@ -19,7 +19,10 @@ struct rig {
     uint16_t                 port;
     char                     reply[8192];
     size_t                   len;
-    bool                     has_asked, refuses;
+    bool                     has_asked, refuses, holds;
+    struct ttrpc_pending     held[4]; /* questions that are answered later, */
+    size_t                   n_held;
+    bool                     stops_when_held; /* and what the loop waits for then */
 };
 
 static void ask(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
@@ -35,6 +38,13 @@ static void ask(void *owner, struct ttrpc_pending pending, const ProtobufCMessag
     (void) snprintf(text, sizeof text, "%d %s %.*s", (int) asked->kind, asked->resource, (int) asked->runtime_data.len, (const char *) asked->runtime_data.data);
     answer.content = (ProtobufCBinaryData){ strlen(text), (uint8_t *) text };
     (void) fail_with(&why, ERR_DENIED, "policy says no");
+    if (rig->holds && asked->kind == WORKLOAD__KIND__KIND_RESOURCE) {
+        assert_true(rig->n_held < sizeof rig->held / sizeof *rig->held);
+        rig->held[rig->n_held++] = pending;
+        if (rig->stops_when_held)
+            loop_stop(rig->loop);
+        return;
+    }
     if (rig->refuses)
         ttrpc_refuse(pending, &why);
     else
@@ -156,7 +166,7 @@ static void what_is_no_question_never_reaches_the_desk(void **state)
         { "/aa/token", "400", "token_type is missing" },
         { "/aa/token?token_type=coco_as", "501", "token_type: only kbs" },
         { "/aa/evidence?runtime_data=a%00b", "400", "runtime_data: over 512 bytes, or with a zero among them" },
-        { "/aa/aael", "501", "nothing is measured after boot" },
+        { "/aa/aael", "501", "only POST" },
     };
     struct rig *rig = *state;
 
@@ -171,7 +181,7 @@ static void a_denial_is_forbidden(void **state)
     struct rig *rig = *state;
 
     rig->refuses = true;
-    assert_answer(get(rig, "/cdh/resource/default/key/1"), "403", "Ask: policy says no");
+    assert_answer(get(rig, "/cdh/resource/default/key/1"), "403", "policy says no");
     rig->refuses = false;
     assert_answer(get(rig, "/cdh/resource/default/key/1"), "200", "1 kbs:///default/key/1 "); /* the desk is still asked */
 }
@@ -183,8 +193,82 @@ static void garbage_and_bodies_are_survived(void **state)
     (void) exchange(rig, "\r\n\r\nnonsense\r\n\r\n");
     assert_false(rig->has_asked);
     (void) exchange(rig, "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n{\"a\":");
-    assert_answer(rig->reply, "501", "nothing is measured after boot");
+    assert_answer(rig->reply, "400", "event: JSON: unexpected end of data at offset 5");
     assert_answer(get(rig, "/info"), "200", "4  ");
+}
+
+static int open_question(struct rig *rig, const char *target)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(rig->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char               text[256];
+    struct err         err;
+
+    (void) snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", target);
+    assert_int_equal(connect(fd, (struct sockaddr *) &at, sizeof at), 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t) strlen(text));
+    rig->stops_when_held = true;
+    assert_true(loop_run(rig->loop, &err)); /* until the desk was asked */
+    rig->stops_when_held = false;
+    return fd;
+}
+
+/* What a broker answers late holds up nobody but who asked: the others are served while it waits, in any order. */
+static void a_question_that_waits_holds_up_no_other(void **state)
+{
+    struct rig           *rig    = *state;
+    char                  late[] = "late";
+    Workload__AskResponse answer = WORKLOAD__ASK_RESPONSE__INIT;
+    int                   fds[3];
+
+    rig->holds = true;
+    for (size_t i = 0; i < 3; i++)
+        fds[i] = open_question(rig, "/cdh/resource/default/slow/1");
+    assert_int_equal(rig->n_held, 3);
+    assert_answer(get(rig, "/info"), "200", "4  ");
+    assert_answer(get(rig, "/aa/token?token_type=kbs"), "200", "2  ");
+    answer.content = (ProtobufCBinaryData){ 4, (uint8_t *) late };
+    for (size_t i = 3; i-- > 0;) {
+        struct err err;
+
+        ttrpc_answer(rig->held[i], &answer.base);
+        rig->len    = 0;
+        rig->client = (struct loop_source){ .fd = fds[i], .ready = client_ready, .owner = rig };
+        assert_true(loop_add(rig->loop, &rig->client, EPOLLIN, &err));
+        assert_true(loop_run(rig->loop, &err));
+        loop_remove(&rig->client);
+        rig->reply[rig->len] = 0;
+        assert_answer(rig->reply, "200", "late");
+        (void) close(fds[i]);
+    }
+    assert_answer(get(rig, "/info"), "200", "4  ");
+}
+
+/* Who asked is gone before the answer: it is for nobody, and the next is served. */
+static void a_caller_that_left_is_forgotten(void **state)
+{
+    struct rig           *rig    = *state;
+    char                  late[] = "late";
+    Workload__AskResponse answer = WORKLOAD__ASK_RESPONSE__INIT;
+
+    rig->holds = true;
+    (void) close(open_question(rig, "/cdh/resource/default/slow/1"));
+    answer.content = (ProtobufCBinaryData){ 4, (uint8_t *) late };
+    ttrpc_answer(rig->held[0], &answer.base);
+    assert_answer(get(rig, "/info"), "200", "4  ");
+}
+
+static void an_event_reaches_the_desk_and_its_refusal_is_json(void **state)
+{
+    struct rig *rig = *state;
+    const char  event[] = "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 44\r\n\r\n"
+                          "{\"domain\":\"d\",\"operation\":\"o\",\"content\":\"c\"}";
+
+    assert_answer(exchange(rig, event), "200", "6  ");
+    assert_non_null(strstr(rig->reply, "application/json"));
+    assert_answer(get(rig, "/aa/eventlog?runtime_data=x"), "200", "5  x");
+    rig->refuses = true;
+    assert_answer(exchange(rig, event), "403", "{\"success\":\"false\",\"message\":\"policy says no\"}");
 }
 
 int main(void)
@@ -193,6 +277,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(questions_reach_the_desk_and_answers_the_caller, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_is_no_question_never_reaches_the_desk, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_denial_is_forbidden, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_question_that_waits_holds_up_no_other, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_caller_that_left_is_forgotten, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(an_event_reaches_the_desk_and_its_refusal_is_json, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(garbage_and_bodies_are_survived, open_rig, close_rig),
     };
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/auto.h"
+#include "base/json.h"
 #include "base/text.h"
 
 #define RESOURCE_PREFIX "/cdh/resource/"
@@ -52,7 +52,7 @@ static FALLIBLE read_token(const struct workload_query *query, struct workload_r
     return true;
 }
 
-static FALLIBLE read_evidence(const struct workload_query *query, struct workload_request *out, struct err *err)
+static FALLIBLE read_evidence(const struct workload_query *query, enum workload_kind kind, struct workload_request *out, struct err *err)
 {
     AUTO(buffer) struct buffer data = { 0 };
 
@@ -71,28 +71,56 @@ static FALLIBLE read_evidence(const struct workload_query *query, struct workloa
     if (data.len > 0)
         memcpy(out->runtime_data, data.at, data.len);
     out->runtime_data_len = data.len;
-    out->kind             = WORKLOAD_EVIDENCE;
+    out->kind             = kind;
     return true;
 }
 
+static FALLIBLE copy_member(struct json_object *from, const char *name, char *out, size_t most, struct err *err)
+{
+    const char *text;
+
+    if (!json_get_text(from, name, &text, err))
+        return false;
+    if (strlen(text) > most)
+        return fail_with(err, ERR_LIMIT, "%s: over %zu bytes", name, most);
+    (void) snprintf(out, most + 1, "%s", text); /* it fits */
+    return true;
+}
+
+/* {"domain":..,"operation":..,"content":..}; other members are passed over. */
+static FALLIBLE read_event(struct bytes body, struct workload_request *out, struct err *err)
+{
+    AUTO(json) struct json_object *event = NULL;
+
+    out->kind = WORKLOAD_MEASURE;
+    return (json_read(body, WORKLOAD_BODY_MAX, &event, err) &&
+            copy_member(event, "domain", out->domain, EVENT_WORD_MAX, err) &&
+            copy_member(event, "operation", out->operation, EVENT_WORD_MAX, err) &&
+            copy_member(event, "content", out->content, EVENT_CONTENT_MAX, err)) ||
+           context(err, "event");
+}
+
 FALLIBLE workload_request_read(const char *method, const char *path, const struct workload_query *query,
-                               struct workload_request *out, struct err *err)
+                               struct bytes body, struct workload_request *out, struct err *err)
 {
     struct workload_request read = { .kind = WORKLOAD_INFO };
     bool                    ok;
 
     if (strnlen(path, WORKLOAD_PATH_MAX + 1) > WORKLOAD_PATH_MAX)
         return fail_with(err, ERR_LIMIT, "a path of over %d bytes", WORKLOAD_PATH_MAX);
-    if (strcmp(path, "/aa/aael") == 0)
-        return fail_with(err, ERR_UNSUPPORTED, "nothing is measured after boot");
-    if (strcmp(method, "GET") != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "only GET");
-    if (strncmp(path, RESOURCE_PREFIX, strlen(RESOURCE_PREFIX)) == 0)
+    bool is_event = strcmp(path, "/aa/aael") == 0;
+    if (strcmp(method, is_event ? "POST" : "GET") != 0)
+        return fail_with(err, ERR_UNSUPPORTED, is_event ? "only POST" : "only GET");
+    if (is_event)
+        ok = read_event(body, &read, err);
+    else if (strncmp(path, RESOURCE_PREFIX, strlen(RESOURCE_PREFIX)) == 0)
         ok = read_resource(path, &read, err);
     else if (strcmp(path, "/aa/token") == 0)
         ok = read_token(query, &read, err);
     else if (strcmp(path, "/aa/evidence") == 0)
-        ok = read_evidence(query, &read, err);
+        ok = read_evidence(query, WORKLOAD_EVIDENCE, &read, err);
+    else if (strcmp(path, "/aa/eventlog") == 0)
+        ok = read_evidence(query, WORKLOAD_EVENTS, &read, err);
     else
         ok = strcmp(path, "/info") == 0 || fail_with(err, ERR_NOT_FOUND, "URL NOT FOUND");
     if (ok)

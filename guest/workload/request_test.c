@@ -6,7 +6,7 @@ static bool read_get(const char *path, const struct workload_query *query, struc
 {
     static const struct workload_query none = { NULL, NULL, NULL };
 
-    return workload_request_read("GET", path, query ? query : &none, out, err);
+    return workload_request_read("GET", path, query ? query : &none, (struct bytes){ 0 }, out, err);
 }
 
 static void each_path_is_its_question(void **state)
@@ -47,7 +47,8 @@ static void refuses_one_defect_at_a_time(void **state)
         { "GET", "/", { 0 }, ERR_NOT_FOUND, "URL NOT FOUND" },
         { "GET", "/info/", { 0 }, ERR_NOT_FOUND, "URL NOT FOUND" },
         { "POST", "/info", { 0 }, ERR_UNSUPPORTED, "only GET" },
-        { "POST", "/aa/aael", { 0 }, ERR_UNSUPPORTED, "nothing is measured after boot" },
+        { "GET", "/aa/aael", { 0 }, ERR_UNSUPPORTED, "only POST" },
+        { "GET", "/aa/eventlog", { 0 }, ERR_MALFORMED, "runtime_data is missing" },
         { "GET", "/cdh/resource/a/b", { 0 }, ERR_MALFORMED, "a resource has three names: REPOSITORY/TYPE/TAG" },
         { "GET", "/cdh/resource/a/b/c/d", { 0 }, ERR_MALFORMED, "a resource has three names: REPOSITORY/TYPE/TAG" },
         { "GET", "/cdh/resource/a//c", { 0 }, ERR_MALFORMED, "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
@@ -65,11 +66,66 @@ static void refuses_one_defect_at_a_time(void **state)
         struct workload_request asked = { .resource = "untouched" };
         struct err              err;
 
-        assert_false(workload_request_read(rows[i].method, rows[i].path, &rows[i].query, &asked, &err));
+        assert_false(workload_request_read(rows[i].method, rows[i].path, &rows[i].query, (struct bytes){ 0 }, &asked, &err));
         assert_string_equal(err.text, rows[i].why);
         assert_int_equal(err.kind, rows[i].kind);
         assert_string_equal(asked.resource, "untouched");
     }
+}
+
+static bool read_post(struct bytes body, struct workload_request *out, struct err *err)
+{
+    static const struct workload_query none = { NULL, NULL, NULL };
+
+    return workload_request_read("POST", "/aa/aael", &none, body, out, err);
+}
+
+static void an_event_is_read_whole_or_not_at_all(void **state)
+{
+    static const char       text[] = "{\"domain\":\"example.org/app\",\"operation\":\"start\",\"content\":\"with \\u00e9\",\"more\":1}";
+    struct workload_request asked  = { 0 };
+    struct err              err;
+
+    (void) state;
+    assert_true(read_post(bytes_of_text(text), &asked, &err));
+    assert_int_equal(asked.kind, WORKLOAD_MEASURE);
+    assert_string_equal(asked.domain, "example.org/app");
+    assert_string_equal(asked.operation, "start");
+    assert_string_equal(asked.content, "with \xc3\xa9");
+    for (size_t len = 0; len + 1 < sizeof text; len++) {
+        AUTO(heap) uint8_t     *exact = exact_copy(text, len);
+        struct workload_request none  = { .domain = "untouched" };
+
+        assert_false(read_post((struct bytes){ exact, len }, &none, &err));
+        assert_int_equal(err.kind, ERR_MALFORMED);
+        assert_string_equal(none.domain, "untouched");
+    }
+}
+
+static void an_event_with_one_defect_is_refused_by_name(void **state)
+{
+    char                    large[EVENT_CONTENT_MAX + 64];
+    static const struct { const char *body; enum err_kind kind; const char *why; } rows[] = {
+        { "[]", ERR_MALFORMED, NULL },
+        { "{\"operation\":\"o\",\"content\":\"c\"}", ERR_MALFORMED, "event: \"domain\" is missing" },
+        { "{\"domain\":\"d\",\"content\":\"c\"}", ERR_MALFORMED, "event: \"operation\" is missing" },
+        { "{\"domain\":\"d\",\"operation\":\"o\"}", ERR_MALFORMED, "event: \"content\" is missing" },
+        { "{\"domain\":1,\"operation\":\"o\",\"content\":\"c\"}", ERR_MALFORMED, NULL },
+    };
+    struct workload_request asked;
+    struct err              err;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_false(read_post(bytes_of_text(rows[i].body), &asked, &err));
+        assert_int_equal(err.kind, rows[i].kind);
+        if (rows[i].why)
+            assert_string_equal(err.text, rows[i].why);
+    }
+    (void) snprintf(large, sizeof large, "{\"domain\":\"d\",\"operation\":\"o\",\"content\":\"%0*d\"}", EVENT_CONTENT_MAX + 1, 0);
+    assert_false(read_post(bytes_of_text(large), &asked, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_string_equal(err.text, "event: content: over 4096 bytes");
 }
 
 static void lengths_are_bounded(void **state)
@@ -99,6 +155,8 @@ int main(void)
         cmocka_unit_test(each_path_is_its_question),
         cmocka_unit_test(runtime_data_may_be_base64),
         cmocka_unit_test(refuses_one_defect_at_a_time),
+        cmocka_unit_test(an_event_is_read_whole_or_not_at_all),
+        cmocka_unit_test(an_event_with_one_defect_is_refused_by_name),
         cmocka_unit_test(lengths_are_bounded),
     };
 

@@ -111,6 +111,7 @@ static FALLIBLE verdict_read(const char *token, struct kbs_verdict *out, int64_t
     if (!jwt_peek(bytes_of_text(token), KBS_TOKEN_MAX, &payload, err))
         return false;
     *ends   = json_object_get_int64(json_object_object_get(payload, "exp")); /* 0 when it does not say */
+    out->issued_s = json_object_get_int64(json_object_object_get(payload, "iat")); /* likewise */
     submods = json_object_object_get(payload, "submods");
     cpu     = json_object_is_type(submods, json_type_object) ? json_object_object_get(submods, "cpu0") : NULL;
     copy_claim(cpu, "ear.status", out->status, sizeof out->status);

@@ -47,6 +47,7 @@ struct kbs_attester {
 /* What the broker's token says of us; peer text, already escaped. Not verified: the TLS peer is who we trust. */
 struct kbs_verdict {
     char status[32];  /* "affirming", "warning", "contraindicated", "none"; "" when the token does not say */
+    int64_t issued_s; /* the broker's time when it made the token, seconds since 1970; 0 when the token does not say */
     char reason[256]; /* our broker's one line why not affirming; "" otherwise */
 };
 

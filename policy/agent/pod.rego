@@ -10,6 +10,8 @@ default ExecProcessRequest := false
 
 default GetEvidenceRequest := false
 
+default ExtendRuntimeMeasurementRequest := false
+
 default GetResourceRequest := false
 
 default GetTokenRequest := false
@@ -19,6 +21,8 @@ default GetReceiptRequest := false
 default ReadOutputRequest := false
 
 default ResizeTerminalRequest := false
+
+default UnsealSecretRequest := false
 
 default UpdateContainerRequest := false
 
@@ -52,6 +56,8 @@ ExecProcessRequest if {
 
 GetEvidenceRequest if some_entry_has("evidence")
 
+ExtendRuntimeMeasurementRequest if some_entry_has("measure")
+
 GetResourceRequest if {
 	some entry in entries
 	input.resource in entry.resources
@@ -64,6 +70,19 @@ GetReceiptRequest if some_entry_has("output")
 ReadOutputRequest if some_entry_has("output")
 
 ResizeTerminalRequest if some_entry_has("terminal")
+
+UnsealSecretRequest if {
+	some entry in entries
+	input.signer in entry.sealed
+}
+
+# One that nobody signed names what the container may have in any case.
+UnsealSecretRequest if {
+	some entry in entries
+	entry.sealed_unsigned == true
+	input.signer == ""
+	input.resource in entry.resources
+}
 
 UpdateContainerRequest if some_entry_has("update")
 

@@ -7,8 +7,8 @@ web := "sha256:aa"
 other := "sha256:bb"
 
 containers := [
-	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true},
-	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true},
+	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"]},
+	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true, "measure": true, "resources": ["kbs:///d/e/f"], "sealed_unsigned": true},
 ]
 
 ask(rule, asked) if agent_policy[rule] with input as asked with data.containers as containers
@@ -46,6 +46,14 @@ test_the_network_is_granted_by_name if {
 	not agent_policy.ConfigureNetworkRequest with data.network as "yes"
 }
 
+test_sealed_secrets_are_their_signers if {
+	ask("UnsealSecretRequest", {"image": web, "signer": "kbs:///a/b/signer", "resource": "kbs:///any/thing/else"})
+	not ask("UnsealSecretRequest", {"image": other, "signer": "kbs:///a/b/signer", "resource": "kbs:///d/e/f"})
+	not ask("UnsealSecretRequest", {"image": web, "signer": "", "resource": "kbs:///a/b/c"})
+	ask("UnsealSecretRequest", {"image": other, "signer": "", "resource": "kbs:///d/e/f"})
+	not ask("UnsealSecretRequest", {"image": other, "signer": "", "resource": "kbs:///d/e/g"})
+}
+
 test_the_rest_tells_nothing if {
 	every rule in ["GetStatusRequest", "ShutdownRequest", "StartContainerRequest", "DeleteContainerRequest", "WaitContainerRequest"] {
 		ask(rule, {})
@@ -59,4 +67,6 @@ test_workloads_get_what_their_entry_lists if {
 	ask("GetTokenRequest", {"image": web})
 	not ask("GetTokenRequest", {"image": other})
 	not ask("GetEvidenceRequest", {"image": web})
+	not ask("ExtendRuntimeMeasurementRequest", {"image": web})
+	ask("ExtendRuntimeMeasurementRequest", {"image": other})
 }

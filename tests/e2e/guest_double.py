@@ -93,7 +93,7 @@ class Port(threading.Thread):
 
 # ---- what a host gives to a guest ----
 
-def initdata(policy=None, url="https://127.0.0.1:8443"):
+def initdata(policy=None, url="https://127.0.0.1:8443", more=""):
     text = f'''version = "0.1.0"
 algorithm = "sha256"
 [data]
@@ -103,7 +103,7 @@ url = "{url}"
 cert = """{os.environ.get("GUEST_TEST_CA", "none")}"""
 \'\'\'
 "policy.json" = \'\'\'{json.dumps(policy or {"containers": []})}\'\'\'
-'''
+{more}'''
     return text.encode()
 
 
@@ -126,11 +126,11 @@ def report(report_data, host_data):
 class Guest:
     """A running guest. Use as a context manager."""
 
-    def __init__(self, files, disks, append=APPEND, serve=None, ports=PORTS, cpu="max", memory=256):
+    def __init__(self, files, disks, append=APPEND, serve=None, ports=PORTS, cpu="max", memory=256, clock="utc"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cloister-e2e-guest-"))
         words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
                  "-machine", "q35,usb=off,smbus=off,hpet=off,vmport=off,graphics=off,i8042=off", "-accel", "tcg", "-cpu", cpu,
-                 "-m", str(memory), "-kernel", files / "kernel", "-initrd", files / "initrd", "-append", append, "-serial", "stdio",
+                 "-m", str(memory), "-rtc", f"base={clock}", "-kernel", files / "kernel", "-initrd", files / "initrd", "-append", append, "-serial", "stdio",
                  "-device", "virtio-serial-pci,max_ports=8,disable-legacy=on"]
         for i, content in enumerate(disks):
             (self.folder / f"disk{i}").write_bytes(content)

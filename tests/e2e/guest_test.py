@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the agent does before it has attested, towards a host that lies: one line on the console, and power off. Nothing
 is served. Boots the guest image with a test double of the host; no broker takes part."""
-import hashlib, os, pathlib, sys, time
+import hashlib, os, pathlib, re, sys, time
 
 BUILD = pathlib.Path(os.environ["CLOISTER_BUILD"])
 sys.path.insert(0, str(pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "tests/e2e"))
@@ -67,6 +67,15 @@ def a_report_that_is_cut_short():
               serve={"cloister.report": lambda method, asked: field(1, report(asked[1], DIGEST)[:-1])})
 
 
+def a_clock_before_the_owners_floor():
+    """The host says 2001. No guest believes a time before its own release; the owner wants a later one still."""
+    text = initdata(more='"not_before" = "2026-11-01T00:00:00Z"\n')
+    with Guest(FILES, [initdata_disk(text)], serve=signer(hashlib.sha256(text).digest()), clock="2001-01-01T00:00:00") as guest:
+        words = guest.last_words()
+    assert len(words) == 1 and re.fullmatch(r"cloister-agent: initdata: the host's clock says 2026-10-01T00:\d\d:\d\dZ; "
+                                            r"the initdata says not before 2026-11-01T00:00:00Z", words[0]), words
+
+
 def garbage_on_the_report_port():
     with Guest(FILES, [DISK]) as guest:
         guest.ports["cloister.report"].end.sendall(b"HTTP/1.1 200 OK\r\n\r\n" * 4)
@@ -93,7 +102,7 @@ if not (FILES / "initrd").exists():
     sys.exit(77)
 for test in (a_word_that_the_command_line_may_not_have, a_cpu_without_random_numbers_of_its_own, a_machine_without_the_ports,
              no_initdata, two_initdata, initdata_whose_length_lies, initdata_that_is_not_what_the_launch_bound,
-             a_report_over_other_data_than_was_asked, a_report_that_is_cut_short, garbage_on_the_report_port,
+             a_clock_before_the_owners_floor, a_report_over_other_data_than_was_asked, a_report_that_is_cut_short, garbage_on_the_report_port,
              no_request_is_answered_before_attestation):
     began = time.monotonic()
     test()

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What a workload may ask of its own guest, on http://127.0.0.1:8006: secrets, a token, evidence, each if policy says so."""
-import base64, hashlib, json, os, pathlib, sys
+import base64, hashlib, json, os, pathlib, shutil, struct, sys, time
 
 sys.path.insert(0, str(pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "tests/e2e"))
+from oci_image import manifest_digest  # noqa: E402
 from world import World, run_tests  # noqa: E402
 
 SECRET = "kbs:///default/app/secret"
@@ -63,6 +64,65 @@ def a_secret_that_the_broker_does_not_have_is_refused(world):
     assert "404" in said and said.endswith("after\n"), said
 
 
+def records(log):
+    """(register, event, digest) of each record of an AAEL log."""
+    at = 0
+    while at < len(log):
+        register, kind, n, algorithm = struct.unpack_from("<IIIH", log, at)
+        assert (kind, n, algorithm) == (6, 1, 12), (kind, n, algorithm)
+        digest, at = log[at + 14:at + 62], at + 62
+        length = struct.unpack_from("<I", log, at)[0]
+        tagged, at = log[at + 4:at + 4 + length], at + 4 + length
+        assert hashlib.sha384(tagged).digest() == digest and tagged[:4] == b"LEAA", tagged
+        yield register, tagged[8:].decode(), digest
+
+
+def check_events(said, image):
+    """What was pulled, started and said is in the log; its replay is the register; a report is over that and our nonce."""
+    value, events = bytes(48), []
+    for register, event, digest in records(base64.b64decode(said["eventlog"])):
+        value = hashlib.sha384(value + digest).digest()
+        events.append(event)
+        assert register == 4
+    assert said["register"] == "software" and value.hex() == said["value"], said
+    pulled, started, ours = events
+    assert pulled == 'github.com/confidential-containers PullImage {"image":"oci", "digest":"%s"}' % image, pulled
+    assert started.startswith("cloister StartContainer {") and image in started, started
+    assert ours == "example.org/app ready all is well", ours
+    report = said["evidence"]["attestation_report"]["report_data"]
+    given = bytes(report) if isinstance(report, list) else base64.b64decode(report)
+    assert given[:48] == hashlib.sha384(b"cloister runtime measurements\0" + value + b"nonce").digest(), given.hex()
+
+
+def what_runs_is_measured_and_a_workload_may_add_to_it(world):
+    post = "tell() { /bin/busybox wget -q -O- --post-data \"$1\" http://127.0.0.1:8006/aa/aael 2>&1 || echo refused; echo; }; "
+    event = '{\\"domain\\":\\"%s\\",\\"operation\\":\\"ready\\",\\"content\\":\\"all is well\\"}'
+    image = world.image("measured", ["/bin/sh", "-c", ASK + post + f'tell "{event % "example.org/app"}"; tell "{event % "cloister"}"; '
+                        "ask '/aa/eventlog?runtime_data=nonce'"])
+    said = world.run("--initdata", bound(world, "measured", image, ',"measure":true,"evidence":true'), image).stdout
+    told, why, other, log = [line for line in said.split("\n") if line]
+    assert told == '{"success":"true"}' and "403" in why and other == "refused", said
+    check_events(json.loads(log), manifest_digest(world.path("measured")))
+
+
+def the_clock_is_the_brokers_whatever_the_host_says(world):
+    """QEMU gives a clock that is a month ahead; the workload sees the time of the broker, which is ours."""
+    folder = world.path("bin")
+    folder.mkdir(mode=0o755)
+    ahead = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 30 * 86400))
+    (folder / "qemu-system-x86_64").write_text(f'#!/bin/sh\nexec {shutil.which("qemu-system-x86_64")} "$@" -rtc base={ahead}\n')
+    (folder / "qemu-system-x86_64").chmod(0o755)
+    for part in (world.folder, world.folder.parent):
+        part.chmod(0o711)  # QEMU is started by nobody
+    image = world.image("clock", ["/bin/busybox", "date", "+%s"])
+    world.expect(image)
+    began, path = int(time.time()), world.environment["PATH"]
+    world.environment["PATH"] = f"{folder}:{path}"
+    said = world.run(image).stdout
+    world.environment["PATH"] = path
+    assert began - 1 <= int(said) <= time.time() + 1, (began, said, time.time())
+
+
 def sealed(world, name, *words):
     return world.cloister("key", "seal", name, "--kid", SIGNER, "--signer", world.path("signer.pem"), *words).stdout.strip()
 
@@ -103,4 +163,5 @@ with World() as world:
     world.cloister("key", "put", SECRET, world.path("secret"), *world.admin)
     run_tests([a_workload_gets_what_its_policy_lists, without_a_grant_nothing_is_given,
                a_secret_that_the_broker_does_not_have_is_refused, sealed_secrets_are_opened_in_the_guest_only,
+               the_clock_is_the_brokers_whatever_the_host_says, what_runs_is_measured_and_a_workload_may_add_to_it,
                a_sealed_secret_that_policy_does_not_take_stops_the_container], world)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attestation/attester/tpm/device.h"
+#include "attestation/evidence/tpm_hash.h"
 #include "attestation/evidence/tpm_quote.h"
 #include "base/file.h"
 #include "base/ossl.h"
@@ -61,6 +62,11 @@ static FALLIBLE bind(struct attester *self, const uint8_t digest[static BOUND_DI
     return tpm_pcr_extend(&((struct tpm_attester *) self)->device, TPM_PCR_BOUND, digest, err) || context(err, "TPM");
 }
 
+static FALLIBLE extend(struct attester *self, struct bytes digest, struct err *err)
+{
+    return tpm_pcr_extend(&((struct tpm_attester *) self)->device, TPM_PCR_RUNTIME, digest.at, err) || context(err, "TPM");
+}
+
 static void tpm_close(struct attester *self)
 {
     struct tpm_attester *t = (struct tpm_attester *) self;
@@ -79,7 +85,7 @@ FALLIBLE tpm_attester_open(const struct tpm_attester_options *options, struct at
     struct tpm_attester                     *t        = zeroed(1, sizeof *t);
     AUTO(attester) struct attester          *made     = NULL;
 
-    t->attester  = (struct attester){ "tpm", evidence, tpm_close, bind };
+    t->attester  = (struct attester){ "tpm", evidence, tpm_close, bind, extend, { "pcr15", TPM_PCR_RUNTIME, TPM_SHA256 } };
     t->ak        = NO_TPM_OBJECT;
     t->nonce_len = o->nonce_len > 0 ? o->nonce_len : TPM_NONCE_OF_COCO;
     made         = &t->attester;

@@ -3,7 +3,9 @@
 
 #include "attestation/attester/attester.h"
 
-enum { TPM_NONCE_OF_COCO = 32, TPM_PCR_BOUND = 8 }; /* what `bind` extends, as CoCo's guests do for initdata */
+enum { TPM_NONCE_OF_COCO = 32, TPM_PCR_BOUND = 8, /* what `bind` extends, as CoCo's guests do for initdata */
+       TPM_PCR_RUNTIME = 15 /* what events of the running guest extend: no guest can reset it, as it could 16 or 23, and
+                               17, CoCo's own, takes nothing from an operating system */ };
 
 struct tpm_attester_options {
     const char *tcti;      /* NULL: device:/dev/tpmrm0 */
