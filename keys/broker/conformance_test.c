@@ -40,7 +40,7 @@ static void our_broker_conforms(void **state)
     AUTO(secret) struct secret     key = { 0 };
     AUTO(buffer) struct buffer     out = { 0 };
     const char                    *source = getenv("CLOISTER_SOURCE");
-    char                           ca[PATH_MAX], transcript[PATH_MAX], golden[PATH_MAX];
+    char                           ca[PATH_MAX], admin_key[PATH_MAX], transcript[PATH_MAX], golden[PATH_MAX];
     int                            code = -1;
     struct err                     err;
 
@@ -52,11 +52,12 @@ static void our_broker_conforms(void **state)
     add(admin, "initdata", "0000000000000000000000000000000000000000000000000000000000000000");
     admin_client_free(admin);
     test_broker_path(&broker, "ca.pem", ca);
+    test_broker_path(&broker, "admin.key", admin_key);
     test_broker_path(&broker, "transcript.txt", transcript);
     (void) snprintf(golden, sizeof golden, "%s/tests/golden/keys_broker_conformance/transcript.txt", source ? source : "."); /* a cut path fails to open */
 
     const char *argv[] = { conformance, "--url", broker.url, "--ca", ca, "--sample", "--resource", "sample/key/1",
-                           "--transcript", transcript, NULL };
+                           "--transcript", transcript, "--admin-key", admin_key, NULL };
     assert_fine(process_run(argv, (struct bytes){ 0 }, 1 << 16, 60000, &out, &code, &err), &err);
     if (code != 0 || strstr(buffer_text(&out), "SKIP"))
         fail_msg("%s", buffer_text(&out));

@@ -209,19 +209,19 @@ static bool transfer_failed(struct http *http, CURLcode code, struct err *err)
 }
 
 /* "name=value" from the last Set-Cookie of that name. Its expiry is not looked at: a guest's clock may be wrong. */
-static void cookie_pick(struct http *http, const char *name, char out[static HTTP_COOKIE_MAX])
+static void cookie_pick(struct http *http, const char *name, struct http_answer *out)
 {
     struct curl_header *header;
     size_t              name_len = strlen(name);
 
-    out[0] = 0;
     for (size_t i = 0; curl_easy_header(http->curl, "Set-Cookie", i, CURLH_HEADER, -1, &header) == CURLHE_OK; i++) {
         size_t len = strcspn(header->value, "; \t");
 
         if (strncmp(header->value, name, name_len) != 0 || header->value[name_len] != '=' || len >= HTTP_COOKIE_MAX)
             continue;
-        memcpy(out, header->value, len);
-        out[len] = 0;
+        memcpy(out->cookie, header->value, len);
+        out->cookie[len] = 0;
+        (void) snprintf(out->cookie_attributes, sizeof out->cookie_attributes, "%s", header->value + len); /* cut by design */
     }
 }
 
@@ -278,7 +278,7 @@ FALLIBLE http_exchange(struct http *http, const struct http_request *request, co
         return transfer_failed(http, code, err);
     (void) snprintf(out->content_type, sizeof out->content_type, "%s", type ? type : ""); /* cut by design */
     if (cookie_name)
-        cookie_pick(http, cookie_name, out->cookie);
+        cookie_pick(http, cookie_name, out);
     return true;
 }
 

@@ -2,8 +2,10 @@
  * Conformance of a key broker with protocol 0.4.0, from outside: kbs-conformance --url URL --ca FILE. Points at any
  * broker, ours or a Trustee; with --sample it also walks the whole handshake with evidence of TEE "sample".
  */
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/options.h"
@@ -13,93 +15,11 @@
 #include "keys/client/http.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
-#include "tests/conformance/transcript.h"
-
-struct suite {
-    struct http       *http;
-    struct http_answer answer; /* of the last request */
-    FILE              *transcript; /* NULL: none is kept */
-    bool               sample;
-    const char        *resource; /* "a/b/c" that a sample guest may have; NULL */
-    EVP_PKEY          *key;
-    struct jwk         jwk;
-    char               nonce[KBS_NONCE_MAX + 1];
-    char               cookie[HTTP_COOKIE_MAX];
-};
-
-static FALLIBLE exchange(struct suite *s, const struct http_request *r, struct err *err)
-{
-    if (!http_exchange(s->http, r, KBS_COOKIE, &s->answer, err))
-        return false;
-    if (s->transcript)
-        transcript_write(s->transcript, r, &s->answer);
-    return true;
-}
-
-static FALLIBLE ask(struct suite *s, const char *method, const char *path, const char *cookie, const char *body,
-                    struct err *err)
-{
-    struct http_request r = { .method = method, .path = path, .cookie = cookie, .content_type = "application/json",
-                              .body = bytes_of_text(body) };
-
-    return exchange(s, &r, err);
-}
-
-static FALLIBLE wants_status(struct suite *s, long status, struct err *err)
-{
-    AUTO(buffer) struct buffer shown = { 0 };
-
-    if (s->answer.status == status)
-        return true;
-    printable_append(&shown, buffer_bytes(&s->answer.body), 120);
-    return fail_with(err, ERR_MALFORMED, "status %ld, wanted %ld: %s", s->answer.status, status, buffer_text(&shown));
-}
-
-static FALLIBLE wants_type(struct suite *s, const char *type, struct err *err)
-{
-    return strcmp(s->answer.content_type, type) == 0 ||
-           fail_with(err, ERR_MALFORMED, "Content-Type \"%s\", wanted \"%s\"", s->answer.content_type, type);
-}
-
-/* [KBS 10]: {"type":"…/errors/<Variant>","detail":"…"}, without a Content-Type */
-static FALLIBLE wants_error(struct suite *s, long status, const char *variant, const char *part, struct err *err)
-{
-    AUTO(json) struct json_object *document = NULL;
-    const char                    *type, *detail;
-
-    if (!wants_status(s, status, err) || !wants_type(s, "", err) ||
-        !json_read(buffer_bytes(&s->answer.body), KBS_ERROR_BODY_MAX, &document, err) ||
-        !json_get_text(document, "type", &type, err) || !json_get_text(document, "detail", &detail, err))
-        return context(err, "error document");
-    if (strncmp(type, KBS_ERROR_TYPE, strlen(KBS_ERROR_TYPE)) != 0)
-        return fail_with(err, ERR_MALFORMED, "error type \"%.80s\"", type);
-    if (variant && strcmp(type + strlen(KBS_ERROR_TYPE), variant) != 0)
-        return fail_with(err, ERR_MALFORMED, "error variant %.40s, wanted %s", type + strlen(KBS_ERROR_TYPE), variant);
-    if (part && !strstr(detail, part))
-        return fail_with(err, ERR_MALFORMED, "detail \"%.120s\" lacks \"%s\"", detail, part);
-    return true;
-}
+#include "tests/conformance/suite.h"
 
 #define AUTH "/kbs/v0/auth"
 
-static FALLIBLE challenge_has_the_documented_form(struct suite *s, struct err *err)
-{
-    AUTO(json) struct json_object *challenge = NULL;
-    AUTO(buffer) struct buffer     raw       = { 0 };
-    const char                    *nonce;
-
-    if (!ask(s, "POST", AUTH, NULL, "{\"version\":\"0.4.0\",\"tee\":\"sample\",\"extra-params\":{}}", err) ||
-        !wants_status(s, 200, err) || !wants_type(s, "application/json", err) ||
-        !json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, &challenge, err) || !json_get_text(challenge, "nonce", &nonce, err))
-        return false;
-    if (!base64_read(bytes_of_text(nonce), BASE64_STANDARD, &raw, err) || raw.len != 32)
-        return fail_with(err, ERR_MALFORMED, "the nonce is not standard base64 of 32 bytes");
-    if (!json_object_object_get_ex(challenge, "extra-params", NULL))
-        return fail_with(err, ERR_MALFORMED, "no extra-params");
-    (void) snprintf(s->nonce, sizeof s->nonce, "%s", nonce); /* 44 characters: fits */
-    (void) snprintf(s->cookie, sizeof s->cookie, "%s", s->answer.cookie); /* same size */
-    return true;
-}
+static FALLIBLE challenge_has_the_documented_form(struct suite *s, struct err *err) { return suite_challenge(s, err); }
 
 static FALLIBLE cookie_has_the_documented_form(struct suite *s, struct err *err)
 {
@@ -116,26 +36,26 @@ static FALLIBLE nonces_differ(struct suite *s, struct err *err)
     char first[sizeof s->nonce];
 
     memcpy(first, s->nonce, sizeof first);
-    if (!challenge_has_the_documented_form(s, err))
+    if (!suite_challenge(s, err))
         return false;
     return strcmp(first, s->nonce) != 0 || fail_with(err, ERR_MALFORMED, "the same nonce twice");
 }
 
 static FALLIBLE extra_params_may_be_any_value_and_members_may_be_more(struct suite *s, struct err *err)
 {
-    return ask(s, "POST", AUTH, NULL, "{\"x\":1,\"extra-params\":\"\",\"tee\":\"sample\",\"version\":\"0.4.0\"}", err) &&
+    return suite_ask(s, "POST", AUTH, NULL, "{\"x\":1,\"extra-params\":\"\",\"tee\":\"sample\",\"version\":\"0.4.0\"}", err) &&
            wants_status(s, 200, err);
 }
 
 static FALLIBLE another_version_is_told_by_the_known_phrase(struct suite *s, struct err *err)
 {
-    return ask(s, "POST", AUTH, NULL, "{\"version\":\"0.1.0\",\"tee\":\"sample\",\"extra-params\":\"\"}", err) &&
+    return suite_ask(s, "POST", AUTH, NULL, "{\"version\":\"0.1.0\",\"tee\":\"sample\",\"extra-params\":\"\"}", err) &&
            wants_error(s, 401, NULL, KBS_VERSION_MISMATCH, err);
 }
 
 static FALLIBLE an_unknown_tee_is_refused(struct suite *s, struct err *err)
 {
-    return ask(s, "POST", AUTH, NULL, "{\"version\":\"0.4.0\",\"tee\":\"SNP\",\"extra-params\":\"\"}", err) &&
+    return suite_ask(s, "POST", AUTH, NULL, "{\"version\":\"0.4.0\",\"tee\":\"SNP\",\"extra-params\":\"\"}", err) &&
            wants_error(s, 401, NULL, NULL, err);
 }
 
@@ -146,7 +66,7 @@ static FALLIBLE each_member_of_the_request_is_required(struct suite *s, struct e
                                           "{\"version\":\"0.4.0\",\"tee\":\"sample\"}", "[]", "", "{" };
 
     for (size_t i = 0; i < sizeof BODIES / sizeof *BODIES; i++) {
-        if (!ask(s, "POST", AUTH, NULL, BODIES[i], err) || !wants_error(s, 401, NULL, NULL, err))
+        if (!suite_ask(s, "POST", AUTH, NULL, BODIES[i], err) || !wants_error(s, 401, NULL, NULL, err))
             return contextf(err, "body %s", BODIES[i]);
     }
     return true;
@@ -154,25 +74,25 @@ static FALLIBLE each_member_of_the_request_is_required(struct suite *s, struct e
 
 static FALLIBLE attesting_needs_a_session(struct suite *s, struct err *err)
 {
-    return ask(s, "POST", "/kbs/v0/attest", NULL, "{}", err) && wants_error(s, 401, NULL, NULL, err) &&
-           ask(s, "POST", "/kbs/v0/attest", KBS_COOKIE "=00000000000040008000000000000000", "{}", err) &&
+    return suite_ask(s, "POST", "/kbs/v0/attest", NULL, "{}", err) && wants_error(s, 401, NULL, NULL, err) &&
+           suite_ask(s, "POST", "/kbs/v0/attest", KBS_COOKIE "=00000000000040008000000000000000", "{}", err) &&
            wants_error(s, 401, NULL, NULL, err);
 }
 
 static FALLIBLE a_resource_needs_a_token(struct suite *s, struct err *err)
 {
-    return ask(s, "GET", "/kbs/v0/resource/default/key/1", NULL, "", err) &&
+    return suite_ask(s, "GET", "/kbs/v0/resource/default/key/1", NULL, "", err) &&
            wants_error(s, 401, "TokenNotFound", NULL, err);
 }
 
 static FALLIBLE an_unattested_session_is_no_token(struct suite *s, struct err *err)
 {
-    return ask(s, "GET", "/kbs/v0/resource/default/key/1", s->cookie, "", err) && wants_error(s, 401, NULL, NULL, err);
+    return suite_ask(s, "GET", "/kbs/v0/resource/default/key/1", s->cookie, "", err) && wants_error(s, 401, NULL, NULL, err);
 }
 
 static FALLIBLE an_unknown_plugin_is_404(struct suite *s, struct err *err)
 {
-    return ask(s, "GET", "/kbs/v0/no-such-plugin/x", NULL, "", err) && wants_error(s, 404, "PluginNotFound", NULL, err);
+    return suite_ask(s, "GET", "/kbs/v0/no-such-plugin/x", NULL, "", err) && wants_error(s, 404, "PluginNotFound", NULL, err);
 }
 
 static FALLIBLE a_body_over_the_limit_is_413(struct suite *s, struct err *err)
@@ -180,42 +100,25 @@ static FALLIBLE a_body_over_the_limit_is_413(struct suite *s, struct err *err)
     AUTO(buffer) struct buffer large = { 0 };
 
     memset(buffer_grow(&large, KBS_BODY_MAX + 1), ' ', KBS_BODY_MAX + 1);
-    return ask(s, "POST", AUTH, NULL, buffer_text(&large), err) && wants_status(s, 413, err);
+    return suite_ask(s, "POST", AUTH, NULL, buffer_text(&large), err) && wants_status(s, 413, err);
 }
 
 static FALLIBLE health_is_200(struct suite *s, struct err *err)
 {
-    return ask(s, "GET", "/healthz", NULL, "", err) && wants_status(s, 200, err);
+    return suite_ask(s, "GET", "/healthz", NULL, "", err) && wants_status(s, 200, err);
 }
 
 /* ---- with TEE sample ---- */
 
-/* Evidence over the digest, or over a changed one. */
-static FALLIBLE sample_attest(struct suite *s, const char *nonce, bool spoils_report_data, struct err *err)
-{
-    AUTO(buffer) struct buffer evidence = { 0 };
-    AUTO(buffer) struct buffer body     = { 0 };
-    uint8_t                    digest[RCAR_DIGEST_LEN];
-
-    if (!rcar_report_data("", nonce, &s->jwk, digest, err))
-        return false;
-    digest[0] ^= spoils_report_data;
-    buffer_append_text(&evidence, "{\"svn\":\"1\",\"report_data\":\"");
-    base64_append(&evidence, BYTES_OF(digest), BASE64_STANDARD);
-    buffer_append_text(&evidence, "\"}");
-    rcar_attestation_write((struct bytes){ 0 }, nonce, &s->jwk, buffer_bytes(&evidence), &body);
-    return ask(s, "POST", "/kbs/v0/attest", s->cookie, buffer_text(&body), err);
-}
-
 static FALLIBLE wrong_report_data_is_refused_and_the_session_lives_on(struct suite *s, struct err *err)
 {
-    return challenge_has_the_documented_form(s, err) && sample_attest(s, s->nonce, true, err) &&
+    return suite_challenge(s, err) && suite_attest(s, s->nonce, true, err) &&
            wants_error(s, 401, "AttestationError", NULL, err);
 }
 
 static FALLIBLE another_nonce_is_refused(struct suite *s, struct err *err)
 {
-    return sample_attest(s, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", false, err) &&
+    return suite_attest(s, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", false, err) &&
            wants_error(s, 401, "AttestationError", NULL, err);
 }
 
@@ -251,7 +154,7 @@ static FALLIBLE right_evidence_gives_a_token_bound_to_nonce_and_key(struct suite
     AUTO(json) struct json_object *body = NULL;
     const char                    *token;
 
-    return sample_attest(s, s->nonce, false, err) && wants_status(s, 200, err) &&
+    return suite_attest(s, s->nonce, false, err) && wants_status(s, 200, err) &&
            json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, &body, err) &&
            json_get_text(body, "token", &token, err) && token_claims_check(s, token, err);
 }
@@ -261,14 +164,14 @@ static FALLIBLE attesting_again_gives_the_same_token(struct suite *s, struct err
     AUTO(buffer) struct buffer first = { 0 };
 
     buffer_append(&first, buffer_bytes(&s->answer.body));
-    return sample_attest(s, s->nonce, false, err) && wants_status(s, 200, err) &&
+    return suite_attest(s, s->nonce, false, err) && wants_status(s, 200, err) &&
            (bytes_equal(buffer_bytes(&first), buffer_bytes(&s->answer.body)) ||
             fail_with(err, ERR_MALFORMED, "another body than the first time"));
 }
 
 static FALLIBLE a_resource_that_is_not_there_is_refused(struct suite *s, struct err *err)
 {
-    if (!ask(s, "GET", "/kbs/v0/resource/no/such/resource-here", s->cookie, "", err))
+    if (!suite_ask(s, "GET", "/kbs/v0/resource/no/such/resource-here", s->cookie, "", err))
         return false;
     return s->answer.status == 404 || wants_error(s, 401, NULL, NULL, err); /* Trustee says 401 */
 }
@@ -282,7 +185,7 @@ static FALLIBLE the_resource_opens_with_the_tee_key_only(struct suite *s, struct
     if (!s->resource)
         return true;
     buffer_printf(&path, "/kbs/v0/resource/%s", s->resource);
-    if (!jwk_generate_p256(&other, err) || !ask(s, "GET", buffer_text(&path), s->cookie, "", err) ||
+    if (!jwk_generate_p256(&other, err) || !suite_ask(s, "GET", buffer_text(&path), s->cookie, "", err) ||
         !wants_status(s, 200, err))
         return false;
     if (jwe_open(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, other, &value, err))
@@ -292,16 +195,9 @@ static FALLIBLE the_resource_opens_with_the_tee_key_only(struct suite *s, struct
 
 /* ---- traps [KBS 6.3, 8, 11, 13] ---- */
 
-/* The token of the last answer. */
-static FALLIBLE token_of(struct suite *s, struct json_object **body, const char **token, struct err *err)
-{
-    return wants_status(s, 200, err) && json_read(buffer_bytes(&s->answer.body), KBS_ANSWER_MAX, body, err) &&
-           json_get_text(*body, "token", token, err);
-}
-
 static FALLIBLE attest_again(struct suite *s, struct json_object **body, const char **token, struct err *err)
 {
-    return challenge_has_the_documented_form(s, err) && sample_attest(s, s->nonce, false, err) && token_of(s, body, token, err);
+    return suite_challenge(s, err) && suite_attest(s, s->nonce, false, err) && suite_token(s, body, token, err);
 }
 
 /* {"typ":"JWT","alg":"ES256","jwk":{…,"x5c":[…]}}, and the key is one of the set that the broker publishes. */
@@ -330,13 +226,13 @@ static FALLIBLE members_of_the_jwk_that_do_not_count_are_not_hashed(struct suite
     AUTO(buffer) struct buffer evidence = { 0 }, body = { 0 };
     uint8_t                    digest[RCAR_DIGEST_LEN];
 
-    if (!challenge_has_the_documented_form(s, err) || !rcar_report_data("", s->nonce, &s->jwk, digest, err))
+    if (!suite_challenge(s, err) || !rcar_report_data("", s->nonce, &s->jwk, digest, err))
         return false;
     base64_append(&evidence, BYTES_OF(digest), BASE64_STANDARD);
     buffer_printf(&body, "{\"tee-evidence\":{\"additional_evidence\":\"\",\"primary_evidence\":{\"report_data\":\"%s\",\"svn\":\"1\"}},"
                          "\"runtime-data\":{\"tee-pubkey\":{\"use\":\"enc\",\"kid\":\"k\",%s,\"nonce\":\"%s\"}}", buffer_text(&evidence),
                   buffer_text(&s->jwk.canonical) + 1, s->nonce);
-    return ask(s, "POST", "/kbs/v0/attest", s->cookie, buffer_text(&body), err) && wants_status(s, 200, err);
+    return suite_ask(s, "POST", "/kbs/v0/attest", s->cookie, buffer_text(&body), err) && wants_status(s, 200, err);
 }
 
 static FALLIBLE resource_ask(struct suite *s, const char *bearer, struct err *err)
@@ -346,7 +242,7 @@ static FALLIBLE resource_ask(struct suite *s, const char *bearer, struct err *er
 
     buffer_printf(&path, "/kbs/v0/resource/%s", s->resource);
     r.path = buffer_text(&path);
-    return exchange(s, &r, err) && wants_status(s, 200, err) && wants_type(s, "application/json", err);
+    return suite_exchange(s, &r, err) && wants_status(s, 200, err) && wants_type(s, "application/json", err);
 }
 
 static FALLIBLE a_bearer_token_is_as_good_as_the_cookie(struct suite *s, struct err *err)
@@ -424,7 +320,7 @@ static FALLIBLE another_format_of_initdata_is_refused(struct suite *s, struct er
     static const char BODY[] = "{\"init-data\":{\"format\":\"json\",\"body\":\"{}\"},\"runtime-data\":{\"nonce\":\"x\",\"tee-pubkey\":{}},"
                                "\"tee-evidence\":{\"primary_evidence\":{},\"additional_evidence\":\"\"}}";
 
-    return challenge_has_the_documented_form(s, err) && ask(s, "POST", "/kbs/v0/attest", s->cookie, BODY, err) &&
+    return suite_challenge(s, err) && suite_ask(s, "POST", "/kbs/v0/attest", s->cookie, BODY, err) &&
            wants_error(s, 401, "AttestationError", NULL, err);
 }
 
@@ -434,7 +330,7 @@ static FALLIBLE administration_needs_an_administrator(struct suite *s, struct er
                                          "/kbs/v0/reference-value" };
 
     for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
-        if (!ask(s, "POST", PATHS[i], NULL, "{}", err))
+        if (!suite_ask(s, "POST", PATHS[i], NULL, "{}", err))
             return false;
         if (s->answer.status == 404 || s->answer.status == 405) /* on a listener of its own */
             continue;
@@ -444,19 +340,63 @@ static FALLIBLE administration_needs_an_administrator(struct suite *s, struct er
     return true;
 }
 
-#define CASE(fn, needs_sample) { #fn, fn, needs_sample }
-static const struct {
-    const char *name;
-    FALLIBLE  (*run)(struct suite *s, struct err *err);
-    bool        needs_sample;
-} CASES[] = {
+static FALLIBLE every_other_version_is_refused(struct suite *s, struct err *err)
+{
+    static const char *const VERSIONS[] = { "0.1.0", "0.1.1", "0.2.0", "0.3.0", "0.4.1", "0.5.0", "1.0.0" };
+
+    for (size_t i = 0; i < sizeof VERSIONS / sizeof *VERSIONS; i++) {
+        AUTO(buffer) struct buffer body = { 0 }, phrase = { 0 };
+
+        buffer_printf(&body, "{\"version\":\"%s\",\"tee\":\"snp\",\"extra-params\":\"\"}", VERSIONS[i]);
+        buffer_printf(&phrase, KBS_VERSION_MISMATCH ": expect =0.4.0 while the request is %s", VERSIONS[i]);
+        if (!suite_ask(s, "POST", AUTH, NULL, buffer_text(&body), err) || !wants_error(s, 401, NULL, buffer_text(&phrase), err))
+            return false;
+    }
+    return suite_ask(s, "POST", AUTH, NULL, "{\"version\":\"four\",\"tee\":\"snp\",\"extra-params\":\"\"}", err) &&
+           wants_error(s, 401, NULL, NULL, err);
+}
+
+/* Names are those of 0.4.0, in lower case; older ones had no dashes. */
+static FALLIBLE names_of_older_clients_are_refused(struct suite *s, struct err *err)
+{
+    static const char *const NAMES[] = { "azsnpvtpm", "aztdxvtpm", "Sample", "sev", "" };
+
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        AUTO(buffer) struct buffer body = { 0 };
+
+        buffer_printf(&body, "{\"version\":\"0.4.0\",\"tee\":\"%s\",\"extra-params\":\"\"}", NAMES[i]);
+        if (!suite_ask(s, "POST", AUTH, NULL, buffer_text(&body), err) || !wants_error(s, 401, NULL, NULL, err))
+            return contextf(err, "tee \"%s\"", NAMES[i]);
+    }
+    return true;
+}
+
+/* With more, a client would not send it everywhere below /kbs/v0, or not over plain HTTP. */
+static FALLIBLE the_cookie_has_an_expiry_and_no_other_attribute(struct suite *s, struct err *err)
+{
+    static const char EXPIRES[] = "; Expires=";
+    const char       *date      = s->attributes + sizeof EXPIRES - 1;
+    struct tm         tm        = { 0 };
+
+    if (!suite_challenge(s, err))
+        return false;
+    if (strncmp(s->attributes, EXPIRES, sizeof EXPIRES - 1) != 0 || strchr(date, ';') ||
+        !(date = strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &tm)) || *date)
+        return fail_with(err, ERR_MALFORMED, "attributes \"%.100s\"", s->attributes);
+    return timegm(&tm) > time(NULL) || fail_with(err, ERR_MALFORMED, "it is over already: \"%.100s\"", s->attributes);
+}
+
+static const struct test_case CASES[] = {
     CASE(health_is_200, false),
     CASE(challenge_has_the_documented_form, false),
     CASE(cookie_has_the_documented_form, false),
+    CASE(the_cookie_has_an_expiry_and_no_other_attribute, false),
     CASE(nonces_differ, false),
     CASE(extra_params_may_be_any_value_and_members_may_be_more, false),
     CASE(another_version_is_told_by_the_known_phrase, false),
+    CASE(every_other_version_is_refused, false),
     CASE(an_unknown_tee_is_refused, false),
+    CASE(names_of_older_clients_are_refused, false),
     CASE(each_member_of_the_request_is_required, false),
     CASE(attesting_needs_a_session, false),
     CASE(a_resource_needs_a_token, false),
@@ -479,29 +419,55 @@ static const struct {
     CASE(an_rsa_key_works, true),
 };
 
-static int run(struct suite *s)
+/* Runs a group, and numbers its cases from `*n` on. */
+static int group_run(struct suite *s, const struct test_case *cases, size_t n_cases, bool is_left_out, size_t *n)
 {
     int n_failed = 0;
 
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    for (size_t i = 0; i < n_cases; i++) {
         struct err err = { 0 };
 
-        if (s->transcript)
-            fprintf(s->transcript, "# %s\n", CASES[i].name);
-        if (CASES[i].needs_sample && !s->sample)
-            printf("ok %zu - %s # SKIP without --sample\n", i + 1, CASES[i].name);
-        else if (CASES[i].run(s, &err))
-            printf("ok %zu - %s\n", i + 1, CASES[i].name);
+        (*n)++;
+        if (s->transcript && !is_left_out)
+            fprintf(s->transcript, "# %s\n", cases[i].name);
+        if (is_left_out)
+            printf("ok %zu - %s # SKIP without --admin-key\n", *n, cases[i].name);
+        else if (cases[i].needs_sample && !s->sample)
+            printf("ok %zu - %s # SKIP without --sample\n", *n, cases[i].name);
+        else if (cases[i].run(s, &err))
+            printf("ok %zu - %s\n", *n, cases[i].name);
         else
-            printf("not ok %zu - %s: %s\n", i + 1, CASES[i].name, err.text), n_failed++;
+            printf("not ok %zu - %s: %s\n", *n, cases[i].name, err.text), n_failed++;
     }
-    printf("1..%zu\n", sizeof CASES / sizeof *CASES);
+    return n_failed;
+}
+
+static int run(struct suite *s)
+{
+    size_t n        = 0;
+    int    n_failed = group_run(s, CASES, sizeof CASES / sizeof *CASES, false, &n);
+
+    n_failed += group_run(s, RESOURCE_CASES, N_RESOURCE_CASES, false, &n);
+    n_failed += group_run(s, ADMIN_CASES, N_ADMIN_CASES, !s->admin_key, &n);
+    printf("1..%zu\n", n);
     return n_failed > 0;
+}
+
+static FALLIBLE admin_key_read(const char *path, EVP_PKEY **out, struct err *err)
+{
+    AUTO(buffer) struct buffer pem = { 0 };
+    AUTO(bio) BIO             *bio = NULL;
+
+    if (!file_read(path, 1 << 16, &pem, err))
+        return false;
+    bio  = BIO_new_mem_buf(pem.at, (int) pem.len);
+    *out = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    return *out || err_openssl(err, ERR_CONFIG, path);
 }
 
 int main(int argc, char **argv)
 {
-    const char             *url = NULL, *ca = NULL, *transcript = NULL;
+    const char             *url = NULL, *ca = NULL, *transcript = NULL, *admin_url = NULL, *admin_key = NULL;
     struct suite            s      = { 0 };
     const struct option_row rows[] = {
         { "url", OPTION_TEXT, &url, "URL", "the broker, https://HOST:PORT", 0, 0 },
@@ -509,6 +475,8 @@ int main(int argc, char **argv)
         { "sample", OPTION_FLAG, &s.sample, NULL, "also attest with evidence of TEE sample", 0, 0 },
         { "transcript", OPTION_TEXT, &transcript, "FILE", "write what was said, with all that is random masked", 0, 0 },
         { "resource", OPTION_TEXT, &s.resource, "R/T/T", "a resource that a sample guest may have", 0, 0 },
+        { "admin-key", OPTION_TEXT, &admin_key, "FILE", "an administrator's key: also set policies, which leaves \"deny all\"", 0, 0 },
+        { "admin-url", OPTION_TEXT, &admin_url, "URL", "where administrators are served, if it is not --url", 0, 0 },
     };
     const struct option_table table = { .command = "kbs-conformance", .synopsis = "--url URL --ca FILE [--sample]",
                                         .about = "Tries a key broker against protocol 0.4.0; prints TAP.",
@@ -535,6 +503,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "kbs-conformance: %s\n", err.text);
         return 2;
     }
+    struct http_options admin_options = { .url = admin_url ? admin_url : url, .ca_pem = buffer_bytes(&pem) };
+    if (!http_open(&admin_options, &s.admin, &err) || (admin_key && !admin_key_read(admin_key, &s.admin_key, &err))) {
+        fprintf(stderr, "kbs-conformance: %s\n", err.text);
+        return 2;
+    }
     if (transcript && !(s.transcript = fopen(transcript, "we"))) {
         fprintf(stderr, "kbs-conformance: %s cannot be written\n", transcript);
         return 2;
@@ -545,6 +518,8 @@ int main(int argc, char **argv)
         failed = 2;
 
     http_close(s.http);
+    http_close(s.admin);
+    EVP_PKEY_free(s.admin_key);
     EVP_PKEY_free(s.key);
     jwk_free(&s.jwk);
     buffer_free(&s.answer.body);
