@@ -90,6 +90,16 @@ FALLIBLE file_write(const char *path, struct bytes content, mode_t mode, struct 
     return true;
 }
 
+/* One that is there counts, also for a process that may make none; `kept` is errno afterwards. */
+static bool is_directory(const char *path, int kept)
+{
+    struct stat st;
+    bool        is = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+
+    errno = kept;
+    return is;
+}
+
 FALLIBLE directory_make(const char *path, struct err *err)
 {
     char   made[PATH_MAX];
@@ -102,7 +112,7 @@ FALLIBLE directory_make(const char *path, struct err *err)
         if (made[i] != '/' && made[i] != 0)
             continue;
         made[i] = 0;
-        if (mkdir(made, 0755) < 0 && errno != EEXIST)
+        if (mkdir(made, 0755) < 0 && errno != EEXIST && !is_directory(made, errno))
             return err_os(err, "make directory %s", made);
         made[i] = path[i];
     }

@@ -10,12 +10,20 @@
 
 /* ---- resources ---- */
 
+/* What another key store keeps is not changed, and not read back, through this broker. */
+static FALLIBLE is_kept_here(const struct call *call, struct err *err)
+{
+    const char *keeper = external_keeper(call->broker->external, call->rest);
+
+    return !keeper || fail_with(err, ERR_UNSUPPORTED, "%.120s is kept by %s: put, read and remove it there", call->rest, keeper);
+}
+
 FALLIBLE resource_put(struct call *call, struct err *err)
 {
     AUTO(secret) struct secret value = { 0 };
     uint64_t                   uses  = USES_UNLIMITED;
 
-    if (!call_path_check(call->rest, err) || !caller_may(&call->caller, MAY_PUT, call->rest, err) ||
+    if (!call_path_check(call->rest, err) || !caller_may(&call->caller, MAY_PUT, call->rest, err) || !is_kept_here(call, err) ||
         (json_has(call->caller.claims, "uses") && !json_get_u64(call->caller.claims, "uses", USES_MAX, &uses, err)))
         return false;
     if (call->request->body.len == 0 || call->request->body.len > KBS_RESOURCE_MAX)
@@ -29,7 +37,7 @@ FALLIBLE resource_put(struct call *call, struct err *err)
 FALLIBLE resource_remove(struct call *call, struct err *err)
 {
     call->answer->content_type = "text/xml"; /* as Trustee has it */
-    return call_path_check(call->rest, err) && caller_may(&call->caller, MAY_PUT, call->rest, err) &&
+    return call_path_check(call->rest, err) && caller_may(&call->caller, MAY_PUT, call->rest, err) && is_kept_here(call, err) &&
            store_resource_remove(call->broker->store, call->rest, err) &&
            call_audit(call, "remove", call->rest, err);
 }
@@ -71,7 +79,7 @@ FALLIBLE resource_read(struct call *call, struct err *err)
     struct json_object        *key;
 
     call->answer->content_type = JSON_TYPE;
-    return call_path_check(call->rest, err) && caller_may(&call->caller, MAY_READ, call->rest, err) &&
+    return call_path_check(call->rest, err) && caller_may(&call->caller, MAY_READ, call->rest, err) && is_kept_here(call, err) &&
            json_get(call->caller.claims, "reply-key", json_type_object, &key, err) &&
            jwk_read(key, &reply, err) && store_resource_get(call->broker->store, call->rest, &value, err) &&
            jwe_seal(&reply, &value, &call->answer->body, err) &&

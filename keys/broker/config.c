@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "attestation/collateral/kds.h"
+#include "attestation/collateral/pcs.h"
 #include "base/toml.h"
 
 enum config_kind { CONFIG_TEXT, CONFIG_NUMBER, CONFIG_FLAG };
@@ -52,6 +54,24 @@ static const struct config_row {
     { "connections_per_peer", CONFIG_NUMBER, AT(connections_per_peer), "10240", 1, 100000, "of them from one address" },
     { "shed_ms", CONFIG_NUMBER, AT(shed_ms), "1000", 1, 60000, "behind by so much, new challenges are answered 503" },
     { "metrics_listen", CONFIG_TEXT, AT(metrics_listen), "", 0, 0, "address and port of /metrics, /healthz and /readyz, in plain HTTP" },
+    { "vault", CONFIG_TEXT, AT(vault), "", 0, 0, "URL of a HashiCorp Vault, https://..., that keeps the secrets of vault_resources" },
+    { "vault_resources", CONFIG_TEXT, AT(vault_resources), "", 0, 0, "start of their paths: REPO, REPO/TYPE or REPO/TYPE/TAG" },
+    { "vault_ca", CONFIG_TEXT, AT(vault_ca), "", 0, 0, "PEM, the only CA that counts for it" },
+    { "vault_mount", CONFIG_TEXT, AT(vault_mount), "secret", 0, 0, "where its KV version 2 engine is mounted" },
+    { "vault_folder", CONFIG_TEXT, AT(vault_folder), "", 0, 0, "folder in it, before REPO/TYPE/TAG" },
+    { "vault_namespace", CONFIG_TEXT, AT(vault_namespace), "", 0, 0, "namespace, of Vault Enterprise" },
+    { "vault_token", CONFIG_TEXT, AT(vault_token), "", 0, 0, "file with a token, mode 0600; or by AppRole:" },
+    { "vault_role_id", CONFIG_TEXT, AT(vault_role_id), "", 0, 0, "role id" },
+    { "vault_secret_id", CONFIG_TEXT, AT(vault_secret_id), "", 0, 0, "file with its secret id, mode 0600" },
+    { "vault_seconds", CONFIG_NUMBER, AT(vault_seconds), "5", 1, 60, "how long one request to it may take" },
+    { "pkcs11", CONFIG_TEXT, AT(pkcs11), "", 0, 0, "URI of a PKCS#11 token whose objects, by label, are the secrets of pkcs11_resources" },
+    { "pkcs11_resources", CONFIG_TEXT, AT(pkcs11_resources), "", 0, 0, "start of their paths" },
+    { "collateral_hosts", CONFIG_TEXT, AT(collateral_hosts), "", 0, 0, "hosts to fetch collateral from, with blanks between; without any the broker asks nobody" },
+    { "amd_kds", CONFIG_TEXT, AT(amd_kds), KDS_BASE_URL, 0, 0, "AMD's key distribution service, or a mirror" },
+    { "intel_pcs", CONFIG_TEXT, AT(intel_pcs), PCS_BASE_URL, 0, 0, "Intel's provisioning certification service, or a PCCS" },
+    { "collateral_cache", CONFIG_TEXT, AT(collateral_cache), "", 0, 0, "folder that keeps what was fetched" },
+    { "collateral_ca", CONFIG_TEXT, AT(collateral_ca), "", 0, 0, "PEM, the CA of mirrors; else the system's roots count" },
+    { "collateral_seconds", CONFIG_NUMBER, AT(collateral_seconds), "10", 1, 60, "how long one request to them may take" },
     { "log", CONFIG_TEXT, AT(log), "text", 0, 0, "form of the log's lines on standard error: text or json" },
 };
 

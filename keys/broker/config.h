@@ -37,6 +37,13 @@ struct config {
     uint64_t shed_ms;
     char *metrics_listen;    /* NULL: none */
     char *log;               /* "text" or "json" */
+    char *vault, *vault_ca, *vault_mount, *vault_folder, *vault_namespace, *vault_token, *vault_role_id, *vault_secret_id; /* NULL: none */
+    char *vault_resources;   /* start of the paths that are kept there */
+    uint64_t vault_seconds;
+    char *pkcs11, *pkcs11_resources;
+    char *collateral_hosts;  /* NULL: offline */
+    char *collateral_cache, *collateral_ca, *amd_kds, *intel_pcs;
+    uint64_t collateral_seconds;
 };
 
 void config_free(struct config *config);

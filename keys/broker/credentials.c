@@ -37,7 +37,7 @@ static FALLIBLE private_file_check(const char *path, struct err *err)
     return true;
 }
 
-static FALLIBLE secret_file_read(const char *path, struct secret *out, struct err *err)
+FALLIBLE credentials_secret_read(const char *path, struct secret *out, struct err *err)
 {
     AUTO(buffer) struct buffer content = { 0 };
     bool                       copied;
@@ -55,7 +55,7 @@ static FALLIBLE private_key_read(const char *path, EVP_PKEY **out, struct err *e
     AUTO(secret) struct secret pem = { 0 };
     AUTO(bio) BIO             *bio = NULL;
 
-    if (!secret_file_read(path, &pem, err))
+    if (!credentials_secret_read(path, &pem, err))
         return false;
     bio  = BIO_new_mem_buf(pem.held, (int) pem.len);
     *out = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
@@ -104,7 +104,7 @@ FALLIBLE credentials_load(const struct credential_paths *paths, struct credentia
     AUTO(credentials) struct credentials read = { 0 };
 
     if (!file_read(paths->tls_certificate, FILE_LEN_MAX, &read.tls_certificate, err) ||
-        !secret_file_read(paths->tls_key, &read.tls_key, err) || !private_key_read(paths->token_key, &read.token_key, err) ||
+        !credentials_secret_read(paths->tls_key, &read.tls_key, err) || !private_key_read(paths->token_key, &read.token_key, err) ||
         !certificate_read(paths->token_certificate, read.token_key, &read.token_certificate, err) ||
         (paths->admin_client_ca && !file_read(paths->admin_client_ca, FILE_LEN_MAX, &read.admin_client_ca, err)) ||
         (paths->admin_key && !admin_key_read(paths->admin_key, &read.admin_key, err)) ||

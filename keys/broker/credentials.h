@@ -35,6 +35,9 @@ static inline void auto_credentials(struct credentials *c) { credentials_free(c)
  */
 FALLIBLE credentials_load(const struct credential_paths *paths, struct credentials *out, struct err *err);
 
+/* A file that only its owner may read, with a zero behind. Fails CONFIG, as file_read. */
+FALLIBLE credentials_secret_read(const char *path, struct secret *out, struct err *err);
+
 /*
  * Makes in `folder` what is not there: ca.pem and ca.key; server.pem and server.key for 127.0.0.1, ::1, localhost;
  * token.pem and token.key; admin.key (for the administrator) and admin.pub; store.key. Private files are 0600.

@@ -24,6 +24,7 @@ struct exchange {
     enum activity          activity;
     struct answer          answer;
     int64_t                began_us;
+    struct outside_job    *brought; /* from outside: it is asked once more, with this */
 };
 
 int64_t monotonic_us(void)
@@ -52,6 +53,7 @@ static void exchange_free(struct exchange *x)
         free(x->body);
     }
     broker_answer_free(&x->answer);
+    outside_job_free(x->brought);
     free(x->path);
     free(x);
 }
@@ -165,6 +167,7 @@ static void exchange_answer(struct exchange *x, const char *method)
         .faces         = x->door->faces,
         .body          = { x->body, x->len },
         .now           = now_s(),
+        .brought       = x->brought,
     };
 
     query_read(x->connection, &query);
@@ -178,10 +181,42 @@ static void exchange_answer(struct exchange *x, const char *method)
         answer_plain(x, MHD_HTTP_SERVICE_UNAVAILABLE, "this broker is busy: ask again in a second\n");
     else
         broker_answer(x->door->traffic->broker, &request, &x->answer);
+    if (x->answer.wanted)
+        return;
     x->door->traffic->metrics.shed += x->answer.status == MHD_HTTP_SERVICE_UNAVAILABLE;
     x->is_answered = true;
     x->activity    = activity_of(method, x->path);
     answer_tell(x, method);
+}
+
+/* What was wanted is there, or is known not to come: libmicrohttpd asks again. */
+static void brought(struct outside_job *job_take)
+{
+    struct exchange *x = job_take->owner;
+
+    x->brought = job_take;
+    MHD_resume_connection(x->connection);
+}
+
+/* Answers, or hands a question to the outside. Whether there is an answer. */
+static bool exchange_ask(struct exchange *x, const char *method)
+{
+    struct outside_job *job;
+    struct err          err;
+
+    exchange_answer(x, method);
+    job = TAKE(x->answer.wanted);
+    if (!job)
+        return true;
+    broker_answer_free(&x->answer);
+    job->done  = brought;
+    job->owner = x;
+    if (outside_ask(x->door->traffic->outside, job, &err))
+        return false;
+    outside_job_fail(job, &err);
+    x->brought = job;
+    exchange_answer(x, method); /* nothing is wanted by who was brought something */
+    return true;
 }
 
 /* ---- libmicrohttpd's callbacks ---- */
@@ -253,7 +288,10 @@ enum MHD_Result exchange_serve(void *owner, struct MHD_Connection *connection, c
     }
     if (!x->is_answered) {
         phase_enter(connection, PHASE_DECIDING);
-        exchange_answer(x, method);
+        if (!exchange_ask(x, method)) {
+            MHD_suspend_connection(connection);
+            return MHD_YES;
+        }
         if (store_is_dirty(traffic->broker->store)) {
             x->next          = traffic->waiting;
             traffic->waiting = x;

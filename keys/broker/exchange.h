@@ -18,6 +18,7 @@ struct traffic {
     struct peers     peers;
     struct metrics   metrics;
     struct exchange *waiting; /* answers that wait for the commit of this turn */
+    struct outside  *outside;
     size_t           n_exchanges;
     int64_t          shed_until_us; /* until then new challenges are answered 503: who is under way comes first */
 };

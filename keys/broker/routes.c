@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
@@ -19,6 +20,7 @@ enum { MINUTE = 60, REFUSALS_PER_MINUTE = 600, AUDIT_ENTRIES_AT_ONCE = 1000 };
 void broker_answer_free(struct answer *answer)
 {
     buffer_free(&answer->body);
+    outside_job_free(answer->wanted);
     *answer = (struct answer){ 0 };
 }
 
@@ -271,7 +273,7 @@ static FALLIBLE denial_audit(struct call *call, const struct audit_guest *guest,
 {
     struct err why = *err;
 
-    if (why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND || why.kind == ERR_CONFIG) {
+    if (why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND || why.kind == ERR_CONFIG || why.kind == ERR_TIMEOUT) {
         if (!audit_key_denied(call->broker->store, call->request->now, guest, call->rest, why.text, err))
             return false;
         *err = why;
@@ -279,8 +281,49 @@ static FALLIBLE denial_audit(struct call *call, const struct audit_guest *guest,
     return false;
 }
 
+/* Not the guest's fault, and not its matter what exactly: the log has it. */
+static FALLIBLE keeper_failed(struct call *call, const char *keeper, const struct err *why, struct err *err)
+{
+    log_error("external key store failed", "path=%s keeper=\"%s\" why=\"%s\"", LOG_PEER(bytes_of_text(call->rest)), keeper,
+              LOG_PEER(bytes_of_text(why->text)));
+    switch (why->kind) {
+    case ERR_NOT_FOUND:
+        return fail_with(err, ERR_NOT_FOUND, "there is no resource %.120s", call->rest);
+    case ERR_TIMEOUT:
+    case ERR_LIMIT:
+    case ERR_OS:
+        call->variant = "StorageBackendInitialization";
+        call->status  = STATUS_BUSY;
+        return fail_with(err, ERR_TIMEOUT, "%s, which keeps %.120s, does not give it now: ask again later", keeper, call->rest);
+    case ERR_NONE:
+    case ERR_MALFORMED:
+    case ERR_UNSUPPORTED:
+    case ERR_UNTRUSTED:
+    case ERR_DENIED:
+    case ERR_CONFIG:
+    case ERR_BUG:
+        break;
+    }
+    return fail_with(err, ERR_CONFIG, "%s, which keeps it, does not give it to this broker", keeper); /* for the audit log */
+}
+
+/* The secret itself: out of the store, or what an external one gave. */
+static FALLIBLE value_take(struct call *call, const char *keeper, struct secret *out, struct err *err)
+{
+    struct outside_job *brought = call->request->brought;
+
+    if (!keeper)
+        return store_resource_take(call->broker->store, call->rest, out, err);
+    if (!brought->is_had)
+        return keeper_failed(call, keeper, &brought->err, err);
+    *out = TAKE(brought->value);
+    return true;
+}
+
 static FALLIBLE resource_get(struct call *call, struct err *err)
 {
+    const char                *keeper;
+    bool                       asks; /* first of all, an external store */
     char                       policy[POLICY_VERSION_MAX] = "";
     struct audit_guest         guest;
     struct release_request     asked;
@@ -297,7 +340,9 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     call->variant = "TokenVerifierError";
     if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &ear, err))
         return false;
-    if (!store_begin(call->broker->store, err)) /* decided and released in one transaction */
+    keeper = external_keeper(call->broker->external, call->rest);
+    asks   = keeper && !call->request->brought;
+    if (!asks && !store_begin(call->broker->store, err)) /* decided and released in one transaction */
         return false;
     call->variant = "PolicyDeny";
     guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
@@ -307,8 +352,13 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
         call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PolicyEngineError";
         return denial_audit(call, &guest, err);
     }
-    if (!store_resource_take(call->broker->store, call->rest, &value, err)) {
-        call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PluginInternalError";
+    if (asks) { /* it may have it: then it is decided again, by what holds when the secret is there */
+        call->answer->wanted = outside_resource(call->broker->external, call->rest);
+        return true;
+    }
+    call->variant = "PluginInternalError";
+    if (!value_take(call, keeper, &value, err)) {
+        call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : call->variant;
         return denial_audit(call, &guest, err);
     }
     call->variant              = "JweError";
@@ -551,7 +601,7 @@ static void serve(const struct route *route, struct call *call)
     if (!served && route->access == ADMIN && err.kind == ERR_DENIED)
         call->variant = "AdminAuthAccess";
     if (!served)
-        answer_error(call->answer, status_of(err.kind, route->access, call->variant), call->variant, err.text);
+        answer_error(call->answer, call->status ? call->status : status_of(err.kind, route->access, call->variant), call->variant, err.text);
     auto_caller(&call->caller);
 }
 

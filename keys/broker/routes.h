@@ -8,6 +8,7 @@
 #include "keys/broker/appraise.h"
 #include "keys/broker/challenge.h"
 #include "keys/broker/ear.h"
+#include "keys/broker/outside.h"
 #include "keys/store/store.h"
 
 struct broker {
@@ -17,6 +18,8 @@ struct broker {
     struct secret     challenge_key;
     struct ear_issuer issuer;
     struct administrators *administrators;
+    struct external   *external;           /* NULL: every resource is in the store */
+    struct collateral_sources *sources;    /* NULL: no collateral is fetched */
     uint32_t          session_s; /* life of challenge, session and token */
     int64_t           refusals_since; /* refused attestations are free for anyone: the audit log takes only */
     uint32_t          n_refusals;     /* … so many a minute; the ordinary log has all */
@@ -36,6 +39,7 @@ struct request {
     unsigned     faces;         /* which routes this listener serves: bits of enum face */
     struct bytes body;
     int64_t      now;
+    struct outside_job *brought; /* what was wanted when this was first asked, with what came of it; NULL: nothing */
 };
 
 struct answer {
@@ -45,12 +49,15 @@ struct answer {
     int64_t       session_expires;
     struct buffer body;
     char          reason[256]; /* for our log: why not; "" when all is well */
+    struct outside_job *wanted; /* instead of an answer: get this, and ask again; NULL */
 };
 
 void broker_answer_free(struct answer *answer);
 static inline void auto_answer(struct answer *a) { broker_answer_free(a); }
 
-/* Always fills `out`, which is empty before. */
+/*
+ * Always fills `out`, which is empty before. Only a request that was brought nothing may want
+ * something, and it has written nothing then. */
 void broker_answer(struct broker *broker, const struct request *request, struct answer *out);
 
 /* The answer when what a route wrote could not be made durable: replaces `out`. */

@@ -130,6 +130,9 @@ static void web_ready(struct loop_source *source, uint32_t events)
     turn(source->owner);
 }
 
+/* What came from outside has woken connections. */
+static void outside_came(void *owner) { turn(owner); }
+
 static void again_ready(struct loop_source *source, uint32_t events)
 {
     (void) events;
@@ -317,7 +320,7 @@ FALLIBLE server_start(const struct server_options *options, struct server **out,
     s->started_us     = monotonic_us();
     s->again.fd = s->tick.fd = s->grace.fd = NO_FD;
     limits_set(s);
-    if (!timers_add(s, err) || !entrances_open(s, err) || !observer_open(s, err))
+    if (!timers_add(s, err) || !outside_new(options->loop, outside_came, s, &s->traffic.outside, err) || !entrances_open(s, err) || !observer_open(s, err))
         return false;
     *out = TAKE(s);
     return true;
@@ -341,6 +344,7 @@ static struct retired *retired_slot(struct server *s)
         if (!s->retired[i].daemon)
             return &s->retired[i];
     }
+    outside_finish(s->traffic.outside); /* a suspended connection must not outlive its daemon */
     retired_end(&s->retired[0]); /* whoever is still on it connects again */
     return &s->retired[0];
 }
@@ -401,6 +405,7 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    outside_free(server->traffic.outside);
     turn_commit(server); /* a suspended connection must not outlive its daemon */
     for (int i = 0; i < RETIRED_MAX; i++) {
         if (server->retired[i].daemon)

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "keys/api/development_root.h"
+#include "keys/broker/peer_setup.h"
 #include "keys/broker/routes.h"
 
 enum { CONFIG_LEN_MAX = 64 << 10, CRLS_MAX = 16, CRL_LEN_MAX = 1 << 20, COLLATERAL_LEN_MAX = 64 << 20 };
@@ -16,6 +17,8 @@ void setup_free(struct setup *setup)
 {
     appraiser_free(setup->appraiser);
     administrators_free(setup->administrators);
+    external_free(setup->external);
+    collateral_sources_free(setup->sources);
     token_memory_free(setup->memory);
     ear_memory_free(setup->ears);
     credentials_free(&setup->credentials);
@@ -218,7 +221,7 @@ FALLIBLE setup_read(const struct setup_source *from, struct setup *out, struct e
                                             .store_key         = c->store_key };
 
     if (!credentials_load(&paths, &read.credentials, err) || !tls_pair_check(&read, err) || !appraiser_open(c, &read.appraiser, err) ||
-        !administrators_open(c, read.credentials.admin_key, &read.administrators, err))
+        !administrators_open(c, read.credentials.admin_key, &read.administrators, err) || !peers_open(c, &read.external, &read.sources, err))
         return false;
     read.memory = token_memory_new();
     read.ears   = ear_memory_new();
@@ -230,6 +233,8 @@ void setup_use(const struct setup *setup, struct broker *broker)
 {
     broker->appraiser      = setup->appraiser;
     broker->administrators = setup->administrators;
+    broker->external       = setup->external;
+    broker->sources        = setup->sources;
     broker->session_s      = (uint32_t) setup->config.session_seconds;
     broker->issuer         = (struct ear_issuer){ .key         = setup->credentials.token_key,
                                                   .certificate = buffer_bytes(&setup->credentials.token_certificate),

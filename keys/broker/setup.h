@@ -23,6 +23,8 @@ struct setup {
     struct credentials     credentials;
     struct appraiser      *appraiser;
     struct administrators *administrators;
+    struct external       *external;
+    struct collateral_sources *sources;
     struct token_memory   *memory;
     struct ear_memory     *ears;
 };

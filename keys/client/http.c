@@ -21,8 +21,11 @@ struct http {
     int              (*connect)(void *owner, struct err *err);
     void              *owner;
     struct err         connect_err; /* why the hook gave no socket */
+    const char        *peer;
+    size_t             answer_most;
     struct buffer     *body;        /* of the exchange under way */
     bool               body_over;
+    bool               is_fixed;    /* the body's room is made before it comes */
     char               errors[CURL_ERROR_SIZE];
 };
 
@@ -44,7 +47,7 @@ static size_t body_arrived(char *at, size_t size, size_t n, void *owner)
 {
     struct http *http = owner;
 
-    if (size * n > KBS_ANSWER_MAX - http->body->len) {
+    if (size * n > http->answer_most - http->body->len) {
         http->body_over = true;
         return 0; /* aborts the transfer */
     }
@@ -118,17 +121,21 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
 {
     AUTO(http) struct http *http = NULL;
     size_t                  len  = strlen(options->url);
+    const char             *peer = options->peer ? options->peer : "broker";
 
     if (strncmp(options->url, "https://", 8) != 0 || len >= URL_MAX / 2)
-        return fail_with(err, ERR_CONFIG, "broker: the URL must begin with https:// and be short");
+        return fail_with(err, ERR_CONFIG, "%s: the URL must begin with https:// and be short", peer);
     if (options->ca_pem.len == 0)
-        return fail_with(err, ERR_CONFIG, "broker: no CA certificate to trust");
+        return fail_with(err, ERR_CONFIG, "%s: no CA certificate to trust", peer);
     http = calloc(1, sizeof *http);
     if (!http || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         abort();
     while (len > 0 && options->url[len - 1] == '/')
         len--;
     (void) snprintf(http->url, sizeof http->url, "%.*s", (int) len, options->url); /* fits: asked above */
+    http->peer        = peer;
+    http->answer_most = options->answer_most ? options->answer_most : KBS_ANSWER_MAX;
+    http->is_fixed    = options->answer_most != 0;
     http->connect = options->connect;
     http->owner   = options->owner;
     http->relay   = NO_RELAY;
@@ -136,7 +143,7 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
     http->multi   = curl_multi_init();
     if (!http->curl || !http->multi || !set_fixed(http, options) || !set_certificate(http, options) ||
         (http->connect && !set_hook(http)))
-        return fail_with(err, ERR_BUG, "broker: libcurl refuses our options");
+        return fail_with(err, ERR_BUG, "%s: libcurl refuses our options", peer);
     *out = TAKE(http);
     return true;
 }
@@ -147,7 +154,7 @@ static FALLIBLE header_add(struct curl_slist **list, const char *name, const cha
     struct curl_slist         *more;
 
     if (value && strpbrk(value, "\r\n"))
-        return fail_with(err, ERR_MALFORMED, "broker: a line end in the header %s", name);
+        return fail_with(err, ERR_MALFORMED, "a line end in the header %s", name);
     buffer_printf(&line, "%s:%s%s", name, value ? " " : "", value ? value : "");
     more = curl_slist_append(*list, buffer_text(&line));
     if (!more)
@@ -164,7 +171,7 @@ static FALLIBLE set_request(struct http *http, const struct http_request *r, str
     char                       url[URL_MAX];
 
     if ((size_t) snprintf(url, sizeof url, "%s%s", http->url, r->path) >= sizeof url)
-        return fail_with(err, ERR_LIMIT, "broker: the path is too long");
+        return fail_with(err, ERR_LIMIT, "%s: the path is too long", http->peer);
     if (r->bearer) {
         buffer_printf(&bearer, "Bearer %s", r->bearer);
         if (!header_add(headers, "Authorization", buffer_text(&bearer), err))
@@ -174,6 +181,10 @@ static FALLIBLE set_request(struct http *http, const struct http_request *r, str
         (r->claims && !header_add(headers, ADMIN_CLAIMS_HEADER, r->claims, err)) ||
         (r->content_type && !header_add(headers, "Content-Type", r->content_type, err)))
         return false;
+    for (size_t i = 0; i < r->n_more; i++) {
+        if (!header_add(headers, r->more[i].name, r->more[i].value, err))
+            return false;
+    }
     if (curl_easy_setopt(http->curl, CURLOPT_URL, url) != CURLE_OK ||
         curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, *headers) != CURLE_OK ||
         curl_easy_setopt(http->curl, posts ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) != CURLE_OK ||
@@ -181,7 +192,7 @@ static FALLIBLE set_request(struct http *http, const struct http_request *r, str
         (posts && (curl_easy_setopt(http->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) r->body.len) != CURLE_OK ||
                    curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, r->body.len ? (const char *) r->body.at : "") !=
                        CURLE_OK)))
-        return fail_with(err, ERR_BUG, "broker: libcurl refuses the request");
+        return fail_with(err, ERR_BUG, "%s: libcurl refuses the request", http->peer);
     return true;
 }
 
@@ -193,10 +204,10 @@ static bool transfer_failed(struct http *http, CURLcode code, struct err *err)
 
     if (http->connect_err.kind != ERR_NONE) {
         *err = http->connect_err;
-        return context(err, "broker");
+        return context(err, http->peer);
     }
     if (http->body_over)
-        return fail_with(err, ERR_LIMIT, "broker: an answer of more than %d bytes", KBS_ANSWER_MAX);
+        return fail_with(err, ERR_LIMIT, "%s: an answer of more than %zu bytes", http->peer, http->answer_most);
     if (code == CURLE_OPERATION_TIMEDOUT)
         kind = ERR_TIMEOUT;
     else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
@@ -205,7 +216,7 @@ static bool transfer_failed(struct http *http, CURLcode code, struct err *err)
     else if (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_BAD_CONTENT_ENCODING)
         kind = ERR_MALFORMED;
     printable_append(&why, bytes_of_text(text), KBS_REASON_MAX);
-    return fail_with(err, kind, "broker %s: %s", http->url, buffer_text(&why));
+    return fail_with(err, kind, "%s %s: %s", http->peer, http->url, buffer_text(&why));
 }
 
 /* "name=value" from the last Set-Cookie of that name. Its expiry is not looked at: a guest's clock may be wrong. */
@@ -267,6 +278,10 @@ FALLIBLE http_exchange(struct http *http, const struct http_request *request, co
     http->body_over   = false;
     http->connect_err = (struct err){ 0 };
     http->errors[0]   = 0;
+    if (http->is_fixed) {
+        (void) buffer_grow(&out->body, http->answer_most); /* room alone */
+        out->body.len = 0;
+    }
     if (!set_request(http, request, &headers, err))
         return false;
     code = transfer_run(http);

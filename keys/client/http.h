@@ -1,5 +1,6 @@
 /*
- * HTTPS to one broker, by libcurl: only the CA given counts, no proxy, no redirect, HTTP/1.1, one connection kept.
+ * HTTPS to one server, a broker or a key store, by libcurl: only the CA given counts, no proxy, no redirect, HTTP/1.1, one
+ * connection kept.
  */
 #pragma once
 
@@ -13,8 +14,14 @@ struct http_options {
     struct bytes ca_pem;
     struct bytes certificate_pem, key_pem; /* of ours; empty: none is shown */
     uint32_t     timeout_ms; /* 0: one minute */
+    const char  *peer;       /* what errors call the server; NULL: "broker"; outlives the result */
+    size_t       answer_most; /* bytes of an answer; 0: KBS_ANSWER_MAX. Else a body never moves: wiping it once is enough */
     int        (*connect)(void *owner, struct err *err); /* see kbs_options */
     void        *owner;
+};
+
+struct http_header {
+    const char *name, *value;
 };
 
 struct http_request {
@@ -25,6 +32,8 @@ struct http_request {
     const char  *claims;       /* of an administrator without a token, see keys/api/admin.h; NULL: none */
     const char  *content_type; /* of `body`, for POST */
     struct bytes body;
+    const struct http_header *more; /* further headers */
+    size_t       n_more;
 };
 
 enum { HTTP_COOKIE_MAX = 256, HTTP_COOKIE_ATTRIBUTES_MAX = 128 };
@@ -45,7 +54,7 @@ void     http_close(struct http *http);
 DEFINE_AUTO(http, struct http *, http_close)
 
 /*
- * One request, one answer of at most KBS_ANSWER_MAX bytes, any status.
+ * One request, one bounded answer, any status.
  *
  *   cookie_name    the one cookie to pick from the answer; NULL: none
  *   out            its body is replaced

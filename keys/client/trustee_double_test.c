@@ -2,10 +2,9 @@
  * Our guest's client against what a Trustee answers, bit by bit as [KBS 4-10] has it: a double of that peer, which cannot be
  * run here. It checks every byte that the client sends.
  */
-#include "tests/harness/test.h"
+#include "tests/harness/certificate.h"
 
 #include <microhttpd.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 
 #include "base/text.h"
@@ -160,44 +159,13 @@ static void ended(void *owner, struct MHD_Connection *from, void **state, enum M
     free(*state);
 }
 
-/* A certificate for 127.0.0.1 that is its own CA. */
-static void certificate_make(struct trustee *t)
-{
-    AUTO(pkey) EVP_PKEY *key   = EVP_EC_gen("P-256");
-    AUTO(x509) X509     *x509  = X509_new();
-    AUTO(bio) BIO       *first = BIO_new(BIO_s_mem());
-    AUTO(bio) BIO       *second = BIO_new(BIO_s_mem());
-    X509_NAME           *name  = X509_get_subject_name(x509);
-    X509_EXTENSION      *address = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1");
-    char                *at;
-    long                 len;
-
-    assert_int_equal(X509_set_version(x509, X509_VERSION_3), 1);
-    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x509), 1), 1);
-    assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *) "trustee", -1, -1, 0), 1);
-    assert_int_equal(X509_set_issuer_name(x509, name), 1);
-    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(x509), -3600));
-    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(x509), 86400));
-    assert_int_equal(X509_set_pubkey(x509, key), 1);
-    assert_non_null(address);
-    assert_int_equal(X509_add_ext(x509, address, -1), 1);
-    X509_EXTENSION_free(address);
-    assert_true(X509_sign(x509, key, EVP_sha256()) > 0);
-    assert_int_equal(PEM_write_bio_X509(first, x509), 1);
-    assert_int_equal(PEM_write_bio_PrivateKey(second, key, NULL, NULL, 0, NULL, NULL), 1);
-    len = BIO_get_mem_data(first, &at);
-    buffer_append(&t->ca, (struct bytes){ (const uint8_t *) at, (size_t) len });
-    len = BIO_get_mem_data(second, &at);
-    buffer_append(&t->key_pem, (struct bytes){ (const uint8_t *) at, (size_t) len });
-}
-
 static void trustee_start(struct trustee *t)
 {
     struct err err;
 
     *t = (struct trustee){ .extra = "\"\"", .token_key = EVP_EC_gen("P-256") };
     assert_true(secret_heap_open(&err));
-    certificate_make(t);
+    test_certificate_make(&t->ca, &t->key_pem);
     t->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, 0, NULL, NULL, asked, t,
                                  MHD_OPTION_HTTPS_MEM_CERT, buffer_text(&t->ca), MHD_OPTION_HTTPS_MEM_KEY, buffer_text(&t->key_pem),
                                  MHD_OPTION_NOTIFY_COMPLETED, ended, t, MHD_OPTION_END);

@@ -24,14 +24,17 @@ static FALLIBLE attested(struct suite *s, struct json_object **body, const char 
 
 /* ---- tokens that are none ---- */
 
+/* Trustee's own test token: of a key that no broker knows. */
+#define FOREIGN_TOKEN                                                                                                              \
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6InNpbXBsZSIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE2OTA3ODk2MTgsImV4cCI6MjAwNjE0OTYxOCwibmJmIjoxNjkwNzg5NjE4fQ." \
+    "_rGIt6XRHXfMiypJ38G55Qit5XiGEEQz1vvGjPE3jUJheJAbAfU4qR3BnsTVbchSTagwMgz2U45iA5eGiMo3sQ"
+
 static FALLIBLE a_token_of_nobody_is_refused(struct suite *s, struct err *err)
 {
     static const char *const TOKENS[] = {
         "x", "x.y.z",
         "eyJhbGciOiJub25lIn0.eyJleHAiOjQxMDI0NDQ4MDB9.", /* "alg":"none" */
-        /* Trustee's own test token: of a key that no broker knows */
-        "eyJhbGciOiJFUzI1NiIsImtpZCI6InNpbXBsZSIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE2OTA3ODk2MTgsImV4cCI6MjAwNjE0OTYxOCwibmJmIjoxNjkwNzg5NjE4fQ."
-        "_rGIt6XRHXfMiypJ38G55Qit5XiGEEQz1vvGjPE3jUJheJAbAfU4qR3BnsTVbchSTagwMgz2U45iA5eGiMo3sQ",
+        FOREIGN_TOKEN,
     };
 
     for (size_t i = 0; i < sizeof TOKENS / sizeof *TOKENS; i++) {
@@ -232,7 +235,6 @@ static FALLIBLE opens(struct suite *s, struct err *err)
 static FALLIBLE the_session_counts_before_the_token(struct suite *s, struct err *err)
 {
     AUTO(json) struct json_object *body = NULL;
-    AUTO(buffer) struct buffer     kept = { 0 };
     const char                    *token;
 
     if (!s->resource)
