@@ -29,23 +29,6 @@ struct reader reader_over(struct bytes whole)
     return (struct reader){ .left = whole };
 }
 
-struct bytes take(struct reader *r, size_t n)
-{
-    if (r->failed || n > r->left.len) {
-        if (!r->failed)
-            r->wanted = n;
-        r->failed = true;
-        return (struct bytes){ 0 };
-    }
-
-    struct bytes head = { r->left.at, n };
-
-    if (n > 0)
-        r->left = (struct bytes){ r->left.at + n, r->left.len - n };
-    r->offset += n;
-    return head;
-}
-
 struct bytes take_rest(struct reader *r)
 {
     return take(r, r->left.len);
@@ -80,7 +63,6 @@ static uint64_t take_be(struct reader *r, size_t width)
     return value;
 }
 
-uint8_t  take_u8(struct reader *r) { return (uint8_t) take_le(r, 1); }
 uint16_t take_u16le(struct reader *r) { return (uint16_t) take_le(r, 2); }
 uint32_t take_u32le(struct reader *r) { return (uint32_t) take_le(r, 4); }
 uint64_t take_u64le(struct reader *r) { return take_le(r, 8); }
@@ -183,6 +165,8 @@ void *zeroed(size_t n, size_t size)
     return at;
 }
 
+enum { PRINTED_USUALLY = 64 };
+
 /* Keeps one byte behind the end, so that buffer_text never has to move the block. */
 static void buffer_reserve(struct buffer *b, size_t n)
 {
@@ -220,26 +204,35 @@ void buffer_append_text(struct buffer *b, const char *text)
 void buffer_printf(struct buffer *b, const char *fmt, ...)
 {
     va_list args, again;
+    size_t  room;
     int     n;
 
+    buffer_reserve(b, PRINTED_USUALLY);
+    room = b->capacity - b->len;
     va_start(args, fmt);
     va_copy(again, args);
-    n = vsnprintf(NULL, 0, fmt, args);
+    n = vsnprintf((char *) b->at + b->len, room, fmt, args);
     va_end(args);
     if (n < 0)
         abort();
-    buffer_reserve(b, (size_t) n + 1);
-    (void) vsnprintf((char *) b->at + b->len, (size_t) n + 1, fmt, again); /* the size was asked for above */
+    if ((size_t) n >= room) {
+        buffer_reserve(b, (size_t) n + 1);
+        (void) vsnprintf((char *) b->at + b->len, (size_t) n + 1, fmt, again); /* the size was asked for above */
+    }
     va_end(again);
     b->len += (size_t) n;
 }
 
-uint8_t *buffer_grow(struct buffer *b, size_t n)
+uint8_t *buffer_extend(struct buffer *b, size_t n)
 {
     buffer_reserve(b, n);
-    memset(b->at + b->len, 0, n);
     b->len += n;
     return b->at + (b->len - n);
+}
+
+uint8_t *buffer_grow(struct buffer *b, size_t n)
+{
+    return memset(buffer_extend(b, n), 0, n);
 }
 
 const char *buffer_text(struct buffer *b)

@@ -31,16 +31,38 @@ struct reader {
 };
 
 struct reader reader_over(struct bytes whole);
-struct bytes  take(struct reader *r, size_t n);
 struct bytes  take_rest(struct reader *r);
 struct reader take_reader(struct reader *r, size_t n); /* a cursor over the next n bytes only; fails with its parent */
-uint8_t       take_u8(struct reader *r);
 uint16_t      take_u16le(struct reader *r);
 uint32_t      take_u32le(struct reader *r);
 uint64_t      take_u64le(struct reader *r);
 uint16_t      take_u16be(struct reader *r);
 uint32_t      take_u32be(struct reader *r);
 uint64_t      take_u64be(struct reader *r);
+
+/* Here, because parsers of text call them for every character. */
+static inline struct bytes take(struct reader *r, size_t n)
+{
+    struct bytes head = { r->left.at, n };
+
+    if (r->failed || n > r->left.len) {
+        if (!r->failed)
+            r->wanted = n;
+        r->failed = true;
+        return (struct bytes){ 0 };
+    }
+    if (n > 0)
+        r->left = (struct bytes){ r->left.at + n, r->left.len - n };
+    r->offset += n;
+    return head;
+}
+
+static inline uint8_t take_u8(struct reader *r)
+{
+    struct bytes one = take(r, 1);
+
+    return one.len > 0 ? *one.at : 0;
+}
 
 FALLIBLE reader_ok(const struct reader *r, struct err *err);   /* every read was in bounds */
 FALLIBLE reader_done(const struct reader *r, struct err *err); /* ... and nothing is left over */
@@ -83,6 +105,7 @@ void         buffer_append(struct buffer *b, struct bytes more);
 void         buffer_append_text(struct buffer *b, const char *text);
 void         buffer_printf(struct buffer *b, const char *fmt, ...) PRINTF_LIKE(2);
 uint8_t     *buffer_grow(struct buffer *b, size_t n); /* n zeroed bytes at the end; the pointer is to them */
+uint8_t     *buffer_extend(struct buffer *b, size_t n); /* likewise, for the caller to fill: they hold anything */
 const char  *buffer_text(struct buffer *b);           /* as C text: a zero is kept behind the end; not NULL */
 struct bytes buffer_bytes(const struct buffer *b);
 void         buffer_free(struct buffer *b);

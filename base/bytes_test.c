@@ -70,6 +70,35 @@ static void a_writer_that_overflows_writes_nothing_more(void **state)
     assert_memory_equal(room, "\1\2\0\0\0", 5);
 }
 
+static void a_text_of_any_length_is_printed_whole(void **state)
+{
+    char text[300];
+
+    (void) state;
+    for (size_t len = 0; len < sizeof text; len++) {
+        AUTO(buffer) struct buffer b = { 0 };
+
+        memset(text, 'x', len);
+        text[len] = 0;
+        buffer_printf(&b, "%s", text);
+        buffer_printf(&b, "%s", text);
+        assert_int_equal(b.len, 2 * len);
+        assert_int_equal(strlen(buffer_text(&b)), 2 * len);
+    }
+}
+
+static void a_buffer_is_extended_at_its_end(void **state)
+{
+    AUTO(buffer) struct buffer b = { 0 };
+
+    (void) state;
+    buffer_append_text(&b, "ab");
+    memcpy(buffer_extend(&b, 1000), (char[1000]){ "cd" }, 1000);
+    assert_int_equal(b.len, 1002);
+    assert_string_equal(buffer_text(&b), "abcd");
+    assert_true(bytes_are_zero((struct bytes){ buffer_grow(&b, 500), 500 }));
+}
+
 static void a_buffer_grows_and_keeps_its_content(void **state)
 {
     AUTO(buffer) struct buffer b = { 0 };
@@ -101,6 +130,8 @@ int main(void)
         cmocka_unit_test(left_over_bytes_are_named),
         cmocka_unit_test(a_writer_that_overflows_writes_nothing_more),
         cmocka_unit_test(a_buffer_grows_and_keeps_its_content),
+        cmocka_unit_test(a_text_of_any_length_is_printed_whole),
+        cmocka_unit_test(a_buffer_is_extended_at_its_end),
         cmocka_unit_test(zeroed_elements_are_zero_even_when_there_are_none),
     };
 

@@ -48,9 +48,10 @@ static const bool UNESCAPED[256] = {
 
 /*
  * Steps over one string, `r` standing behind its opening quote. json-c would cut a name at \u0000 and replace a
- * lone surrogate, so that two different texts read as the same value: both are refused here.
+ * lone surrogate, so that two different texts read as the same value: both are refused here. But for the mark in what
+ * json_pack made: it stands at the start of a string that is no name.
  */
-static FALLIBLE scan_string(struct reader *r, struct err *err)
+static FALLIBLE scan_string(struct reader *r, bool is_packed, struct err *err)
 {
     bool wants_low = false; /* the escape before was a high surrogate */
 
@@ -69,7 +70,7 @@ static FALLIBLE scan_string(struct reader *r, struct err *err)
             c = take_u8(r);
             if (c == 'u')
                 value = escape_value(take(r, 4));
-            if (c == 'u' && value <= 0)
+            if (c == 'u' && value <= 0 && !(value == 0 && is_packed))
                 return fail_with(err, ERR_MALFORMED, "JSON: escape not allowed at offset %zu", r->offset);
             c = 0;
         }
@@ -117,8 +118,15 @@ static FALLIBLE scan_number(struct reader *r, struct err *err)
     return is_good || fail_with(err, ERR_MALFORMED, "JSON: not a number at offset %zu", start);
 }
 
+/* What stands between strings and numbers: structure, spaces, the letters of true, false and null. */
+static const bool OUTSIDE[256] = {
+    ['{'] = true, ['}'] = true, ['['] = true, [']'] = true, [','] = true, [' '] = true, ['\t'] = true, ['\r'] = true,
+    ['\n'] = true, ['t'] = true, ['r'] = true, ['u'] = true, ['e'] = true, ['f'] = true, ['a'] = true, ['l'] = true,
+    ['s'] = true, ['n'] = true,
+};
+
 /* Counts the names in the text, so that the caller can tell whether the tree lost any as duplicates. */
-static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
+static FALLIBLE scan(struct bytes text, bool is_packed, size_t *n_names, struct err *err)
 {
     struct reader r = reader_over(text);
     size_t        n = 0;
@@ -133,11 +141,11 @@ static FALLIBLE scan(struct bytes text, size_t *n_names, struct err *err)
         uint8_t c = take_u8(&r);
 
         if (c == '"') {
-            if (!scan_string(&r, err))
+            if (!scan_string(&r, is_packed, err))
                 return false;
         } else if (c == ':') {
             n++;
-        } else if (c != ',' && (!strchr("{}[] \t\r\ntrufalsen", c) || c == 0)) {
+        } else if (!OUTSIDE[c]) {
             return fail_with(err, ERR_MALFORMED, "JSON: unexpected character at offset %zu", r.offset - 1);
         }
     }
@@ -171,7 +179,7 @@ static size_t count_names(struct json_object *in)
 DEFINE_AUTO(tokener, struct json_tokener *, json_tokener_free)
 
 /* What json-c does not look at. */
-static FALLIBLE text_check(struct bytes text, size_t len_max, size_t *n_names, struct err *err)
+static FALLIBLE text_check(struct bytes text, size_t len_max, bool is_packed, size_t *n_names, struct err *err)
 {
     size_t at = 0;
 
@@ -179,7 +187,7 @@ static FALLIBLE text_check(struct bytes text, size_t len_max, size_t *n_names, s
         return fail_with(err, ERR_LIMIT, "JSON of %zu bytes; at most %zu are allowed", text.len, len_max);
     if (!is_utf8(text))
         return fail_with(err, ERR_MALFORMED, "JSON: not UTF-8");
-    if (!scan(text, n_names, err))
+    if (!scan(text, is_packed, n_names, err))
         return false;
     while (at < text.len && strchr(" \t\r\n", text.at[at]))
         at++;
@@ -217,18 +225,21 @@ FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, 
 {
     size_t n_names = 0;
 
-    return text_check(text, len_max, &n_names, err) && text_parse(text, n_names, out, err);
+    return text_check(text, len_max, false, &n_names, err) && text_parse(text, n_names, out, err);
 }
 
+/* A text that may hold a mark already is read as it is, and so is one that is refused: for the place of what is wrong. */
 FALLIBLE json_read_packed(struct bytes text, size_t len_max, struct json_object **out, struct err *err)
 {
     AUTO(buffer) struct buffer packed  = { 0 };
     size_t                     n_names = 0;
 
-    if (!text_check(text, len_max, &n_names, err)) /* of the peer's own text: what is packed has an escape that it refuses */
-        return false;
+    if (text.len > len_max || !json_can_be_packed(text))
+        return json_read(text, len_max, out, err);
     json_pack(text, &packed);
-    return text_parse(buffer_bytes(&packed), n_names, out, err);
+    return (text_check(buffer_bytes(&packed), packed.len, true, &n_names, err) &&
+            text_parse(buffer_bytes(&packed), n_names, out, err)) ||
+           json_read(text, len_max, out, err);
 }
 
 void json_write(struct json_object *from, struct buffer *out)

@@ -5,54 +5,55 @@
 static const char MARK[]  = "[\"\\u0000";
 static const char DIGIT[] = "0123456789abcdef";
 
-static void skip_spaces(struct reader *r)
+static const bool SPACES[256] = { [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true };
+
+static size_t skip_spaces(struct bytes text, size_t at)
 {
-    while (r->left.len > 0 && r->left.at[0] != 0 && strchr(" \t\r\n", r->left.at[0]))
-        (void) take_u8(r); /* seen above */
+    while (at < text.len && SPACES[text.at[at]])
+        at++;
+    return at;
 }
 
-/* One number from 0 to 255, without leading zeros; -1 when something else stands there. */
-static int take_byte(struct reader *r)
+/* One number from 0 to 255, without leading zeros, at `*at`, which is moved behind it; -1 when something else stands there. */
+static int take_byte(struct bytes text, size_t *at)
 {
     int    value = 0;
     size_t n     = 0;
 
-    for (; n < r->left.len && r->left.at[n] >= '0' && r->left.at[n] <= '9'; n++) {
+    for (; *at + n < text.len && text.at[*at + n] >= '0' && text.at[*at + n] <= '9'; n++) {
         if (n == 3 || (n == 1 && value == 0))
             return -1;
-        value = value * 10 + (r->left.at[n] - '0');
+        value = value * 10 + (text.at[*at + n] - '0');
     }
-    (void) take(r, n); /* seen above */
+    *at += n;
     return n > 0 && value <= UINT8_MAX ? value : -1;
 }
 
-/* Packs the array whose bracket `r` stands behind, or leaves both as they are. */
-static bool array_pack(struct reader *r, struct buffer *out)
+/* Packs the array whose bracket `r` stands behind to `to`; how many bytes that are. 0: `r` stays, what is at `to` is of no use. */
+static size_t array_pack(struct reader *r, uint8_t *to)
 {
-    struct reader ahead  = *r;
-    size_t        before = out->len, n = 0;
-    int           value, after;
+    struct bytes text = r->left;
+    size_t       at = 0, len = sizeof MARK - 1, n = 0;
+    int          value, after;
 
-    buffer_append_text(out, MARK);
+    memcpy(to, MARK, sizeof MARK - 1);
     do {
-        skip_spaces(&ahead);
-        value = take_byte(&ahead);
-        skip_spaces(&ahead);
-        after = ahead.left.len > 0 ? take_u8(&ahead) : 0;
-        if (value >= 0) {
-            uint8_t hex[2] = { (uint8_t) DIGIT[value >> 4], (uint8_t) DIGIT[value & 15] };
-
-            buffer_append(out, BYTES_OF(hex));
-        }
+        at    = skip_spaces(text, at);
+        value = take_byte(text, &at);
+        at    = skip_spaces(text, at);
+        after = at < text.len ? text.at[at++] : 0;
+        if (value < 0)
+            return 0;
+        to[len++] = (uint8_t) DIGIT[value >> 4];
+        to[len++] = (uint8_t) DIGIT[value & 15];
         n++;
-    } while (value >= 0 && after == ',');
-    if (value < 0 || after != ']' || n < JSON_PACKED_LEAST) {
-        out->len = before;
-        return false;
-    }
-    buffer_append_text(out, "\"]");
-    *r = ahead;
-    return true;
+    } while (after == ',');
+    if (after != ']' || n < JSON_PACKED_LEAST)
+        return 0;
+    to[len++] = '"';
+    to[len++] = ']';
+    (void) take(r, at); /* all of it seen above */
+    return len;
 }
 
 /* The string whose quote `r` stands behind, with its closing quote, or all that is left. */
@@ -65,19 +66,42 @@ static struct bytes take_string(struct reader *r)
     return take(r, n < r->left.len ? n + 1 : r->left.len);
 }
 
+/* An array of n bytes has 2n characters and more, packed 2n and MARK and two: with this, it fits wherever it begins. */
+enum { ROOM_FOR_EACH = 2, ROOM_FOR_ONE = sizeof MARK + 2 };
+
 void json_pack(struct bytes text, struct buffer *out)
 {
-    struct reader r = reader_over(text);
+    struct reader r     = reader_over(text);
+    uint8_t      *start = buffer_extend(out, ROOM_FOR_EACH * text.len + ROOM_FOR_ONE), *to = start;
 
     while (r.left.len > 0) {
-        uint8_t c = take_u8(&r);
+        uint8_t      c      = take_u8(&r);
+        size_t       packed = c == '[' ? array_pack(&r, to) : 0;
+        struct bytes string = { 0 };
 
-        if (c == '[' && array_pack(&r, out))
+        to += packed;
+        if (packed > 0)
             continue;
-        buffer_append(out, (struct bytes){ &c, 1 });
+        *to++ = c;
         if (c == '"')
-            buffer_append(out, take_string(&r));
+            string = take_string(&r);
+        if (string.len > 0)
+            memcpy(to, string.at, string.len);
+        to += string.len;
     }
+    out->len -= ROOM_FOR_EACH * text.len + ROOM_FOR_ONE - (size_t) (to - start);
+}
+
+bool json_can_be_packed(struct bytes text)
+{
+    static const char ESCAPE[] = "\\u0000";
+    const uint8_t    *end      = text.at + text.len;
+
+    for (const uint8_t *at = text.at; text.len > 0 && (at = memchr(at, '\\', (size_t) (end - at))); at++) {
+        if ((size_t) (end - at) >= sizeof ESCAPE - 1 && memcmp(at, ESCAPE, sizeof ESCAPE - 1) == 0)
+            return false;
+    }
+    return true;
 }
 
 bool json_is_packed(struct json_object *array, struct bytes *hex)

@@ -19,5 +19,8 @@ enum { JSON_PACKED_LEAST = 16 }; /* shorter ones stay as they are */
  */
 void json_pack(struct bytes text, struct buffer *out);
 
+/* Whether `text` is without the escape that marks a packed array: then each that is in it packed is of json_pack. */
+bool json_can_be_packed(struct bytes text);
+
 /* Whether `array` is a packed one; then `hex` is a view of its digits. */
 bool json_is_packed(struct json_object *array, struct bytes *hex);

@@ -6,35 +6,39 @@ static const char hex_digits[] = "0123456789abcdef";
 
 void hex_append(struct buffer *out, struct bytes b)
 {
-    for (size_t i = 0; i < b.len; i++) {
-        char pair[2] = { hex_digits[b.at[i] >> 4], hex_digits[b.at[i] & 15] };
+    uint8_t *to = b.len > 0 ? buffer_extend(out, 2 * b.len) : NULL;
 
-        buffer_append(out, BYTES_OF(pair));
+    for (size_t i = 0; i < b.len; i++) {
+        *to++ = (uint8_t) hex_digits[b.at[i] >> 4];
+        *to++ = (uint8_t) hex_digits[b.at[i] & 15];
     }
 }
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+/* The value of each digit and one more; 0: not a digit. */
+static const uint8_t HEX_VALUES[256] = {
+    ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 FALLIBLE hex_read(struct bytes text, struct buffer *out, struct err *err)
 {
+    size_t   start = out->len;
+    uint8_t *to;
+
     if (text.len % 2 != 0)
         return fail_with(err, ERR_MALFORMED, "hex of odd length %zu", text.len);
-    for (size_t i = 0; i < text.len; i++)
-        if (hex_value(text.at[i]) < 0)
-            return fail_with(err, ERR_MALFORMED, "not a hex digit at offset %zu", i);
+    if (text.len == 0)
+        return true;
+    to = buffer_extend(out, text.len / 2);
     for (size_t i = 0; i < text.len; i += 2) {
-        uint8_t byte = (uint8_t) (hex_value(text.at[i]) << 4 | hex_value(text.at[i + 1]));
+        unsigned high = HEX_VALUES[text.at[i]], low = HEX_VALUES[text.at[i + 1]];
 
-        buffer_append(out, (struct bytes){ &byte, 1 });
+        if (high == 0 || low == 0) {
+            out->len = start;
+            return fail_with(err, ERR_MALFORMED, "not a hex digit at offset %zu", high == 0 ? i : i + 1);
+        }
+        *to++ = (uint8_t) ((high - 1) << 4 | (low - 1));
     }
     return true;
 }
@@ -58,39 +62,52 @@ FALLIBLE hex_read_exact(const char *text, uint8_t *out, size_t len, struct err *
 static const char alphabet_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char alphabet_url[]      = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/* The characters of one group of up to three bytes. */
+static void base64_group(const char *alphabet, const uint8_t *from, size_t n, uint8_t four[static 4])
+{
+    uint32_t group = (uint32_t) from[0] << 16 | (n > 1 ? (uint32_t) from[1] << 8 : 0) | (n > 2 ? from[2] : 0U);
+
+    for (unsigned k = 0; k < 4; k++)
+        four[k] = (uint8_t) (k <= n ? alphabet[group >> (18 - 6 * k) & 63] : '=');
+}
+
 void base64_append(struct buffer *out, struct bytes b, enum base64_form form)
 {
-    const char *alphabet  = form == BASE64_STANDARD ? alphabet_standard : alphabet_url;
-    bool        is_padded = form != BASE64_URL;
+    const char *alphabet = form == BASE64_STANDARD ? alphabet_standard : alphabet_url;
+    size_t      whole = b.len / 3, rest = b.len % 3;
+    uint8_t    *to;
 
-    for (size_t i = 0; i < b.len; i += 3) {
-        size_t   n     = b.len - i < 3 ? b.len - i : 3;
-        uint32_t group = (uint32_t) b.at[i] << 16;
-        char     four[4];
+    if (b.len == 0)
+        return;
+    to = buffer_extend(out, 4 * whole + (rest == 0 ? 0 : form != BASE64_URL ? 4 : rest + 1));
+    for (size_t i = 0; i < whole; i++, to += 4)
+        base64_group(alphabet, b.at + 3 * i, 3, to);
+    if (rest > 0) {
+        uint8_t four[4];
 
-        if (n > 1)
-            group |= (uint32_t) b.at[i + 1] << 8;
-        if (n > 2)
-            group |= b.at[i + 2];
-        for (unsigned k = 0; k < 4; k++)
-            four[k] = k <= n ? alphabet[group >> (18 - 6 * k) & 63] : '=';
-        buffer_append(out, (struct bytes){ (const uint8_t *) four, is_padded ? 4 : n + 1 });
+        base64_group(alphabet, b.at + 3 * whole, rest, four);
+        memcpy(to, four, form != BASE64_URL ? 4 : rest + 1);
     }
 }
 
+/* The value of each character and one more, without the last two, which the form decides; 0: not one of them. */
+static const uint8_t BASE64_VALUES[256] = {
+    ['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10,
+    ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19,
+    ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26,
+    ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
+    ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44,
+    ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52,
+    ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62,
+};
+
 static int base64_value(uint8_t c, enum base64_form form)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
     if (c == (form == BASE64_STANDARD ? '+' : '-'))
         return 62;
     if (c == (form == BASE64_STANDARD ? '/' : '_'))
         return 63;
-    return -1;
+    return BASE64_VALUES[c] - 1;
 }
 
 /* The length of `text` without its padding; fails when the padding is not what `form` asks for. */
@@ -122,7 +139,7 @@ FALLIBLE base64_read(struct bytes text, enum base64_form form, struct buffer *ou
         return false;
     if (len == 0)
         return true;
-    to = buffer_grow(out, len / 4 * 3 + len % 4 * 3 / 4);
+    to = buffer_extend(out, len / 4 * 3 + len % 4 * 3 / 4);
     for (size_t i = 0; i < len; i++) {
         int value = base64_value(text.at[i], form);
 

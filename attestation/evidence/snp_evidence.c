@@ -99,8 +99,17 @@ static bool has_field(const struct field *f, uint64_t version)
 static void append_bytes(struct buffer *json, struct bytes b)
 {
     buffer_append_text(json, "[");
-    for (size_t i = 0; i < b.len; i++)
-        buffer_printf(json, i ? ",%u" : "%u", (unsigned) b.at[i]);
+    for (size_t i = 0; i < b.len; i++) {
+        char   number[5] = ",";
+        size_t len       = i > 0; /* the comma */
+
+        if (b.at[i] >= 100)
+            number[len++] = (char) ('0' + b.at[i] / 100);
+        if (b.at[i] >= 10)
+            number[len++] = (char) ('0' + b.at[i] / 10 % 10);
+        number[len++] = (char) ('0' + b.at[i] % 10);
+        buffer_append(json, (struct bytes){ (const uint8_t *) number, len });
+    }
     buffer_append_text(json, "]");
 }
 
@@ -224,7 +233,7 @@ FALLIBLE snp_evidence_write(struct bytes report, bool is_vlek, struct bytes vek,
         return context(err, "SNP evidence");
     buffer_append_text(&text, "}");
 
-    if (!json_read(buffer_bytes(&text), EVIDENCE_LEN_MAX, &value, err) || !snp_evidence_read(value, &again, err))
+    if (!json_read_packed(buffer_bytes(&text), EVIDENCE_LEN_MAX, &value, err) || !snp_evidence_read(value, &again, err))
         return false;
     if (memcmp(again.report, report.at, report.len) != 0)
         return fail_with(err, ERR_UNSUPPORTED, "SNP evidence: the report has reserved bits set, which JSON cannot carry");

@@ -17,6 +17,6 @@ bool p384_coordinate_read(struct bytes little_endian, uint8_t out[static P384_IN
 /* The public key of a point; false when it is not on the curve. `out` is yours, release with AUTO(pkey). */
 bool p384_key_of(const uint8_t x[static P384_INTEGER_LEN], const uint8_t y[static P384_INTEGER_LEN], EVP_PKEY **out);
 
-/* Whether the pair signs `digest`. Nothing of ours is allocated. */
+/* Whether the pair signs `digest`; `key` is on P-384, else nothing is signed. All of it is public. */
 bool p384_signed(EVP_PKEY *key, const uint8_t digest[static SHA384_LEN], const uint8_t r[static P384_INTEGER_LEN],
                  const uint8_t s[static P384_INTEGER_LEN]);

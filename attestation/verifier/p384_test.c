@@ -56,10 +56,12 @@ static void a_point_must_be_on_the_curve(void **state)
 static void what_openssl_signs_is_signed_also_with_short_integers(void **state)
 {
     AUTO(pkey) EVP_PKEY *key      = EVP_EC_gen("P-384");
+    AUTO(pkey) EVP_PKEY *other    = EVP_EC_gen("P-384");
+    AUTO(pkey) EVP_PKEY *p256     = EVP_EC_gen("P-256");
     unsigned             n_short  = 0;
 
     (void) state;
-    assert_non_null(key);
+    assert_true(key && other && p256);
     for (unsigned i = 0; i < 400; i++) {
         uint8_t                      digest[SHA384_LEN] = { (uint8_t) i, (uint8_t) (i >> 8) }, der[128], r[48], s[48];
         size_t                       len                = sizeof der;
@@ -75,6 +77,14 @@ static void what_openssl_signs_is_signed_also_with_short_integers(void **state)
         n_short += r[0] == 0 || s[0] == 0;
         if (i % 40 == 0 || r[0] == 0 || s[0] == 0) {
             assert_true(p384_signed(key, digest, r, s));
+            r[47] ^= 1;
+            assert_false(p384_signed(key, digest, r, s));
+            r[47] ^= 1;
+            s[47] ^= 1;
+            assert_false(p384_signed(key, digest, r, s));
+            s[47] ^= 1;
+            assert_false(p384_signed(other, digest, r, s));
+            assert_false(p384_signed(p256, digest, r, s));
             digest[47] ^= 1;
             assert_false(p384_signed(key, digest, r, s));
         }

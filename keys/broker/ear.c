@@ -57,40 +57,6 @@ static FALLIBLE append_key_members(const struct ear_issuer *issuer, struct buffe
     return jwk_append_point(issuer->key, out, err);
 }
 
-FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *content, struct buffer *token,
-                   struct err *err)
-{
-    AUTO(json) struct json_object *payload = json_object_new_object();
-    AUTO(buffer) struct buffer     header  = { 0 };
-    AUTO(buffer) struct buffer     text    = { 0 };
-    struct json_object            *verifier = json_object_new_object();
-    struct json_object            *submods  = json_object_new_object();
-    struct json_object            *cpu      = json_object_new_object();
-    uint8_t                        digest[SHA256_LEN];
-
-    json_add_text(payload, "eat_profile", "tag:github.com,2024:confidential-containers/Trustee");
-    json_add(payload, "iat", json_object_new_int64(content->now));
-    json_add_text(verifier, "developer", "https://confidentialcontainers.org");
-    json_add_text(verifier, "build", "cloister-broker 0.1.0");
-    json_add(payload, "ear.verifier-id", verifier);
-    json_add(payload, "submods", submods);
-    cpu_submod(content, cpu);
-    json_add(submods, "cpu0", cpu);
-    json_add(payload, "exp", json_object_new_int64(content->expires));
-    json_add_text(payload, "iss", issuer->name);
-
-    json_write(payload, &text);
-    buffer_append_text(&header, ",\"jwk\":{");
-    if (!append_key_members(issuer, &header, err))
-        return false;
-    buffer_append_text(&header, "}");
-    if (!jwt_sign(buffer_text(&header), buffer_bytes(&text), issuer->key, token, err))
-        return false;
-    sha256_of(buffer_bytes(token), digest);
-    token_memory_add(issuer->memory, digest);
-    return true;
-}
-
 FALLIBLE ear_write_jwks(const struct ear_issuer *issuer, struct buffer *out, struct err *err)
 {
     buffer_append_text(out, "{\"keys\":[{");
@@ -107,15 +73,21 @@ void ear_free(struct ear *ear)
     *ear = (struct ear){ 0 };
 }
 
+static void key_share(const struct jwk *from, struct jwk *out)
+{
+    *out = *from;
+    if (EVP_PKEY_up_ref(out->key) != 1)
+        abort();
+    out->canonical = (struct buffer){ 0 };
+    buffer_append(&out->canonical, buffer_bytes(&from->canonical));
+}
+
 void ear_copy(const struct ear *from, struct ear *out)
 {
     struct ear copy = *from;
 
-    if (EVP_PKEY_up_ref(copy.tee_key.key) != 1)
-        abort();
-    copy.claims            = json_object_get(from->claims);
-    copy.tee_key.canonical = (struct buffer){ 0 };
-    buffer_append(&copy.tee_key.canonical, buffer_bytes(&from->tee_key.canonical));
+    key_share(&from->tee_key, &copy.tee_key);
+    copy.claims = json_object_get(from->claims);
     *out                        = TAKE(copy);
     out->subject.tee            = out->tee;
     out->subject.measurement.at = out->measurement;
@@ -152,7 +124,8 @@ static struct json_object *images_of(struct json_object *cpu)
     return json_object_is_type(cpu, json_type_array) ? cpu : NULL;
 }
 
-static FALLIBLE claims_read(struct json_object *payload, struct ear *out, struct err *err)
+/* `known` is the key that stands in the payload, when it was read before. */
+static FALLIBLE claims_read(struct json_object *payload, const struct jwk *known, struct ear *out, struct err *err)
 {
     struct json_object *submods, *cpu, *evidence, *runtime, *key;
     const char         *tee;
@@ -164,11 +137,13 @@ static FALLIBLE claims_read(struct json_object *payload, struct ear *out, struct
         !hex_member(cpu, "cloister.measurement", out->measurement, sizeof out->measurement, &measurement_len, err) ||
         !json_get(cpu, "ear.veraison.annotated-evidence", json_type_object, &evidence, err) ||
         !json_get(evidence, "runtime_data_claims", json_type_object, &runtime, err) ||
-        !json_get(runtime, "tee-pubkey", json_type_object, &key, err) || !jwk_read(key, &out->tee_key, err) ||
+        !json_get(runtime, "tee-pubkey", json_type_object, &key, err) || (!known && !jwk_read(key, &out->tee_key, err)) ||
         !hex_member(evidence, "init_data", out->initdata, sizeof out->initdata, &initdata_len, err))
         return context(err, "token");
     if (strlen(tee) >= sizeof out->tee)
         return fail_with(err, ERR_MALFORMED, "token: a TEE name that is too long");
+    if (known)
+        key_share(known, &out->tee_key);
     (void) snprintf(out->tee, sizeof out->tee, "%s", tee); /* fits: asked above */
 
     int64_t executables = claim_of(cpu, "executables"), hardware = claim_of(cpu, "hardware");
@@ -202,11 +177,58 @@ FALLIBLE ear_read(const struct ear_issuer *issuer, struct bytes token, int64_t n
     is_known = ear_memory_find(issuer->ears, digest, out);
     if (!is_known && !signature_check(issuer, token, digest, &out->claims, err))
         return false;
-    if (!jwt_check_times(out->claims, (uint64_t) now, LEEWAY_S, err) || (!is_known && !claims_read(out->claims, out, err))) {
+    if (!jwt_check_times(out->claims, (uint64_t) now, LEEWAY_S, err) || (!is_known && !claims_read(out->claims, NULL, out, err))) {
         ear_free(out);
         return false;
     }
     if (!is_known)
         ear_memory_add(issuer->ears, digest, token.len, out);
+    return true;
+}
+
+/* ---- writing ---- */
+
+/* What cannot be read back here is not kept: it is read, and refused, when it is shown. */
+static void token_keep(const struct ear_issuer *issuer, struct bytes token, struct json_object *payload, const struct jwk *tee_key)
+{
+    AUTO(ear) struct ear ear = { .claims = json_object_get(payload) };
+    uint8_t              digest[SHA256_LEN];
+    struct err           ignored;
+
+    sha256_of(token, digest);
+    token_memory_add(issuer->memory, digest);
+    if (issuer->ears && claims_read(payload, tee_key, &ear, &ignored))
+        ear_memory_add(issuer->ears, digest, token.len, &ear);
+}
+
+FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *content, struct buffer *token,
+                   struct err *err)
+{
+    AUTO(json) struct json_object *payload = json_object_new_object();
+    AUTO(buffer) struct buffer     header  = { 0 };
+    AUTO(buffer) struct buffer     text    = { 0 };
+    struct json_object            *verifier = json_object_new_object();
+    struct json_object            *submods  = json_object_new_object();
+    struct json_object            *cpu      = json_object_new_object();
+
+    json_add_text(payload, "eat_profile", "tag:github.com,2024:confidential-containers/Trustee");
+    json_add(payload, "iat", json_object_new_int64(content->now));
+    json_add_text(verifier, "developer", "https://confidentialcontainers.org");
+    json_add_text(verifier, "build", "cloister-broker 0.1.0");
+    json_add(payload, "ear.verifier-id", verifier);
+    json_add(payload, "submods", submods);
+    cpu_submod(content, cpu);
+    json_add(submods, "cpu0", cpu);
+    json_add(payload, "exp", json_object_new_int64(content->expires));
+    json_add_text(payload, "iss", issuer->name);
+
+    json_write(payload, &text);
+    buffer_append_text(&header, ",\"jwk\":{");
+    if (!append_key_members(issuer, &header, err))
+        return false;
+    buffer_append_text(&header, "}");
+    if (!jwt_sign(buffer_text(&header), buffer_bytes(&text), issuer->key, token, err))
+        return false;
+    token_keep(issuer, buffer_bytes(token), payload, content->tee_key);
     return true;
 }

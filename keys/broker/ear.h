@@ -26,13 +26,14 @@ FALLIBLE ear_evidence(const struct facts *facts, const struct rcar_attestation *
 struct ear_content {
     const struct facts            *facts;
     struct json_object            *annotated; /* of ear_evidence; borrowed */
+    const struct jwk              *tee_key;   /* the one in `annotated` */
     const struct appraisal_result *result;
     const char                    *reason; /* why nothing would be released to this guest; NULL when something may be */
     uint8_t                        evidence[EVIDENCE_DIGEST_LEN];
     int64_t                        now, expires;
 };
 
-/* Appends the signed token. */
+/* Appends the signed token; it is in the issuer's memories then, as the guest will show it at once. */
 FALLIBLE ear_write(const struct ear_issuer *issuer, const struct ear_content *content, struct buffer *token,
                    struct err *err);
 

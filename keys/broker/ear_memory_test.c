@@ -151,6 +151,47 @@ static void is_bounded_and_drops_what_was_used_longest_ago(void **state)
     assert_false(ear_memory_find(memory, digest, &ear));
 }
 
+/* A token is kept when it is written, without being read: as whoever reads it would have it. */
+static void what_is_written_is_kept_as_it_reads(void **state)
+{
+    AUTO(ear_memory) struct ear_memory *memory  = ear_memory_new();
+    const struct ear_issuer             issuer  = { .key = issuer_key, .name = "i", .ears = memory }, forgetful = { .key = issuer_key };
+    AUTO(json) struct json_object      *annotated = NULL, *vector = NULL, *extensions = NULL;
+    AUTO(facts) struct facts            facts  = { .tee = TEE_SNP, .measurement = { 7 }, .measurement_len = 48, .initdata = { 9 },
+                                                   .initdata_len = 32, .claims = json_object_new_object() };
+    AUTO(rcar_attestation) struct rcar_attestation attestation = { .nonce = "n", .additional = "" };
+    struct appraisal_result             result = { .status = "affirming", .policy = "p" };
+    struct ear_content                  content = { .facts = &facts, .tee_key = &attestation.tee_key, .result = &result,
+                                                    .evidence = { 1 }, .expires = EXPIRES };
+    AUTO(buffer) struct buffer          token = { 0 };
+    AUTO(ear) struct ear                kept = { 0 }, read = { 0 };
+    uint8_t                             digest[SHA256_LEN];
+    struct err                          err;
+
+    (void) state;
+    assert_true(jwk_of_key(tee_key, "ECDH-ES+A256KW", &attestation.tee_key, &err));
+    assert_true(json_read(bytes_of_text("{\"executables\":3,\"hardware\":2}"), 64, &vector, &err));
+    assert_true(json_read(bytes_of_text("{\"cloister.tee\":\"tdx\",\"x\":[1,\"\\u00e9\",null,true]}"), 64, &extensions, &err));
+    result.vector     = vector;
+    result.extensions = extensions;
+    assert_true(ear_evidence(&facts, &attestation, &annotated, &err));
+    content.annotated = annotated;
+    assert_true(ear_write(&issuer, &content, &token, &err));
+
+    sha256_of(buffer_bytes(&token), digest);
+    assert_true(ear_memory_find(memory, digest, &kept));
+    assert_true(ear_read(&forgetful, buffer_bytes(&token), 0, &read, &err));
+    assert_true(json_object_equal(kept.claims, read.claims));
+    assert_string_equal(kept.tee, "snp"); /* no policy writes over what was verified */
+    assert_string_equal(kept.tee, read.tee);
+    assert_true(bytes_equal(kept.subject.measurement, read.subject.measurement));
+    assert_true(bytes_equal(kept.subject.initdata, read.subject.initdata));
+    assert_memory_equal(kept.evidence, read.evidence, sizeof kept.evidence);
+    assert_true(kept.subject.is_affirmed && read.subject.is_affirmed);
+    assert_true(bytes_equal(buffer_bytes(&kept.tee_key.canonical), buffer_bytes(&read.tee_key.canonical)));
+    assert_int_equal(EVP_PKEY_eq(kept.tee_key.key, read.tee_key.key), 1);
+}
+
 static void none_knows_nothing(void **state)
 {
     uint8_t    digest[SHA256_LEN] = { 1 };
@@ -185,6 +226,7 @@ int main(void)
         cmocka_unit_test(another_token_is_not_known),
         cmocka_unit_test(what_was_refused_is_not_kept),
         cmocka_unit_test(is_bounded_and_drops_what_was_used_longest_ago),
+        cmocka_unit_test(what_is_written_is_kept_as_it_reads),
         cmocka_unit_test(none_knows_nothing),
     };
 

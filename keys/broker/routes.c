@@ -165,7 +165,8 @@ static FALLIBLE token_make(struct call *call, const struct challenge *challenge,
     struct release_subject subject = { .tee         = tee_name(facts.tee),
                                        .measurement = { facts.measurement, facts.measurement_len },
                                        .initdata    = { facts.initdata, facts.initdata_len } };
-    struct ear_content     content = { .facts = &facts, .annotated = evidence, .result = &result, .now = now,
+    struct ear_content     content = { .facts = &facts, .annotated = evidence, .tee_key = &attestation->tee_key,
+                                       .result = &result, .now = now,
                                        .reason  = reason.kind == ERR_DENIED ? reason.text : NULL,
                                        .expires = now + broker->session_s };
     struct audit_guest     guest   = { &subject, BYTES_OF(content.evidence), result.policy };
