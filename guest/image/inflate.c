@@ -128,6 +128,7 @@ static FALLIBLE step(struct inflate *f, size_t *made, struct err *err)
     case LAYER_TAR_ZSTD:
         return zstd_step(f, made, err);
     case LAYER_TAR:
+    case LAYER_EROFS: /* no stream */
         break;
     }
     return fail_with(err, ERR_BUG, "a packing without a rule");

@@ -50,6 +50,12 @@ FALLIBLE layer_public_open(const struct descriptor *layer, struct layer_public *
     return layer_public_read(buffer_bytes(&json), out, err);
 }
 
+FALLIBLE layer_key_fits(const struct layer_key *key, const struct layer_type *type, struct err *err)
+{
+    return (key->public.cipher == LAYER_CIPHER_XTS) == (type->packing == LAYER_EROFS) ||
+           fail_with(err, ERR_UNSUPPORTED, "public options: the cipher is not one for this type of layer");
+}
+
 static FALLIBLE private_open(struct bytes base64, kek_fn *kek, void *owner, struct layer_private *out, struct err *err)
 {
     AUTO(buffer) struct buffer json    = { 0 };

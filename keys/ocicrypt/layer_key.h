@@ -2,6 +2,7 @@
 #pragma once
 
 #include "keys/ocicrypt/layer_options.h"
+#include "keys/ocicrypt/layer_type.h"
 #include "keys/ocicrypt/manifest.h"
 
 /*
@@ -16,6 +17,9 @@ struct layer_key {
 };
 
 static inline void auto_layer_key(struct layer_key *key) { auto_layer_private(&key->private); }
+
+/* Fails UNSUPPORTED when the options' cipher is not the one that layers of this type have. */
+FALLIBLE layer_key_fits(const struct layer_key *key, const struct layer_type *type, struct err *err);
 
 /* The public options of the annotation, for whatever recipient. Fails MALFORMED, LIMIT, UNSUPPORTED. */
 FALLIBLE layer_public_open(const struct descriptor *layer, struct layer_public *out, struct err *err);

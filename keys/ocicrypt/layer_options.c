@@ -7,7 +7,8 @@
 #include "base/ossl.h"
 #include "base/text.h"
 
-#define CIPHER "AES_256_CTR_HMAC_SHA256"
+static const char *const ciphers[] = { [LAYER_CIPHER_CTR] = "AES_256_CTR_HMAC_SHA256",
+                                       [LAYER_CIPHER_XTS] = "AES_256_XTS_VERITY_HMAC_SHA256" };
 
 enum { KEY_TEXT_LEN = 44 }; /* 32 bytes in base64 */
 
@@ -27,6 +28,16 @@ static FALLIBLE fixed_read(struct json_object *from, const char *name, uint8_t *
     return true;
 }
 
+static bool cipher_find(const char *name, enum layer_cipher_kind *out)
+{
+    for (size_t i = 0; i < sizeof ciphers / sizeof *ciphers; i++)
+        if (strcmp(ciphers[i], name) == 0) {
+            *out = (enum layer_cipher_kind) i;
+            return true;
+        }
+    return false;
+}
+
 static FALLIBLE public_fill(struct json_object *from, struct layer_public *out, struct err *err)
 {
     struct json_object *more   = NULL;
@@ -34,8 +45,8 @@ static FALLIBLE public_fill(struct json_object *from, struct layer_public *out, 
 
     if (!json_get_text(from, "cipher", &cipher, err))
         return false;
-    if (strcmp(cipher, CIPHER) != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "a cipher that is not " CIPHER);
+    if (!cipher_find(cipher, &out->cipher))
+        return fail_with(err, ERR_UNSUPPORTED, "a cipher that is not %s", ciphers[LAYER_CIPHER_CTR]);
     /* Other readers prefer a nonce found here to the private one; so it may not stand here at all. */
     if (json_object_object_get_ex(from, "cipheroptions", &more) && json_object_object_get_ex(more, "nonce", NULL))
         return fail_with(err, ERR_UNSUPPORTED, "\"nonce\" among the public options");
@@ -45,7 +56,7 @@ static FALLIBLE public_fill(struct json_object *from, struct layer_public *out, 
 FALLIBLE layer_public_read(struct bytes json, struct layer_public *out, struct err *err)
 {
     AUTO(json) struct json_object *document = NULL;
-    struct layer_public            options  = { { 0 } };
+    struct layer_public            options  = { .hmac = { 0 } };
 
     if (!json_read(json, ENC_ANNOTATION_MAX, &document, err) || !public_fill(document, &options, err))
         return context(err, "public options");
@@ -55,7 +66,7 @@ FALLIBLE layer_public_read(struct bytes json, struct layer_public *out, struct e
 
 void layer_public_write(const struct layer_public *options, struct buffer *json)
 {
-    buffer_append_text(json, "{\"cipher\":\"" CIPHER "\",\"hmac\":\"");
+    buffer_printf(json, "{\"cipher\":\"%s\",\"hmac\":\"", ciphers[options->cipher]);
     base64_append(json, BYTES_OF(options->hmac), BASE64_STANDARD);
     buffer_append_text(json, "\",\"cipheroptions\":{}}");
 }

@@ -9,8 +9,14 @@
 #include "keys/ocicrypt/digest.h"
 #include "keys/ocicrypt/limits.h"
 
+enum layer_cipher_kind {
+    LAYER_CIPHER_CTR, /* AES_256_CTR_HMAC_SHA256: a stream */
+    LAYER_CIPHER_XTS  /* AES_256_XTS_VERITY_HMAC_SHA256: blocks, see block_layer.h */
+};
+
 struct layer_public {
-    uint8_t hmac[ENC_HMAC_LEN]; /* HMAC-SHA-256 of the ciphertext */
+    uint8_t                hmac[ENC_HMAC_LEN]; /* HMAC-SHA-256 of the ciphertext; with blocks, over their tree's root */
+    enum layer_cipher_kind cipher;
 };
 
 struct layer_private {

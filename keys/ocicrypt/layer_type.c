@@ -4,6 +4,7 @@
 
 #include "base/auto.h"
 #include "base/text.h"
+#include "keys/ocicrypt/block_layer.h"
 
 #define OCI    "application/vnd.oci.image.layer.v1.tar"
 #define NONDIST "application/vnd.oci.image.layer.nondistributable.v1.tar"
@@ -24,6 +25,7 @@ static const struct layer_type types[] = {
     PAIR(NONDIST, "", LAYER_TAR),
     PAIR(NONDIST, "+gzip", LAYER_TAR_GZIP),
     PAIR(NONDIST, "+zstd", LAYER_TAR_ZSTD),
+    PAIR(BLOCK_LAYER_TYPE, "", LAYER_EROFS),
     ONE_WAY(DOCKER, OCI, LAYER_TAR),
     ONE_WAY(DOCKER ".gzip", OCI "+gzip", LAYER_TAR_GZIP),
     ONE_WAY(DOCKER ".zstd", OCI "+zstd", LAYER_TAR_ZSTD),

@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 
-enum layer_packing { LAYER_TAR, LAYER_TAR_GZIP, LAYER_TAR_ZSTD };
+enum layer_packing { LAYER_TAR, LAYER_TAR_GZIP, LAYER_TAR_ZSTD, LAYER_EROFS /* mounted, not unpacked: block_layer.h */ };
 
 struct layer_type {
     const char        *name;

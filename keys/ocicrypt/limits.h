@@ -7,6 +7,7 @@ enum {
     OCI_INDEX_MAX        = 1024,     /* manifests of one index */
     OCI_CONFIG_LIST_MAX  = 4096,     /* members of Env, Entrypoint or Cmd */
     OCI_BLOB_MIB_MAX     = 1 << 20,  /* MiB of one blob: far above any, and no sum of them wraps */
+    BLOCK_LAYER_MIB_MAX  = 1 << 18,  /* MiB of one layer that is mounted: a quarter of a TiB, and a tree of 2 GiB */
     ENC_ANNOTATION_MAX   = 64 << 10, /* bytes of one encryption annotation; genuine ones are below 1 KiB */
     ENC_RECIPIENTS_MAX   = 16,       /* packets in one annotation: each may cost a request to the broker */
     ENC_PRIVATE_MAX      = 4096,     /* bytes of a layer's private options; genuine ones are about 220 */

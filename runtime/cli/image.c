@@ -1,4 +1,4 @@
-/* `cloister image`: encrypts the layers of an image for a key that the broker will hold, and back. */
+/* `cloister image`: encrypts the layers of an image for a key that the broker will hold, and back; makes them mountable. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,10 @@
 #include "keys/ocicrypt/packet.h"
 #include "runtime/cli/commands.h"
 #include "runtime/cli/verb.h"
+#include "runtime/erofs/image_convert.h"
 #include "runtime/oci/image_crypt.h"
+
+#define CONVERT_SYNOPSIS "--format erofs SRC DST"
 
 enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
 
@@ -136,6 +139,59 @@ static int verb_run(const struct image_verb *verb, int argc, char **argv)
     return 0;
 }
 
+static void show_converted(const struct image_convert_outcome *outcome, const char *destination, bool as_json)
+{
+    AUTO(json) struct json_object *json = json_object_new_object();
+    AUTO(buffer) struct buffer     text = { 0 };
+
+    if (!as_json) {
+        printf("%s\n", outcome->manifest.at);
+        return;
+    }
+    json_add_text(json, "image", destination);
+    json_add_text(json, "manifest", outcome->manifest.at);
+    json_add(json, "layers", json_object_new_uint64(outcome->n_layers));
+    json_add(json, "files", json_object_new_uint64(outcome->n_files));
+    json_add(json, "bytes", json_object_new_uint64(outcome->bytes));
+    json_write(json, &text);
+    puts(buffer_text(&text));
+}
+
+static int run_convert(int argc, char **argv)
+{
+    const char                  *format  = NULL;
+    bool                         json    = false;
+    const struct option_row      rows[]  = {
+        { "format", OPTION_TEXT, &format, "FORMAT", "erofs: one file system with its hash tree", 0, 0 },
+        { "json", OPTION_FLAG, &json, NULL, "print the outcome as JSON", 0, 0 },
+    };
+    const struct option_table    table   = { .command = "cloister image convert", .synopsis = CONVERT_SYNOPSIS,
+                                             .about = "Makes of an image's layers one that a guest mounts instead of unpacking it.",
+                                             .rows = rows, .n_rows = sizeof rows / sizeof *rows,
+                                             .notes = "SRC and DST are oci:DIR[:TAG]. Convert first, then encrypt, then sign.\n" };
+    struct layout_reference      from, to;
+    struct image_convert_outcome outcome = { 0 };
+    enum options_outcome         parsed  = OPTIONS_RUN;
+    char                       **operands = NULL;
+    size_t                       n        = 0;
+    struct err                   err      = { 0 };
+
+    if (!options_parse(&table, argc, argv, &parsed, &operands, &n, &err))
+        return fail(&err, EXIT_UNUSABLE);
+    if (parsed == OPTIONS_HELP_WAS_PRINTED)
+        return 0;
+    if ((!format || strcmp(format, "erofs") != 0) && !fail_with(&err, ERR_CONFIG, "convert: --format erofs is wanted"))
+        return fail(&err, EXIT_UNUSABLE);
+    if (n != 2 && !fail_with(&err, ERR_CONFIG, "convert: SRC and DST are wanted, found %zu operands", n))
+        return fail(&err, EXIT_UNUSABLE);
+    if (!layout_reference_read(operands[0], &from, &err) || !layout_reference_read(operands[1], &to, &err))
+        return fail(&err, EXIT_UNUSABLE);
+    if (!image_convert(&from, &to, &outcome, &err))
+        return fail(&err, EXIT_FAILED);
+    show_converted(&outcome, operands[1], json);
+    return 0;
+}
+
 int cmd_image(int argc, char **argv)
 {
     bool  wants_help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
@@ -144,10 +200,13 @@ int cmd_image(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verb_run(&verbs[i], argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "convert") == 0)
+        return run_convert(argc - 1, argv + 1);
     if (argc > 1 && !wants_help)
-        return verb_refuse("image", argv[1], "encrypt or decrypt; see cloister image --help");
+        return verb_refuse("image", argv[1], "encrypt, decrypt or convert; see cloister image --help");
     fprintf(to, "Usage:\n");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         fprintf(to, "  cloister image %s %s\n", verbs[i].name, verbs[i].synopsis);
+    fprintf(to, "  cloister image convert " CONVERT_SYNOPSIS "\n");
     return wants_help ? 0 : EXIT_UNUSABLE;
 }

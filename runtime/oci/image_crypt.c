@@ -13,6 +13,7 @@
 #include "keys/ocicrypt/layer_key.h"
 #include "keys/ocicrypt/layer_type.h"
 #include "keys/ocicrypt/packet.h"
+#include "runtime/oci/block_crypt.h"
 #include "runtime/oci/layout_writer.h"
 
 enum { PIECE_LEN = 256 << 10, PROGRESS_LEN = 16 << 20 };
@@ -142,9 +143,67 @@ static bool copy_piece(void *owner, struct bytes piece, struct err *err)
     return layer_mac_update(&s->mac, piece, err) && layout_sink_write(s->sink, piece, err);
 }
 
+/* A layer of blocks: its tree is made anew, over what the blocks have become. */
+static FALLIBLE blocks_pass(struct passage *p, const struct descriptor *from, const struct layer_private *private, bool encrypts,
+                            struct block_layer *out, struct descriptor *made, struct err *err)
+{
+    AUTO(layout_sink) struct layout_sink sink = NO_LAYOUT_SINK;
+    AUTO(block_crypt) struct block_crypt run  = { .sink = &sink, .piece = p->piece };
+    AUTO(fd) int                         fd   = NO_FD;
+
+    return layout_open_blob(p->job->from->directory, from, &fd, err) && layout_sink_open(p->job->to->directory, &sink, err) &&
+           block_crypt_begin(&run, from, private, encrypts, err) && blob_walk(p, fd, from, block_crypt_piece, &run, err) &&
+           block_crypt_end(&run, out, err) && layout_sink_keep(&sink, p->job->to->directory, made, err);
+}
+
+static void block_rename(struct json_object *layer, const struct block_layer *block)
+{
+    struct json_object *annotations = json_object_object_get(layer, "annotations"); /* it was read from there */
+    char                text[BLOCK_LAYER_TEXT_MAX];
+
+    block_layer_text(block, text);
+    json_add_text(annotations, BLOCK_LAYER_ANNOTATION, text);
+}
+
+static FALLIBLE blocks_encrypt(struct passage *p, const struct descriptor *plain, struct json_object *layer, struct err *err)
+{
+    AUTO(layer_private) struct layer_private private = { .nonce = { 0 } };
+    struct layer_public                      public;
+    struct descriptor                        made  = { 0 };
+    struct block_layer                       block = { 0 };
+
+    if (!layer_private_new(&private, err) || !blocks_pass(p, plain, &private, true, &block, &made, err) ||
+        !block_layer_seal(&block, &private, &public, err))
+        return false;
+    private.digest = plain->digest;
+    layer_rename(layer, BLOCK_LAYER_TYPE "+encrypted", &made);
+    block_rename(layer, &block);
+    return annotations_add(p, layer, &public, &private, err);
+}
+
+static FALLIBLE decrypted_check(const struct descriptor *made, const struct layer_private *private, struct err *err)
+{
+    return digest_equal(&made->digest, &private->digest) || private->digest.algorithm != DIGEST_SHA256 ||
+           fail_with(err, ERR_UNTRUSTED, "decrypts to something other than was encrypted");
+}
+
+static FALLIBLE blocks_decrypt(struct passage *p, const struct descriptor *sealed, const struct layer_key *key,
+                               struct json_object *layer, struct err *err)
+{
+    struct descriptor  made  = { 0 };
+    struct block_layer block = { 0 }, plain = { 0 };
+
+    if (!block_layer_read(sealed, &block, err) || !block_layer_check(&block, &key->private, &key->public, err) ||
+        !blocks_pass(p, sealed, &key->private, false, &plain, &made, err) || !decrypted_check(&made, &key->private, err))
+        return false;
+    layer_rename(layer, BLOCK_LAYER_TYPE, &made);
+    block_rename(layer, &plain);
+    return true;
+}
+
 /* Another recipient for a layer that somebody encrypted: the ciphertext goes over as it is, once its HMAC held. */
-static FALLIBLE layer_adopt(struct passage *p, const struct descriptor *sealed, struct json_object *layer,
-                            struct err *err)
+static FALLIBLE layer_adopt(struct passage *p, const struct descriptor *sealed, const struct layer_type *type,
+                            struct json_object *layer, struct err *err)
 {
     AUTO(layer_key) struct layer_key     key     = { .public = { { 0 } } };
     AUTO(layout_sink) struct layout_sink sink    = NO_LAYOUT_SINK;
@@ -152,9 +211,9 @@ static FALLIBLE layer_adopt(struct passage *p, const struct descriptor *sealed, 
     struct descriptor                    made    = { 0 };
     AUTO(fd) int                         fd      = NO_FD;
 
-    if (!p->job->opener)
+    if (!p->job->opener || type->packing == LAYER_EROFS)
         return fail_with(err, ERR_CONFIG, "encrypted already; decrypt the image first, or open it with --opener");
-    return jwe_recipient_open(sealed, p->job->opener, &key, err) &&
+    return jwe_recipient_open(sealed, p->job->opener, &key, err) && layer_key_fits(&key, type, err) &&
            layout_open_blob(p->job->from->directory, sealed, &fd, err) &&
            layer_mac_begin(&sealing.mac, &key.private.key, err) &&
            layout_sink_open(p->job->to->directory, &sink, err) &&
@@ -178,7 +237,9 @@ static FALLIBLE layer_encrypt(struct passage *p, const struct descriptor *plain,
     if (!layer_type_find(plain->media_type, &type, err))
         return false;
     if (type->is_encrypted)
-        return layer_adopt(p, plain, layer, err);
+        return layer_adopt(p, plain, type, layer, err);
+    if (type->packing == LAYER_EROFS)
+        return blocks_encrypt(p, plain, layer, err);
     if (!layout_open_blob(p->job->from->directory, plain, &fd, err) || !layer_private_new(&private, err) ||
         !layer_ctr_begin(&sealing.ctr, &private, err) || !layer_mac_begin(&sealing.mac, &private.key, err) ||
         !layout_sink_open(p->job->to->directory, &sink, err) ||
@@ -251,8 +312,13 @@ static FALLIBLE layer_decrypt(struct passage *p, const struct descriptor *sealed
     if (!type->is_encrypted)
         return fail_with(err, ERR_CONFIG, "not encrypted");
     if (!(job.opener ? jwe_recipient_open(sealed, job.opener, &key, err) :
-                       layer_key_open(sealed, kek_give, &job, &key, err)) ||
-        !layout_open_blob(p->job->from->directory, sealed, &fd, err) ||
+                       layer_key_open(sealed, kek_give, &job, &key, err)))
+        return false;
+    if (type->packing == LAYER_EROFS) {
+        annotations_drop(layer);
+        return blocks_decrypt(p, sealed, &key, layer, err);
+    }
+    if (!layer_key_fits(&key, type, err) || !layout_open_blob(p->job->from->directory, sealed, &fd, err) ||
         !layer_mac_begin(&opening.mac, &key.private.key, err) ||
         !blob_walk(p, fd, sealed, verify_piece, &opening, err) ||
         !layer_mac_verify(&opening.mac, key.public.hmac, err))
@@ -262,8 +328,8 @@ static FALLIBLE layer_decrypt(struct passage *p, const struct descriptor *sealed
         !blob_walk(p, fd, sealed, open_piece, &opening, err) ||
         !layout_sink_keep(&sink, p->job->to->directory, &made, err))
         return false;
-    if (!digest_equal(&made.digest, &key.private.digest) && key.private.digest.algorithm == DIGEST_SHA256)
-        return fail_with(err, ERR_UNTRUSTED, "decrypts to something other than was encrypted");
+    if (!decrypted_check(&made, &key.private, err))
+        return false;
     layer_rename(layer, type->plain, &made);
     annotations_drop(layer);
     return true;
