@@ -11,9 +11,11 @@
 #include "guest/agent/boot.h"
 #include "guest/agent/desk.h"
 #include "guest/agent/keeper.h"
+#include "guest/agent/mounter.h"
 #include "guest/agent/service.h"
 #include "guest/agent/tunnel.h"
 #include "guest/init/clock.h"
+#include "guest/init/disk.h"
 #include "guest/init/ports.h"
 #include "guest/init/power.h"
 #include "guest/init/rights.h"
@@ -122,6 +124,39 @@ static FALLIBLE start_tunnel(struct agent *a, int *control, struct err *err)
     return reaper_watch(a->reaper, pid, on_child_ended, name, err);
 }
 
+/* Images on disks can then not be mounted any more, one by one; what runs goes on. */
+static void on_mounter_ended(void *owner, pid_t pid, int status)
+{
+    (void) owner;
+    (void) pid;
+    (void) status; /* there is nothing that another number would change */
+    power_note("unpack", "the mounter of image disks ended");
+}
+
+/* Only where the host lent such a disk: `control` is NO_FD otherwise. */
+static FALLIBLE start_mounter(struct agent *a, int *control, struct err *err)
+{
+    AUTO(fd) int ours = NO_FD, theirs = NO_FD;
+    int          ends[2];
+
+    *control = NO_FD;
+    if (!disk_with_prefix("/sys/block", IMAGE_DISK_PREFIX))
+        return true;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "mounter");
+    ours      = ends[0];
+    theirs    = ends[1];
+    pid_t pid = fork_clean();
+    if (pid < 0)
+        return err_os(err, "mounter");
+    if (pid == 0) {
+        rights_close_all_but(&theirs, 1);
+        _exit(rights_keep(RIGHT(CAP_SYS_ADMIN), err) ? mounter_run(TAKE_FD(theirs)) : 1);
+    }
+    *control = TAKE_FD(ours);
+    return reaper_watch(a->reaper, pid, on_mounter_ended, NULL, err);
+}
+
 static void on_keeper_closed(void *owner, const struct err *why)
 {
     struct err shown = *why;
@@ -133,10 +168,10 @@ static void on_keeper_closed(void *owner, const struct err *why)
     give_up("boot", &shown);
 }
 
-static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take, struct err *err)
+static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take, int mounter_take, struct err *err)
 {
     struct ttrpc_connection_options options = { .loop = a->loop, .closed = on_keeper_closed, .owner = a };
-    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, ours = NO_FD, theirs = NO_FD;
+    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, mounter = mounter_take, ours = NO_FD, theirs = NO_FD;
     int                             ends[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -147,8 +182,8 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take,
     if (pid < 0)
         return err_os(err, "keeper");
     if (pid == 0) {
-        rights_close_all_but((const int[]){ theirs, tunnel, fetcher }, 3);
-        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher) };
+        rights_close_all_but((const int[]){ theirs, tunnel, fetcher, mounter }, mounter >= 0 ? 4 : 3);
+        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher), TAKE_FD(mounter) };
         _exit(rights_keep(KEEPER_RIGHTS, err) ? keeper_run(&keeper) : 1);
     }
     return ttrpc_connection_new(&options, TAKE_FD(ours), &a->keeper, err);
@@ -260,10 +295,10 @@ static void on_prepared(void *owner, const ProtobufCMessage *response, const str
 static FALLIBLE begin(struct agent *a, struct err *err)
 {
     Keeper__PrepareRequest request = KEEPER__PREPARE_REQUEST__INIT;
-    int                    tunnel, fetcher;
+    int                    tunnel, fetcher, mounter;
 
     return loop_new(&a->loop, err) && reaper_new(a->loop, &a->reaper, err) && start_fetcher(a, &fetcher, err) &&
-           start_tunnel(a, &tunnel, err) && start_keeper(a, tunnel, fetcher, err) &&
+           start_tunnel(a, &tunnel, err) && start_mounter(a, &mounter, err) && start_keeper(a, tunnel, fetcher, mounter, err) &&
            ttrpc_connection_call(a->keeper, &prepare_method, &request.base, on_prepared, a, err) &&
            loop_run(a->loop, err);
 }

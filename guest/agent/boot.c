@@ -8,7 +8,9 @@
 #include "base/file.h"
 #include "guest/image/memory.h"
 #include "guest/init/clock.h"
+#include "guest/init/disk.h"
 #include "guest/init/entropy.h"
+#include "guest/init/image_disk.h"
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
 #include "guest/init/network.h"
@@ -76,6 +78,13 @@ static FALLIBLE open_scratch(struct cmdline *cmdline, struct err *err)
     return !name[0] || (modules_load("/modules-scratch", err) && open_scratch_apart(name, err));
 }
 
+/* Likewise, for layers that are mounted. */
+static FALLIBLE load_image_modules(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    return !disk_with_prefix("/sys/block", IMAGE_DISK_PREFIX) || (modules_load("/modules-scratch", err) && modules_load("/modules-images", err));
+}
+
 /* After the modules: the first of the rows forbids any more. */
 static FALLIBLE close_kernel(struct cmdline *cmdline, struct err *err)
 {
@@ -135,6 +144,7 @@ static const struct step {
 } steps[] = {
     { "boot", mount_all },     { "config", read_command_line }, { "boot", load_modules },
     { "boot", wait_for_entropy }, { "boot", raise_clock },      { "boot", open_scratch }, /* whose keys are the first */
+    { "boot", load_image_modules },
     { "boot", close_kernel },  { "boot", open_cgroups },        { "boot", raise_loopback },
     { "boot", bound_images },
 };

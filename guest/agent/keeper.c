@@ -8,6 +8,7 @@
 #include "attestation/attester/attester.h"
 #include "base/secret.h"
 #include "guest/agent/evidence.h"
+#include "guest/agent/mounter.h"
 #include "guest/agent/simulated.h"
 #include "guest/agent/timeline.h"
 #include "guest/agent/tunnel.h"
@@ -33,7 +34,7 @@ static const struct ttrpc_method write_blob_method = { &blobs_service, "Write" }
 struct keeper {
     struct loop       *loop;
     enum cmdline_tee   tee;
-    int                tunnel_fd;
+    int                tunnel_fd, mounter_fd;
     struct attester   *attester;
     struct measurements measured; /* over that */
     struct buffer      initdata_text;
@@ -239,6 +240,22 @@ static bool ask_broker(void *owner, const char *kid, struct secret *out, struct 
     return kbs_resource_get(k->client, kid, out, err);
 }
 
+static bool ask_mounter(void *owner, const struct digest *layer, const struct block_layer *blocks, const struct secret *key,
+                        char path[static IMAGE_MOUNT_PATH_MAX], struct err *err)
+{
+    const struct keeper *k    = owner;
+    struct digest_text   text = digest_text(layer);
+    struct image_disk    disk = { .n_blocks = blocks->n_blocks, .n_tree_blocks = verity_tree_blocks(blocks->n_blocks) };
+
+    _Static_assert((int) IMAGE_MOUNT_PATH_MAX == (int) IMAGE_DISK_PATH_MAX && (int) IMAGE_DISK_HASH_LEN == (int) SHA256_LEN, "one length");
+    (void) snprintf(disk.hex, sizeof disk.hex, "%.*s", IMAGE_DISK_HEX, digest_hex(&text)); /* a beginning */
+    memcpy(disk.root, blocks->root, sizeof disk.root);
+    if (!mounter_mount(k->mounter_fd, &disk, key, err))
+        return false;
+    image_disk_path(&disk, path);
+    return true;
+}
+
 static bool ask_broker_for_text(void *owner, const char *kid, struct buffer *out, struct err *err)
 {
     struct keeper              *k     = owner;
@@ -289,7 +306,7 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
     struct digest pinned, found;
     struct obtain o = { .settings = &k->settings, .fetcher = &k->fetcher, .is_configured = k->is_fetcher_ready,
                         .cache = { .read = read_blob, .owner = k, .name = "the node's cache", .is_cache = true },
-                        .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .owner = k,
+                        .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .mount = k->mounter_fd >= 0 ? ask_mounter : NULL, .owner = k,
                         .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD };
 
     k->has_other_sources = !is_local;
@@ -333,6 +350,7 @@ static void serve_unpack(void *owner, struct ttrpc_pending pending, const Protob
     }
     answer.config  = (ProtobufCBinaryData){ unpacked.config.len, unpacked.config.at };
     answer.note    = unpacked.progress.last_failure;
+    answer.mounted = unpacked.progress.mounted;
     answer.spans   = spans.at;
     answer.n_spans = spans.n;
     ttrpc_answer(pending, &answer.base);
@@ -524,7 +542,8 @@ static void on_closed(void *owner, const struct err *why)
 int keeper_run(const struct keeper_options *options)
 {
     struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd,
-                                                .fetcher_fd = options->fetcher_fd, .blobs_fd = NO_FD };
+                                                .fetcher_fd = options->fetcher_fd, .mounter_fd = options->mounter_fd,
+                                                .blobs_fd = NO_FD };
     struct ttrpc_connection_options serving = { .service = &keeper_service, .rows = rows,
                                                 .n_rows = sizeof rows / sizeof *rows, .closed = on_closed,
                                                 .owner = &k };
@@ -545,6 +564,7 @@ int keeper_run(const struct keeper_options *options)
     auto_ttrpc_client(&k.fetcher);
     image_settings_free(&k.settings);
     auto_fd(&k.fetcher_fd);
+    auto_fd(&k.mounter_fd);
     auto_fd(&k.blobs_fd);
     auto_fd(&k.tunnel_fd);
     ttrpc_connection_free(TAKE(connection));

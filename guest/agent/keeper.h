@@ -15,6 +15,7 @@ struct keeper_options {
     int              control_fd; /* stream socket to PID 1; taken */
     int              tunnel_fd;  /* for tunnel_connect; taken */
     int              fetcher_fd; /* to the process that talks to registries; taken */
+    int              mounter_fd; /* for mounter_mount; NO_FD: the host lent no image disk; taken */
 };
 
 /* Serves PID 1 until its socket closes. Returns the process's exit code. */

@@ -141,6 +141,8 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
         !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &creation->image, err) ||
         !policy_allow_create(&creation->service->policy, &request, &creation->image, &c->grant, err))
         return false;
+    if (unpacked->mounted[0] && !container_mount_root(c, unpacked->mounted, err))
+        return context(err, "root directory");
     c->unpacked_ms = timeline_now_ms();
     return find_sealed(creation, asked, err);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -12,6 +13,8 @@
 #include "guest/container/crun.h"
 #include "guest/container/exec.h"
 #include "guest/container/oci.h"
+#include "guest/init/image_disk.h"
+#include "guest/init/power.h"
 
 struct containers {
     struct containers_options options;
@@ -126,6 +129,19 @@ FALLIBLE containers_add(struct containers *all, const char *id, struct policy_gr
     return true;
 }
 
+FALLIBLE container_mount_root(struct container *c, const char *lower, struct err *err)
+{
+    char upper[CONTAINER_PATH_MAX], work[CONTAINER_PATH_MAX], options[3 * CONTAINER_PATH_MAX];
+
+    container_path(c, "upper", upper);
+    container_path(c, "work", work);
+    (void) snprintf(c->mounted, sizeof c->mounted, "%s", lower); /* a cut one is not found */
+    (void) snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", c->mounted, upper, work); /* fits */
+    if (!directory_make(upper, err) || !directory_make(work, err))
+        return false;
+    return mount("overlay", container_root(c), "overlay", MS_NOSUID | MS_NODEV, options) == 0 || err_os(err, "overlay");
+}
+
 struct container_process *container_process_find(struct container *container, const char *id)
 {
     if (*id == 0)
@@ -142,6 +158,8 @@ void container_discard(struct container *container)
     char               path[CONTAINER_PATH_MAX];
     struct err         ignored;
 
+    if (container->mounted[0])
+        (void) umount2(container_root(container), MNT_DETACH); /* one that never was mounted is fine */
     container_path(container, "", path);
     (void) !directory_remove(path, &ignored); /* what stays behind is memory of a guest that will end */
     exec_discard_all(container);
@@ -190,6 +208,8 @@ static void on_init_ended(void *owner, pid_t pid, int status)
     c->first.pid       = 0;
     if (c->state == CONTAINER_RUNNING || c->state == CONTAINER_CREATED)
         c->state = CONTAINER_STOPPED;
+    if (c->mounted[0] && image_disk_is_damaged(c->mounted))
+        power_note("verify", "the host gave blocks of an image that are not the image's; what read them got an error");
     c->all->options.ended(c->all->options.owner, &c->first);
     container_settle(c);
 }

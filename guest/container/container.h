@@ -55,6 +55,7 @@ struct container {
     uint64_t                  unpacked_ms; /* for the timeline of its owner */
     struct policy_grant       grant;
     char                      image[CONTAINER_IMAGE_MAX + 1]; /* its manifest's digest, as it was asked for */
+    char                      mounted[CONTAINER_MOUNTED_MAX + 1]; /* what its root shows below its own writes; "": nothing does */
     struct cgroup_limits      limits;
     bool                      is_deleted; /* by crun */
     bool                      has_terminal;
@@ -99,6 +100,12 @@ FALLIBLE container_id_check(const char *id, struct err *err);
 
 /* Path of the root directory, valid until the next call. */
 const char *container_root(const struct container *container);
+
+/*
+ * Makes the root show what is mounted at `lower`, read-only and perhaps for others too, with the container's own writes in
+ * memory above it. The root is empty so far. Fails OS.
+ */
+FALLIBLE container_mount_root(struct container *container, const char *lower, struct err *err);
 
 /* The process of that id, "" for the first; NULL when there is none. */
 struct container_process *container_process_find(struct container *container, const char *id);

@@ -7,6 +7,7 @@ enum {
     CONTAINER_ID_MAX        = 64,        /* characters: what engines use, SHA-256 in hex */
     CONTAINER_EXECS_MAX     = 16,        /* processes that were run in one container and are not deleted yet */
     CONTAINER_IMAGE_MAX     = 71,        /* characters: "sha256:" and 64 hex digits */
+    CONTAINER_MOUNTED_MAX   = 63,        /* characters: a path of our own */
     HOSTNAME_LEN_MAX        = 63,        /* characters: a DNS label */
     CONTAINER_WAITERS_MAX   = 8,         /* WaitContainer requests on one container */
     CONTAINER_ARGS_MAX      = 4096,      /* strings of argv or env, image and request together */

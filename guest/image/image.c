@@ -91,6 +91,8 @@ static FALLIBLE types_find(const struct image_request *request, struct plan *pla
     for (size_t i = 0; i < plan->manifest.n_layers; i++) {
         if (!layer_type_find(plan->manifest.layers[i].media_type, &plan->types[i], err))
             return contextf(err, "layer %zu of %zu", i + 1, plan->manifest.n_layers);
+        if (plan->types[i]->packing == LAYER_EROFS && plan->manifest.n_layers != 1)
+            return fail_with(err, ERR_UNSUPPORTED, "layer %zu of %zu: one that is mounted stands alone", i + 1, plan->manifest.n_layers);
         if ((request->must_be_encrypted || request->required_kid) && !plan->types[i]->is_encrypted)
             return fail_with(err, ERR_DENIED, "layer %zu of %zu: not encrypted", i + 1, plan->manifest.n_layers);
     }
@@ -134,7 +136,8 @@ static FALLIBLE keys_open(struct ledger *ledger, const struct image_request *req
     phase_enter(ledger, IMAGE_KEY);
     for (size_t i = 0; i < plan->manifest.n_layers; i++)
         if (plan->types[i]->is_encrypted &&
-            !layer_key_open(&plan->manifest.layers[i], kek_get, &cache, &plan->keys[i], err))
+            (!layer_key_open(&plan->manifest.layers[i], kek_get, &cache, &plan->keys[i], err) ||
+             !layer_key_fits(&plan->keys[i], plan->types[i], err)))
             return contextf(err, "layer %zu of %zu", i + 1, plan->manifest.n_layers);
     phase_spent(ledger, IMAGE_KEY, &began);
     return true;
@@ -194,6 +197,31 @@ static FALLIBLE layer_unpack(struct ledger *ledger, const struct image_request *
     return true;
 }
 
+/* The root hash is the manifest's; with a key, it is also what the key's owner encrypted: only then is it believed. */
+static FALLIBLE layer_mount(struct ledger *ledger, const struct image_request *request, const struct plan *plan, struct err *err)
+{
+    const struct descriptor   *layer = &plan->manifest.layers[0];
+    const struct layer_key    *key   = plan->types[0]->is_encrypted ? &plan->keys[0] : NULL;
+    AUTO(secret) struct secret secret = { 0 };
+    struct block_layer         blocks;
+    uint64_t                   began = clock_now_ns();
+
+    phase_enter(ledger, IMAGE_VERIFY);
+    if (!block_layer_read(layer, &blocks, err) || (key && (!block_layer_check(&blocks, &key->private, &key->public, err) ||
+                                                           !block_layer_key(&key->private, &secret, err))))
+        return false;
+    phase_spent(ledger, IMAGE_VERIFY, &began);
+    phase_enter(ledger, IMAGE_PULL);
+    if (!request->mount)
+        return fail_with(err, ERR_UNSUPPORTED, "made to be mounted from a disk, and the host lent none");
+    bool is_mounted = request->mount(request->mount_owner, &layer->digest, &blocks, &secret, ledger->progress->mounted, err);
+
+    /* other bytes than the manifest's are found by the kernel, while it mounts */
+    phase_enter(ledger, is_mounted || err->kind == ERR_UNTRUSTED ? IMAGE_VERIFY : err->kind == ERR_NOT_FOUND ? IMAGE_PULL : IMAGE_UNPACK);
+    phase_spent(ledger, IMAGE_UNPACK, &began);
+    return is_mounted;
+}
+
 static FALLIBLE plan_make(struct ledger *ledger, const struct image_request *request, struct plan *plan,
                           struct err *err)
 {
@@ -219,6 +247,12 @@ FALLIBLE image_unpack(const struct image_request *request, int target_fd, struct
     if (!plan_make(&ledger, request, &plan, err))
         return false;
     ledger.manifest = &plan.manifest;
+    if (plan.types[0]->packing == LAYER_EROFS) {
+        if (!layer_mount(&ledger, request, &plan, err))
+            return context(err, "layer 1 of 1");
+        *config = TAKE(plan.config);
+        return true;
+    }
     for (size_t i = 0; i < plan.manifest.n_layers; i++)
         if (!layer_unpack(&ledger, request, &plan, i, &rootfs, err)) {
             struct err unheard; /* the first failure is the one to report; the target is useless either way */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "keys/ocicrypt/image_config.h"
+#include "keys/ocicrypt/block_layer.h"
 #include "keys/ocicrypt/layer_key.h"
 
 enum { IMAGE_READ_MAX = 256 << 10, /* bytes asked of a source at once */
@@ -54,6 +55,18 @@ struct image_budget {
     ((struct image_budget){ .unpacked_bytes = 8ULL << 30, .packed_bytes = 8ULL << 30, .inodes = 1 << 20,         \
                             .path_depth = 128, .ratio = 256, .window_log = 27 })
 
+/*
+ * Mounts a layer of blocks from a disk that the host lent, under this root hash, which was verified.
+ *
+ *   key    BLOCK_LAYER_KEY_LEN bytes; of length 0 for a layer that is not encrypted
+ *   path   where it is mounted, read-only
+ *
+ * Fails NOT_FOUND (no such disk), UNTRUSTED (other blocks), MALFORMED, OS.
+ */
+enum { IMAGE_MOUNT_PATH_MAX = 64 };
+typedef bool image_mount_fn(void *owner, const struct digest *layer, const struct block_layer *blocks, const struct secret *key,
+                            char path[static IMAGE_MOUNT_PATH_MAX], struct err *err);
+
 struct image_request {
     struct digest       manifest;   /* of a manifest, or of an index that has one for `architecture` */
     const char         *architecture; /* "amd64" */
@@ -62,6 +75,8 @@ struct image_request {
     struct image_keep   keep;           /* `put` NULL: nothing is kept */
     kek_fn             *kek; /* asks the broker: "kbs:///R/T/G" -> key; once for each layer that has another key id */
     void               *kek_owner;
+    image_mount_fn     *mount; /* for images of one layer that is mounted; NULL: there are none */
+    void               *mount_owner;
     struct image_budget budget;
     /*
      * Directory that holds the ciphertext until it is verified, in a nameless file; NO_FD: in memory. It is given
@@ -81,10 +96,12 @@ struct image_progress {
     uint64_t         bytes_cached; /* of bytes_pulled: from sources that are a cache */
     unsigned         n_failures;   /* of sources that another one made up for; "no such blob" does not count */
     char             last_failure[200]; /* the last of them, with the source's name */
+    char             mounted[IMAGE_MOUNT_PATH_MAX]; /* where the image is, instead of in the target; "": it is there */
 };
 
 /*
- * Unpacks the whole image into the empty directory `target_fd`, as root of the container. The container's own rules
+ * Unpacks the whole image into the empty directory `target_fd`, as root of the container; or, when it is one layer of
+ * blocks, mounts it and leaves the target empty. The container's own rules
  * on devices apply later: mount the target `nodev` where it can be.
  *
  *   config      yours, AUTO(image_config): from the verified config blob; written only on success

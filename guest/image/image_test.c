@@ -112,7 +112,7 @@ static void seal(struct rig *r, struct buffer *blob, struct buffer *annotations)
     AUTO(secret) struct secret               options = { 0 };
     AUTO(packet) struct packet               packet  = { 0 };
     AUTO(buffer) struct buffer               json    = { 0 };
-    struct layer_public                      public;
+    struct layer_public                      public = { .cipher = LAYER_CIPHER_CTR };
     struct err                               err;
 
     assert_true(layer_private_new(&private, &err) && layer_ctr_begin(&ctr, &private, &err));

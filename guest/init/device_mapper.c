@@ -1,5 +1,6 @@
 #include "guest/init/device_mapper.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <openssl/crypto.h>
@@ -28,18 +29,38 @@ static struct message message_for(const char *name)
     return m;
 }
 
+FALLIBLE dm_table_write(const char *before, const struct secret *key, const char *after, struct secret *out, struct err *err)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct bytes      raw      = secret_expose(key);
+    size_t            n_before = strlen(before), n_after = strlen(after);
+
+    if (!secret_new(n_before + 2 * raw.len + n_after, out, err))
+        return false;
+    uint8_t *at = out->held;
+    memcpy(at, before, n_before);
+    at += n_before;
+    for (size_t i = 0; i < raw.len; i++) {
+        *at++ = (uint8_t) digits[raw.at[i] >> 4];
+        *at++ = (uint8_t) digits[raw.at[i] & 15];
+    }
+    memcpy(at, after, n_after);
+    return true;
+}
+
 static FALLIBLE call(int control, unsigned long request, struct message *m, const char *what, struct err *err)
 {
     return ioctl(control, request, m) == 0 || err_os(err, "device mapper: %s %s", what, m->head.name);
 }
 
-static FALLIBLE load(int control, const char *name, const char *target, uint64_t sectors, const struct secret *table,
+static FALLIBLE load(int control, const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
                      struct err *err)
 {
     struct message m = message_for(name);
     bool           ok;
 
     m.head.target_count = 1;
+    m.head.flags |= read_only ? DM_READONLY_FLAG : 0;
     m.target.length     = sectors;
     m.target.next       = sizeof m - offsetof(struct message, target);
     (void) snprintf(m.target.target_type, sizeof m.target.target_type, "%s", target); /* likewise */
@@ -49,14 +70,14 @@ static FALLIBLE load(int control, const char *name, const char *target, uint64_t
     return ok;
 }
 
-static FALLIBLE make(int control, const char *name, const char *target, uint64_t sectors, const struct secret *table,
+static FALLIBLE make(int control, const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
                      struct dm_device *out, struct err *err)
 {
     struct message created = message_for(name), resumed = message_for(name);
 
     if (!call(control, DM_DEV_CREATE, &created, "make", err))
         return false;
-    if (!load(control, name, target, sectors, table, err) || !call(control, DM_DEV_SUSPEND, &resumed, "start", err)) {
+    if (!load(control, name, read_only, target, sectors, table, err) || !call(control, DM_DEV_SUSPEND, &resumed, "start", err)) {
         struct message removed = message_for(name);
 
         (void) ioctl(control, DM_DEV_REMOVE, &removed); /* what failed before is what counts */
@@ -68,7 +89,7 @@ static FALLIBLE make(int control, const char *name, const char *target, uint64_t
     return true;
 }
 
-FALLIBLE dm_device_make(const char *name, const char *target, uint64_t sectors, const struct secret *table,
+FALLIBLE dm_device_make(const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
                         struct dm_device *out, struct err *err)
 {
     AUTO(fd) int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
@@ -77,7 +98,7 @@ FALLIBLE dm_device_make(const char *name, const char *target, uint64_t sectors, 
         return err_os(err, "device mapper");
     if (table->len > DM_TABLE_MAX)
         return fail_with(err, ERR_LIMIT, "device mapper: a table of %zu bytes", table->len);
-    return make(control, name, target, sectors, table, out, err);
+    return make(control, name, read_only, target, sectors, table, out, err);
 }
 
 FALLIBLE dm_device_remove(const char *name, struct err *err)
@@ -86,4 +107,20 @@ FALLIBLE dm_device_remove(const char *name, struct err *err)
     struct message m       = message_for(name);
 
     return control < 0 ? err_os(err, "device mapper") : call(control, DM_DEV_REMOVE, &m, "remove", err);
+}
+
+FALLIBLE dm_device_status(const char *name, char out[static DM_STATUS_MAX + 1], struct err *err)
+{
+    AUTO(fd) int   control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+    struct message m       = message_for(name);
+
+    if (control < 0)
+        return errno == ENOENT ? fail_with(err, ERR_NOT_FOUND, "device mapper: not here") : err_os(err, "device mapper");
+    if (!call(control, DM_TABLE_STATUS, &m, "status of", err))
+        return false;
+    if (m.head.target_count == 0)
+        return fail_with(err, ERR_NOT_FOUND, "device mapper: %s has no target", name);
+    m.table[DM_TABLE_MAX] = 0;
+    (void) snprintf(out, DM_STATUS_MAX + 1, "%.*s", DM_STATUS_MAX, m.table); /* cut on purpose */
+    return true;
 }

@@ -114,7 +114,7 @@ static FALLIBLE make_integrity(dev_t disk, const struct secret *key, uint64_t se
 
     (void) snprintf(before, sizeof before, "%u:%u 0 %d D 2 block_size:%d internal_hash:hmac(sha256):", major(disk), minor(disk),
                     TAG_LEN, PAGE); /* fits */
-    return table_write(before, key, "", &table, err) && dm_device_make(INTEGRITY, "integrity", sectors, &table, out, err);
+    return table_write(before, key, "", &table, err) && dm_device_make(INTEGRITY, false, "integrity", sectors, &table, out, err);
 }
 
 /* The kernel formats a disk whose superblock is zero when its first device, of one block, starts. */
@@ -142,7 +142,7 @@ static FALLIBLE make_crypt(const struct dm_device *below, uint64_t sectors, stru
 
     (void) snprintf(after, sizeof after, " 0 %u:%u 0 1 sector_size:%d", below->major, below->minor, PAGE); /* fits */
     return secret_random(CIPHER_KEY_LEN, &key, err) && table_write("aes-xts-plain64 ", &key, after, &table, err) &&
-           dm_device_make(CRYPT, "crypt", sectors, &table, out, err);
+           dm_device_make(CRYPT, false, "crypt", sectors, &table, out, err);
 }
 
 /* ---- swap ---- */

@@ -6,7 +6,7 @@ and those that they depend on. Names are sorted; owners, times and modes are fix
 """
 import argparse, hashlib, lzma, os, pathlib, stat, struct, subprocess, sys, tempfile
 
-DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "modules-scratch", "proc", "run", "sys", "tmp"]
+DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "modules-images", "modules-scratch", "proc", "run", "sys", "tmp"]
 LIBRARY_PATH = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_STRTAB = 1, 5
@@ -145,6 +145,7 @@ def main():
     options.add_argument("--kernel-dir", type=pathlib.Path, help="an unpacked Debian kernel package")
     options.add_argument("--module", action="append", default=[], help="a kernel module to carry, by name")
     options.add_argument("--scratch-module", action="append", default=[], help="one that is loaded only when there is a scratch disk")
+    options.add_argument("--image-module", action="append", default=[], help="one that is loaded, after those, only when there is an image disk")
     options.add_argument("--out", required=True, type=pathlib.Path)
     o = options.parse_args()
 
@@ -156,8 +157,12 @@ def main():
     if o.kernel_dir:
         for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.module)):
             files[f"modules/{i:02}-{name}.ko"] = (0o644, content)
-        for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.scratch_module)):
+        scratch = modules_in_order(o.kernel_dir, o.scratch_module)
+        for i, (name, content) in enumerate(scratch):
             files[f"modules-scratch/{i:02}-{name}.ko"] = (0o644, content)
+        more = [module for module in modules_in_order(o.kernel_dir, o.image_module) if module not in scratch]
+        for i, (name, content) in enumerate(more):
+            files[f"modules-images/{i:02}-{name}.ko"] = (0o644, content)
     packed = archive(files)
     o.out.write_bytes(packed)
     for name, (_, content) in sorted(files.items(), key=lambda f: -len(f[1][1])):

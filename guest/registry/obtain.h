@@ -18,6 +18,7 @@ struct obtain {
     /* Both ask the broker, which gives to a proven guest only. The first appends. */
     bool   (*resource)(void *owner, const char *kid, struct buffer *out, struct err *err);
     kek_fn  *kek;
+    image_mount_fn *mount; /* NULL: nothing can be mounted */
     void    *owner;
 
     struct image_budget budget;

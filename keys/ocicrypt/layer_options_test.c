@@ -106,6 +106,19 @@ static void reads_and_writes_public_options(void **state)
     }
 }
 
+static void knows_the_cipher_of_blocks(void **state)
+{
+    AUTO(buffer) struct buffer again = { 0 };
+    struct layer_public        p     = { { 0 } };
+    struct err                 err;
+
+    (void) state;
+    assert_true(layer_public_read(bytes_of_text("{\"cipher\":\"AES_256_XTS_VERITY_HMAC_SHA256\"," HMAC "}"), &p, &err));
+    assert_int_equal(p.cipher, LAYER_CIPHER_XTS);
+    layer_public_write(&p, &again);
+    assert_non_null(strstr(buffer_text(&again), "AES_256_XTS_VERITY_HMAC_SHA256"));
+}
+
 static void refuses_public_options_by_their_one_defect(void **state)
 {
     static const struct { const char *text; enum err_kind kind; const char *why; } CASES[] = {
@@ -137,6 +150,7 @@ int main(void)
         cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(refuses_private_options_by_their_one_defect),
         cmocka_unit_test(reads_and_writes_public_options),
+        cmocka_unit_test(knows_the_cipher_of_blocks),
         cmocka_unit_test(refuses_public_options_by_their_one_defect),
     };
 

@@ -13,6 +13,7 @@
 #include "runtime/cli/pod.h"
 #include "runtime/cli/timeline.h"
 #include "runtime/net/pod_link.h"
+#include "runtime/oci/image_disks.h"
 #include "runtime/sandbox/sandbox.h"
 #include "keys/api/development_root.h"
 
@@ -350,6 +351,8 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     AUTO(platform) struct platform               platform = { 0 };
     AUTO(text) char                             *keys = NULL, *tpm = NULL;
     AUTO(pod_link) struct pod_link               network  = NO_POD_LINK;
+    AUTO(image_disks) struct image_disks         images   = { .n = 0 };
+    struct vm_disk                               disks[IMAGE_DISKS_MAX];
     struct run                                   run      = { .options = options };
     struct sandbox_options                       sandbox  = { 0 };
 
@@ -362,6 +365,12 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
         return context(err, options->initdata_file ? "initdata" : "config");
     if (options->netns && !pod_link_open(options->netns, &network, err))
         return context(err, "config");
+    if (options->pod.image.directory[0] && !image_disks_open(options->pod.image.directory, options->pod.manifest, &images, err))
+        return context(err, "pull");
+    for (size_t i = 0; i < images.n; i++) {
+        disks[i] = (struct vm_disk){ .fd = images.at[i].fd, .is_read_only = true };
+        memcpy(disks[i].serial, images.at[i].serial, sizeof images.at[i].serial);
+    }
     development_root_folder(&keys);
     development_tpm_folder(&tpm);
     sandbox.tee             = platform.tee;
@@ -370,6 +379,8 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     sandbox.cpus            = (unsigned) options->cpus;
     sandbox.memory_mib      = (unsigned) options->memory_mib;
     sandbox.scratch_mib     = (unsigned) options->scratch_mib;
+    sandbox.disks           = disks;
+    sandbox.n_disks         = images.n;
     sandbox.files           = (struct sandbox_files){ guest.firmware, guest.kernel, guest.initrd };
     sandbox.append          = guest.append;
     sandbox.initdata        = buffer_bytes(&initdata);

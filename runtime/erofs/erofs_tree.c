@@ -157,9 +157,9 @@ static FALLIBLE link_follow(struct walk *walk, const char *target, const char *r
 
     if (++walk->n_links > LINKS_MAX || n < 0 || (size_t) n >= sizeof joined)
         return fail_with(err, ERR_MALFORMED, "its folder is not a folder");
-    memcpy(walk->left, joined, (size_t) n + 1);
     if (strlen(rest) < walk->n_own)
         walk->n_own = strlen(rest);
+    memcpy(walk->left, joined, (size_t) n + 1); /* over `rest` */
     return true;
 }
 

@@ -168,7 +168,7 @@ static void block_rename(struct json_object *layer, const struct block_layer *bl
 static FALLIBLE blocks_encrypt(struct passage *p, const struct descriptor *plain, struct json_object *layer, struct err *err)
 {
     AUTO(layer_private) struct layer_private private = { .nonce = { 0 } };
-    struct layer_public                      public;
+    struct layer_public                      public = { .cipher = LAYER_CIPHER_CTR };
     struct descriptor                        made  = { 0 };
     struct block_layer                       block = { 0 };
 
@@ -229,7 +229,7 @@ static FALLIBLE layer_encrypt(struct passage *p, const struct descriptor *plain,
     AUTO(layer_private) struct layer_private private = { .nonce = { 0 } };
     AUTO(layout_sink) struct layout_sink     sink    = NO_LAYOUT_SINK;
     AUTO(sealing) struct sealing             sealing = { .sink = &sink, .piece = p->piece };
-    struct layer_public                      public;
+    struct layer_public                      public = { .cipher = LAYER_CIPHER_CTR };
     struct descriptor                        made = { 0 };
     const struct layer_type                 *type = NULL;
     AUTO(fd) int                             fd   = NO_FD;

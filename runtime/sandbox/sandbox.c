@@ -333,7 +333,7 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
         .tee = s->options.tee, .accel = s->options.accel, .cpus = s->options.cpus,
         .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
         .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
-        .scratch_fd = l->scratch_fd,
+        .scratch_fd = l->scratch_fd, .disks = s->options.disks, .n_disks = s->options.n_disks,
         .console_fd = l->console_theirs, .ports = ports, .n_ports = n_ports,
         .nics = nics, .n_nics = s->network ? s->network->n_interfaces : 0,
         .tpm_fd = l->tpm_of_qemu, .binding = s->options.binding,

@@ -21,6 +21,8 @@ struct sandbox_options {
     struct vm_binding    binding;        /* snp, tdx; the digest of the initdata is filled in here */
     unsigned             cpus, memory_mib;
     unsigned             scratch_mib;    /* disk that the guest may encrypt into, below TMPDIR or /var/tmp; 0: none */
+    const struct vm_disk *disks;         /* what the guest is lent besides; used by sandbox_start only */
+    size_t               n_disks;
     struct sandbox_files files;
     const char          *append;
     struct bytes         initdata;       /* the TOML text */

@@ -226,6 +226,23 @@ static void add_scratch(struct qemu_command *c, const struct vm_config *config)
         is_confidential(config) ? ",iommu_platform=on" : "");
 }
 
+/* What the host lends besides: descriptor sets from 3 on. */
+static void add_disks(struct qemu_command *c, const struct vm_config *config)
+{
+    for (size_t i = 0; i < config->n_disks; i++) {
+        const struct vm_disk *disk = &config->disks[i];
+
+        add(c, "-add-fd");
+        add(c, "fd=%d,set=%zu", pass(c, disk->fd), i + 3);
+        add(c, "-blockdev");
+        add(c, "driver=raw,node-name=disk%zu,read-only=%s,file.driver=file,file.filename=/dev/fdset/%zu,file.locking=off", i,
+            disk->is_read_only ? "on" : "off", i + 3);
+        add(c, "-device");
+        add(c, "virtio-blk-pci,drive=disk%zu,serial=%s,disable-legacy=on%s", i, disk->serial,
+            is_confidential(config) ? ",iommu_platform=on" : "");
+    }
+}
+
 /* Without an option ROM: nothing boots from the network. */
 static void add_nics(struct qemu_command *c, const struct vm_config *config)
 {
@@ -254,6 +271,7 @@ FALLIBLE qemu_command_build(const struct vm_config *config, struct qemu_command 
     add_boot(&c, config);
     add_devices(&c, config);
     add_scratch(&c, config);
+    add_disks(&c, config);
     add_nics(&c, config);
     *out = c;
     return true;

@@ -4,7 +4,7 @@
 #include "base/process.h"
 #include "runtime/vmm/vm.h"
 
-enum { QEMU_ARGS_MAX = 128, QEMU_FDS_MAX = 32 };
+enum { QEMU_ARGS_MAX = 256, QEMU_FDS_MAX = 64 };
 
 /* The zero state is empty; release with AUTO(qemu_command). */
 struct qemu_command {

@@ -109,6 +109,38 @@ static void a_scratch_disk_is_writable_and_known_by_its_serial(void **state)
     assert_int_equal(command.fds[command.n_fds - 1].ours, 30);
 }
 
+static void disks_are_known_by_their_serials(void **state)
+{
+    static const struct vm_disk    disks[]  = { { 30, "img-0123456789abcdef", true }, { 31, "other", false } };
+    static const char *const       wanted[] = { "fd=10,set=3",
+        "driver=raw,node-name=disk0,read-only=on,file.driver=file,file.filename=/dev/fdset/3,file.locking=off",
+        "virtio-blk-pci,drive=disk0,serial=img-0123456789abcdef,disable-legacy=on", "fd=11,set=4",
+        "driver=raw,node-name=disk1,read-only=off,file.driver=file,file.filename=/dev/fdset/4,file.locking=off",
+        "virtio-blk-pci,drive=disk1,serial=other,disable-legacy=on" };
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    struct vm_disk                         odd     = { 30, "a,b", true };
+    struct vm_config                       c       = config();
+    struct err                             err;
+    size_t                                 n_found = 0;
+
+    (void) state;
+    c.disks   = disks;
+    c.n_disks = 2;
+    assert_true(qemu_command_build(&c, &command, &err));
+    for (size_t i = 0; i < command.n_args; i++)
+        if (n_found < 6 && strcmp(command.argv[i], wanted[n_found]) == 0)
+            n_found++;
+    assert_int_equal(n_found, 6);
+    assert_int_equal(command.fds[command.n_fds - 1].ours, 31);
+    c.disks   = &odd;
+    c.n_disks = 1;
+    assert_false(vm_config_check(&c, &err));
+    assert_int_equal(err.kind, ERR_BUG);
+    c.n_disks = VM_DISKS_MAX + 1;
+    assert_false(vm_config_check(&c, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+}
+
 static void stage0_gets_the_blobs_unedited(void **state)
 {
     static const char *const wanted[] = { "name=opt/org.cloister/kernel,file=/proc/self/fd/4",
@@ -250,6 +282,7 @@ int main(void)
         cmocka_unit_test(each_platform_has_its_golden_command_line),
         cmocka_unit_test(descriptors_are_numbered_as_the_command_line_names_them),
         cmocka_unit_test(a_scratch_disk_is_writable_and_known_by_its_serial),
+        cmocka_unit_test(disks_are_known_by_their_serials),
         cmocka_unit_test(stage0_gets_the_blobs_unedited),
         cmocka_unit_test(a_nic_is_a_descriptor_and_a_hardware_address),
         cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),

@@ -62,6 +62,11 @@ FALLIBLE vm_config_check(const struct vm_config *config, struct err *err)
         return fail_with(err, ERR_BUG, "%zu ports; at most %d fit", config->n_ports, VM_PORTS_MAX);
     if (config->n_nics > VM_NICS_MAX)
         return fail_with(err, ERR_CONFIG, "%zu network interfaces; at most %d fit", config->n_nics, VM_NICS_MAX);
+    if (config->n_disks > VM_DISKS_MAX)
+        return fail_with(err, ERR_CONFIG, "%zu disks; at most %d fit", config->n_disks, VM_DISKS_MAX);
+    for (size_t i = 0; i < config->n_disks; i++)
+        if (!config->disks[i].serial[0] || !is_plain(config->disks[i].serial, "-"))
+            return fail_with(err, ERR_BUG, "serial \"%s\"", config->disks[i].serial);
     for (size_t i = 0; i < config->n_ports; i++)
         if (!is_port_name(config->ports[i].name))
             return fail_with(err, ERR_BUG, "port name \"%s\"", config->ports[i].name);

@@ -60,6 +60,15 @@ struct vm_binding {
     const char  *quote_socket;        /* TDX: path of the quote generation service's socket; NULL: vsock 2:4050 */
 };
 
+enum { VM_DISKS_MAX = 16, VM_SERIAL_MAX = 20 /* virtio-blk's */ };
+
+/* A disk that the guest knows by its serial. */
+struct vm_disk {
+    int  fd; /* of a file; borrowed */
+    char serial[VM_SERIAL_MAX + 1]; /* letters, digits and - */
+    bool is_read_only;
+};
+
 /*
  * Everything that is handed to the hypervisor. Files arrive as open descriptors (borrowed), so that what was
  * measured is what runs, and the hypervisor needs no right to open any path of ours.
@@ -77,6 +86,8 @@ struct vm_config {
     enum vm_loader        loader;
     int                   initdata_fd; /* raw image of the read-only initdata disk */
     int                   scratch_fd;  /* room for the guest to encrypt into, open for writing; NO_FD: none */
+    const struct vm_disk *disks;
+    size_t                n_disks;     /* at most VM_DISKS_MAX */
     int                   console_fd;  /* one end of a socket pair: the guest's serial console */
     const struct vm_port *ports;
     size_t                n_ports;

@@ -2,8 +2,8 @@
 """Benign archives unpack to what GNU tar makes of them; layers stack as the image specification says."""
 import os, pathlib, random, shutil, subprocess, sys, tarfile
 
-from oci_image import Layer, file, folder, hard_link, link, node, opaque, tar_of, whiteout
-from unpacking import Report, Sandbox, listing
+from oci_image import Layer, file, folder, hard_link, link, opaque, tar_of, whiteout
+from unpacking import Report, Sandbox, listing, random_entries
 
 if os.geteuid() != 0:
     print("skipped: owners and device nodes want root")
@@ -11,31 +11,6 @@ if os.geteuid() != 0:
 report = Report()
 box = Sandbox()
 theirs = box.path / "root2"
-
-
-def random_entries(chance):
-    """A tree of everything that tar has, in an order that an archiver would write."""
-    entries, folders, files = [], [""], []
-    for i in range(chance.randint(5, 60)):
-        name = chance.choice(folders) + chance.choice(["a", "long-" * chance.randint(1, 30), "\u00fcml\u00e4ut", "sp ace", "x.tar"]) + str(i)
-        times = {"mtime": chance.choice([0, 1, 1700000000, 2 ** 33, 1600000000.25]), "uid": chance.choice([0, 1000, 65534, 3000000]),
-                 "gid": chance.choice([0, 100, 2097152])}
-        kind = chance.randint(0, 7)
-        if kind <= 1:
-            folders.append(name + "/")
-            entries.append(folder(name, mode=chance.choice([0o755, 0o700, 0o1777, 0o2755]), **times))
-        elif kind <= 4:
-            files.append(name)
-            entries.append(file(name, chance.randbytes(chance.choice([0, 1, 511, 512, 513, 70000])), mode=chance.choice([0o644, 0o4755, 0o2755, 0o400, 0]), **times))
-            if chance.random() < 0.2:
-                entries[-1][0].pax_headers = {"SCHILY.xattr.user.note": "value " + str(i), "comment": "ignored"}
-        elif kind == 5:
-            entries.append(link(name, chance.choice(["/etc/passwd", "a", "../" * chance.randint(1, 60) + "b", "\u00e9"]), mode=0o777, **times))
-        elif kind == 6 and files:
-            entries.append(hard_link(name, chance.choice(files), **times))
-        else:
-            entries.append(node(name, chance.choice([tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE]), 5, 7, mode=0o600, **times))
-    return entries
 
 
 def their_unpack(tar):
