@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "keys/api/development_root.h"
 #include "keys/api/initdata.h"
+#include "keys/broker/amd_collateral.h"
 #include "keys/broker/initdata_claims.h"
 #include "keys/broker/intel_collateral.h"
 
@@ -59,6 +60,9 @@ struct appraiser {
     struct tdx_policy              tdx_policy;
     struct tpm_policy              tpm_policy;
     struct bundle                 *bundle;
+    struct collateral_sources     *sources;    /* NULL: offline */
+    struct fetched                *fetched;
+    struct amd_collateral         *amd_lists;  /* that were fetched */
     bool                           tpm, tpm_any_key;
     bool                           sample;
 };
@@ -71,12 +75,15 @@ void appraiser_free(struct appraiser *appraiser)
         snp_chain_free(appraiser->known[i].chain);
     for (size_t i = 0; i < appraiser->n_crls; i++)
         snp_crl_free(appraiser->crls[i]);
-    snp_trust_free(appraiser->amd);
     snp_trust_free(appraiser->development);
     development_root_free(&appraiser->root);
     snp_policy_document_free(appraiser->snp_policy);
+    amd_collateral_free(appraiser->amd_lists);
     intel_collateral_free(appraiser->intel);
+    fetched_free(appraiser->fetched);
+    collateral_sources_free(appraiser->sources);
     bundle_free(appraiser->bundle);
+    snp_trust_free(appraiser->amd); /* lists and chains are of it */
     tdx_policy_free(&appraiser->tdx_policy);
     tpm_policy_free(&appraiser->tpm_policy);
     free(appraiser);
@@ -125,13 +132,17 @@ FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser
     a->sample       = options->sample;
     a->tpm          = options->tpm || options->tpm_any_key;
     a->tpm_any_key  = options->tpm_any_key;
+    a->sources      = collateral_sources_keep(options->sources);
+    a->fetched      = fetched_new(a->sources);
     if (!policies_read(options, a, err) ||
         (options->bundle.len > 0 && !bundle_read(options->bundle, &a->bundle, err)))
         return false;
     if (options->tdx_root.len > 0)
-        a->intel = intel_collateral_new(options->tdx_root, a->bundle);
+        a->intel = intel_collateral_new(options->tdx_root, a->bundle, a->fetched);
     if (options->amd && !snp_trust_new(roots, n, &a->amd, NULL, err))
         return false;
+    if (a->amd)
+        a->amd_lists = amd_collateral_new(a->amd, a->fetched);
     if (options->development_folder && !development_trust(a, options->development_folder, err))
         return false;
     if (!a->amd && !a->development && !a->intel && !a->tpm && !a->sample)
@@ -235,21 +246,23 @@ static void chain_keep(struct appraiser *a, const uint8_t digest[static SHA256_L
     memcpy(into->certificates, digest, SHA256_LEN);
 }
 
-/* A guest whose host gave it no VCEK: the operator's bundle may have it. What is not found is judged as missing. */
-static void vcek_add(const struct appraiser *a, struct snp_evidence *evidence)
+/* A guest whose host gave it no VCEK: the operator's bundle may have it, or AMD's service. What is not found is judged as missing. */
+static void vcek_add(struct appraiser *a, struct snp_evidence *evidence, int64_t now, struct outside_job *wanted, struct buffer *why)
 {
     AUTO(buffer) struct buffer url    = { 0 };
     const struct answer       *answer = NULL;
     struct snp_report          report;
     struct err                 ignored;
 
-    if (!a->bundle || evidence->vek.len > 0 ||
+    if (evidence->vek.len > 0 ||
         !snp_report_parse(BYTES_OF(evidence->report), &report, NULL, &ignored) ||
         !kds_vcek_url(KDS_BASE_URL, &report, report.product, &url, &ignored))
         return;
-    answer = bundle_find(a->bundle, buffer_text(&url));
+    answer = a->bundle ? bundle_find(a->bundle, buffer_text(&url)) : NULL;
     if (answer)
         buffer_append(&evidence->vek, buffer_bytes(&answer->body));
+    else if (a->amd_lists)
+        amd_collateral_vcek(a->amd_lists, &report, now, wanted, &evidence->vek, why);
 }
 
 /* What `result` says, once it was accepted. */
@@ -289,19 +302,41 @@ static bool ak_is_registered(const struct evidence_envelope *envelope, const str
 struct judging {
     struct envelope_question q;
     struct snp_policy        snp_policy;
+    const struct snp_crl    *crls[CRLS_MAX + 1]; /* the one that was fetched first */
+    struct buffer            why;                /* what could not be fetched */
     uint8_t                  certificates[SHA256_LEN];
     bool                     chain_is_known;
     enum endorser            endorser;
 };
 
-static void snp_prepare(struct appraiser *a, struct evidence_envelope *envelope, struct judging *j)
+static void auto_judging(struct judging *j) { buffer_free(&j->why); }
+
+/* The operator's lists, and before them the one that was fetched for this kind of chip. */
+static void crls_prepare(struct appraiser *a, const struct evidence_envelope *envelope, const struct appraise_question *question,
+                         bool is_development, struct judging *j)
+{
+    const struct snp_crl *fetched = NULL;
+
+    if (is_development)
+        return;
+    if (a->amd_lists && j->snp_policy.crl != CRL_OFF)
+        fetched = amd_collateral_crl(a->amd_lists, &envelope->snp, question->now, question->wanted, &j->why);
+    if (fetched)
+        j->crls[j->q.snp.n_crls++] = fetched;
+    for (size_t i = 0; i < a->n_crls; i++)
+        j->crls[j->q.snp.n_crls++] = a->crls[i];
+    j->q.snp.crls = j->crls;
+}
+
+static void snp_prepare(struct appraiser *a, struct evidence_envelope *envelope, const struct appraise_question *question,
+                        struct judging *j)
 {
     struct bytes              ark            = buffer_bytes(&envelope->snp.ark);
     bool                      is_development = a->development && (!a->amd || bytes_equal(ark, buffer_bytes(&a->root.ark)));
     const struct known_chain *known;
 
     if (envelope->kind == ENVELOPE_SNP)
-        vcek_add(a, &envelope->snp);
+        vcek_add(a, &envelope->snp, question->now, is_development ? NULL : question->wanted, &j->why);
     certificates_digest(&envelope->snp, j->certificates);
     known             = chain_known(a, j->certificates);
     j->chain_is_known = known != NULL;
@@ -309,18 +344,19 @@ static void snp_prepare(struct appraiser *a, struct evidence_envelope *envelope,
     j->endorser       = is_development ? ENDORSED_BY_DEVELOPMENT_ROOT : ENDORSED_BY_VENDOR;
     j->q.snp.trust    = is_development ? a->development : a->amd;
     j->q.snp.chain    = known ? known->chain : NULL;
-    j->q.snp.crls     = (const struct snp_crl *const *) a->crls;
-    j->q.snp.n_crls   = is_development ? 0 : a->n_crls;
     j->q.snp.policy   = &j->snp_policy;
+    crls_prepare(a, envelope, question, is_development, j);
 }
 
-static FALLIBLE tdx_prepare(struct appraiser *a, const struct evidence_envelope *envelope, struct judging *j, struct err *err)
+static FALLIBLE tdx_prepare(struct appraiser *a, const struct evidence_envelope *envelope, const struct appraise_question *question,
+                            struct judging *j, struct err *err)
 {
     if (!a->intel)
         return fail_with(err, ERR_UNTRUSTED, "no root of trust for TDX is configured");
     j->endorser     = intel_collateral_is_intels(a->intel) ? ENDORSED_BY_VENDOR : ENDORSED_BY_DEVELOPMENT_ROOT;
     j->q.tdx.policy = &a->tdx_policy;
-    return intel_collateral_find(a->intel, buffer_bytes(&envelope->td_quote), &j->q.tdx.collateral, &j->q.tdx.platform, err);
+    return intel_collateral_find(a->intel, buffer_bytes(&envelope->td_quote), &j->q.tdx.collateral, &j->q.tdx.platform,
+                                 question->now, question->wanted, err);
 }
 
 static FALLIBLE tpm_prepare(struct appraiser *a, const struct evidence_envelope *envelope,
@@ -345,11 +381,11 @@ static FALLIBLE prepare(struct appraiser *a, struct evidence_envelope *envelope,
     case ENVELOPE_AZ_SNP_VTPM:
         if (!a->amd && !a->development)
             return fail_with(err, ERR_UNTRUSTED, "no root of trust for SNP is configured");
-        snp_prepare(a, envelope, j);
-        return true;
+        snp_prepare(a, envelope, question, j);
+        return !question->wanted || question->wanted->n_documents == 0 || fail_with(err, ERR_NOT_FOUND, "SNP: collateral is being fetched");
     case ENVELOPE_TDX:
     case ENVELOPE_AZ_TDX_VTPM:
-        return tdx_prepare(a, envelope, j, err);
+        return tdx_prepare(a, envelope, question, j, err);
     case ENVELOPE_TPM:
         return tpm_prepare(a, envelope, question, j, err);
     case N_ENVELOPE_KINDS:
@@ -363,13 +399,14 @@ static FALLIBLE envelope_appraise(struct appraiser *a, enum envelope_kind kind, 
 {
     AUTO(evidence_envelope) struct evidence_envelope envelope = { 0 };
     AUTO(envelope_result) struct envelope_result     result   = { 0 };
-    struct judging                                   j = { .q = { .report_data = { digest, RCAR_DIGEST_LEN } } };
+    AUTO(judging) struct judging                     j = { .q = { .report_data = { digest, RCAR_DIGEST_LEN } } };
 
     if (!evidence_envelope_read(kind, question->attestation->evidence, &envelope, err) ||
         !prepare(a, &envelope, question, &j, err))
         return false;
     if (!envelope_verify(&envelope, &j.q, &result))
-        return fail_with(err, ERR_UNTRUSTED, "%s: %s", reason_code(result.verdict.reason), result.verdict.detail);
+        return fail_with(err, ERR_UNTRUSTED, "%s: %s%s%.150s%s", reason_code(result.verdict.reason), result.verdict.detail,
+                         j.why.len ? " (" : "", buffer_text(&j.why), j.why.len ? ")" : "");
     if (j.q.snp.trust && !j.chain_is_known)
         chain_keep(a, j.certificates, &result.snp.chain);
     facts_fill(&result, question->tee, j.endorser, out);
@@ -456,3 +493,5 @@ FALLIBLE appraise(struct appraiser *appraiser, const struct appraise_question *q
         return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise evidence of %s", tee_name(question->tee));
     return envelope_appraise(appraiser, kind, question, digest, out, err);
 }
+
+void appraiser_bring(struct appraiser *appraiser, struct outside_job *job, int64_t now) { fetched_bring(appraiser->fetched, job, now); }

@@ -23,6 +23,9 @@ const char *tee_name(enum tee tee);
 /* Fails MALFORMED for a name that the protocol does not know, UNSUPPORTED for one that is not appraised here. */
 FALLIBLE tee_by_name(const char *name, enum tee *out, struct err *err);
 
+struct collateral_sources;
+struct outside_job;
+
 /* Nothing is trusted that is not named here. Borrowed for the call. */
 struct appraiser_options {
     bool                 amd;                /* trust AMD's own roots */
@@ -38,6 +41,7 @@ struct appraiser_options {
     bool                 tpm;                /* take evidence of a TPM under a key that is registered */
     bool                 tpm_any_key;        /* … under any key, which proves nothing: for tests */
     bool                 sample;             /* take evidence of TEE "sample", which anyone can make up */
+    struct collateral_sources *sources;      /* NULL: no collateral is fetched; counted by the appraiser */
 };
 
 struct appraiser;
@@ -77,7 +81,7 @@ static inline void auto_facts(struct facts *facts) { facts_free(facts); }
  *   trusted_aks    of TPMs: SubjectPublicKeyInfo, DER, of keys that the operator registered
  *   out            yours, AUTO(facts); written only on success
  *
- * Fails MALFORMED, UNSUPPORTED; UNTRUSTED with the verifier's reason: chain, signature, debug policy, report data
+ * Fails NOT_FOUND when `wanted` has something to be fetched first; MALFORMED, UNSUPPORTED; UNTRUSTED with the verifier's reason: chain, signature, debug policy, report data
  * that is not of this nonce and key, initdata whose digest is not in the evidence.
  */
 struct appraise_question {
@@ -86,7 +90,11 @@ struct appraise_question {
     const struct bytes            *trusted_aks;
     size_t                         n_trusted_aks;
     int64_t                        now;
+    struct outside_job            *wanted; /* gets the collateral that should be fetched first; NULL: none */
 };
 
 FALLIBLE appraise(struct appraiser *appraiser, const struct appraise_question *question, struct facts *out,
                   struct err *err);
+
+/* Keeps what was fetched, for this and later evidence. */
+void appraiser_bring(struct appraiser *appraiser, struct outside_job *job, int64_t now);

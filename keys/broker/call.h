@@ -13,6 +13,7 @@ struct call {
     const char           *variant;
     struct caller         caller;  /* on routes for administrators */
     struct answer        *answer;
+    struct outside_job   *wanting; /* what evidence needs first; NULL */
     unsigned              status; /* of a failure that the kind of the error does not tell; 0: it does */
 };
 

@@ -1,19 +1,21 @@
 /*
- * Intel's collateral by platform: taken from an offline bundle, verified once under the configured root, kept for the next
- * quote of the same kind of platform. Validity is judged anew for every quote.
+ * Intel's collateral by platform: taken from an offline bundle, or fetched; verified once under the configured root, kept for
+ * the next quote of the same kind of platform. Validity is judged anew for every quote.
  */
 #pragma once
 
 #include "attestation/collateral/bundle.h"
 #include "attestation/verifier/tdx.h"
+#include "keys/broker/fetched.h"
 
 struct intel_collateral;
 
 /*
  *   root_ca    DER or PEM: the trust root; copied
- *   bundle     NULL: there is none, and every quote is refused; outlives the result
+ *   bundle     NULL: there is none
+ *   fetched    what is not in the bundle; both outlive the result
  */
-struct intel_collateral *intel_collateral_new(struct bytes root_ca, const struct bundle *bundle);
+struct intel_collateral *intel_collateral_new(struct bytes root_ca, const struct bundle *bundle, struct fetched *fetched);
 void                     intel_collateral_free(struct intel_collateral *c);
 DEFINE_AUTO(intel_collateral, struct intel_collateral *, intel_collateral_free)
 
@@ -23,8 +25,10 @@ bool intel_collateral_is_intels(const struct intel_collateral *c);
 /*
  * What this quote is to be judged by. Both belong to `c`; the platform is in and out, as tdx_verify_cached has it.
  *
- * Fails MALFORMED for a quote that does not say its platform; UNTRUSTED when the bundle has nothing for it, or what it
- * has does not hold.
+ *   wanted    gets what should be fetched first, and then this fails NOT_FOUND; NULL: no more
+ *
+ * Fails MALFORMED for a quote that does not say its platform; UNTRUSTED when there is nothing for it, or what there is does
+ * not hold.
  */
 FALLIBLE intel_collateral_find(struct intel_collateral *c, struct bytes quote, const struct tdx_collateral **collateral,
-                               struct tdx_platform ***platform, struct err *err);
+                               struct tdx_platform ***platform, int64_t now, struct outside_job *wanted, struct err *err);

@@ -137,13 +137,20 @@ static FALLIBLE evidence_appraise(struct call *call, enum tee tee, const struct 
                                   struct facts *out, struct err *err)
 {
     AUTO(aks) struct aks     aks      = { 0 };
+    AUTO(outside_job) struct outside_job *wanted = NULL;
     struct appraise_question question = { .tee = tee, .attestation = attestation, .now = call->request->now };
 
     if (tee == TEE_TPM && !aks_read(call, &aks, err))
         return false;
     question.trusted_aks   = aks.at;
     question.n_trusted_aks = aks.n;
-    return appraise(call->broker->appraiser, &question, out, err);
+    if (call->broker->sources && !call->request->brought)
+        question.wanted = wanted = outside_collateral(call->broker->sources, call->request->now);
+    if (appraise(call->broker->appraiser, &question, out, err))
+        return true;
+    if (wanted && wanted->n_documents > 0)
+        call->wanting = TAKE(wanted);
+    return false;
 }
 
 /* Judges evidence and makes its token; the session is spent with it. */
@@ -207,7 +214,12 @@ static FALLIBLE attest_session(struct call *call, const char *session, struct er
         if (err->kind != ERR_NOT_FOUND || !challenge_check(&call->broker->challenge_key, session, attestation.nonce,
                                                            call->request->now, &challenge, err))
             return false;
+        if (call->request->brought)
+            appraiser_bring(call->broker->appraiser, call->request->brought, call->request->now);
         if (!token_make(call, &challenge, &attestation, &token, &why)) {
+            call->answer->wanted = TAKE(call->wanting);
+            if (call->answer->wanted)
+                return true;
             if (why.kind != ERR_UNTRUSTED || refusal_audit(call, why.text, err)) /* only a verdict on evidence is one */
                 *err = why;
             return false;

@@ -134,7 +134,7 @@ static FALLIBLE trust_files_read(const struct config *c, struct trust_files *out
     return true;
 }
 
-static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, struct err *err)
+static FALLIBLE appraiser_open(const struct config *c, struct collateral_sources *sources, struct appraiser **out, struct err *err)
 {
     AUTO(lists) struct lists             lists = { 0 };
     AUTO(trust_files) struct trust_files files = { 0 };
@@ -157,7 +157,8 @@ static FALLIBLE appraiser_open(const struct config *c, struct appraiser **out, s
                                          .tpm                = c->tpm,
                                          .tpm_policy         = buffer_bytes(&files.at[TPM_POLICY]),
                                          .tpm_any_key        = c->tpm_any_key,
-                                         .sample             = c->sample };
+                                         .sample             = c->sample,
+                                         .sources            = sources };
     return appraiser_new(&options, out, err);
 }
 
@@ -220,8 +221,9 @@ FALLIBLE setup_read(const struct setup_source *from, struct setup *out, struct e
                                             .admin_client_ca   = c->admin_client_ca,
                                             .store_key         = c->store_key };
 
-    if (!credentials_load(&paths, &read.credentials, err) || !tls_pair_check(&read, err) || !appraiser_open(c, &read.appraiser, err) ||
-        !administrators_open(c, read.credentials.admin_key, &read.administrators, err) || !peers_open(c, &read.external, &read.sources, err))
+    if (!credentials_load(&paths, &read.credentials, err) || !tls_pair_check(&read, err) || !peers_open(c, &read.external, &read.sources, err) ||
+        !appraiser_open(c, read.sources, &read.appraiser, err) ||
+        !administrators_open(c, read.credentials.admin_key, &read.administrators, err))
         return false;
     read.memory = token_memory_new();
     read.ears   = ear_memory_new();

@@ -23,9 +23,10 @@ struct http_service {
     const struct http_row *rows;
     size_t                 n_rows;
     const char            *retry_after; /* of the 429 answers */
+    const char            *certificate_pem, *key_pem; /* https with these; NULL: http */
     atomic_uint            n_asked;
     struct MHD_Daemon     *daemon;
-    char                   base[64]; /* "http://127.0.0.1:PORT" */
+    char                   base[64]; /* "http://127.0.0.1:PORT", or https */
 };
 
 struct http_query { char text[1024]; };
@@ -86,11 +87,17 @@ static inline void http_service_start(struct http_service *s)
     struct sockaddr_in          at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     const union MHD_DaemonInfo *port;
 
-    s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0, NULL, NULL, http_answer, s,
-                                 MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_END);
+    struct MHD_OptionItem       tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) (uintptr_t) s->certificate_pem },
+                                          { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) s->key_pem },
+                                          { MHD_OPTION_END, 0, NULL } };
+    struct MHD_OptionItem       none[] = { { MHD_OPTION_END, 0, NULL } };
+
+    s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | (s->key_pem ? MHD_USE_TLS : 0), 0,
+                                 NULL, NULL, http_answer, s, MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_ARRAY, s->key_pem ? tls : none,
+                                 MHD_OPTION_END);
     if (!s->daemon || !(port = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT)))
         abort();
-    (void) snprintf(s->base, sizeof s->base, "http://127.0.0.1:%u", port->port); /* fits */
+    (void) snprintf(s->base, sizeof s->base, "http%s://127.0.0.1:%u", s->key_pem ? "s" : "", port->port); /* fits */
 }
 
 static inline void http_service_stop(struct http_service *s)
