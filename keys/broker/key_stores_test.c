@@ -1,7 +1,9 @@
 /*
- * A real broker whose resources are kept elsewhere: in a double of Vault (tests/harness/vault.h) and in a software token.
+ * A real broker whose resources are kept elsewhere: in a double of Vault (tests/harness/vault.h) and in a software token; and
+ * which asks a double of AMD's service for collateral.
  */
 #include "tests/harness/broker.h"
+#include "tests/harness/http_service.h"
 #include "tests/harness/softhsm.h"
 #include "tests/harness/vault.h"
 
@@ -246,6 +248,65 @@ static void a_secret_of_a_token_is_released(void **state)
     test_broker_free(&b);
 }
 
+/* ---- collateral ---- */
+
+static bool evidence_without_certificates(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json, struct err *err)
+{
+    AUTO(buffer) struct buffer     whole = { 0 };
+    AUTO(json) struct json_object *read  = NULL;
+
+    if (!test_evidence(owner, report_data, &whole, err) || !json_read(buffer_bytes(&whole), 1 << 20, &read, err))
+        return false;
+    json_object_object_del(read, "cert_chain");
+    json_write(read, json);
+    return true;
+}
+
+static void assert_attestation_refused(const struct test_broker *b, struct test_guest *guest, const char *text)
+{
+    AUTO(kbs_client) struct kbs_client *client   = NULL;
+    struct kbs_options                  options  = { .url = b->url, .ca_pem = buffer_bytes(&b->ca), .timeout_ms = 120000 };
+    struct kbs_attester                 attester = { .tee = "snp", .evidence = evidence_without_certificates, .owner = guest };
+    struct err                          err;
+
+    assert_fine(kbs_client_new(&options, &client, &err), &err);
+    assert_false(kbs_attest(client, &attester, NULL, &err));
+    if (!strstr(err.text, text))
+        fail_msg("\"%s\" is not in: %s", text, err.text);
+}
+
+/* Confined as it is, with a name to resolve and a folder to keep things in. */
+static void collateral_is_asked_for_when_hosts_are_listed_and_what_fails_is_told(void **state)
+{
+    AUTO(buffer) struct buffer more = { 0 }, ca = { 0 }, key = { 0 };
+    struct http_service        service = { .n_rows = 0 };
+    struct test_broker         b;
+    struct test_guest          guest;
+    char                       ca_path[PATH_MAX], cache[PATH_MAX];
+    const char                *port;
+
+    (void) state;
+    test_certificate_make(&ca, &key);
+    service.certificate_pem = buffer_text(&ca);
+    service.key_pem         = buffer_text(&key);
+    http_service_start(&service); /* it has nothing: 404 */
+    port = strrchr(service.base, ':');
+    test_broker_make(&b);
+    guest = test_guest_good(&b);
+    file_put(&b, "service-ca.pem", buffer_bytes(&ca), ca_path);
+    test_broker_path(&b, "cache", cache);
+    broker_with(&b, "");
+    assert_attestation_refused(&b, &guest, "snp-");
+    assert_int_equal(service.n_asked, 0); /* offline unless told otherwise */
+    buffer_printf(&more, "collateral_hosts = \"localhost%s\"\namd_kds = \"https://localhost%s\"\ncollateral_ca = \"%s\"\n"
+                         "collateral_cache = \"%s\"\ncollateral_seconds = 60\n", port, port, ca_path, cache);
+    broker_with(&b, buffer_text(&more));
+    assert_attestation_refused(&b, &guest, "the service knows no such thing (404)");
+    assert_int_equal(service.n_asked, 2); /* VCEK and list */
+    test_broker_free(&b);
+    http_service_stop(&service);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_vault_that_fails_is_told_and_costs_nobody_else),
         cmocka_unit_test(who_waits_for_vault_holds_up_nobody),
         cmocka_unit_test(a_secret_of_a_token_is_released),
+        cmocka_unit_test(collateral_is_asked_for_when_hosts_are_listed_and_what_fails_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* A certificate for 127.0.0.1 that is its own CA, and its key: for doubles of servers. */
+/* A certificate for 127.0.0.1 and localhost that is its own CA, and its key: for doubles of servers. */
 #pragma once
 
 #include <openssl/pem.h>
@@ -15,7 +15,7 @@ static inline void test_certificate_make(struct buffer *certificate_pem, struct 
     AUTO(bio) BIO       *first   = BIO_new(BIO_s_mem());
     AUTO(bio) BIO       *second  = BIO_new(BIO_s_mem());
     X509_NAME           *name    = X509_get_subject_name(x509);
-    X509_EXTENSION      *address = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1");
+    X509_EXTENSION      *address = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
     char                *at;
     long                 len;
 
