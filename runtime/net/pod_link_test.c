@@ -125,7 +125,44 @@ static void frames_pass_in_both_directions_and_nothing_is_left(void **state)
     pod_link_close(&link);
     assert_true(pod_link_open(path, &again, &err)); /* the names of the taps are free, the filters replaceable */
     pod_link_close(&again);
-    ip("! ip -o link | grep -q cloister; ! tc filter show dev eth0 ingress | grep -q mirred");
+    ip("! ip -o link | grep -q cloister; ! tc filter show dev eth0 ingress | grep -q mirred; ! tc qdisc show dev eth0 | grep -q ingress");
+    (void) close(pod);
+}
+
+/* As after SIGKILL: the taps end with their descriptors, the filters do not. */
+static void abandon(struct pod_link *link)
+{
+    for (size_t i = 0; i < link->pod.network.n_interfaces; i++)
+        (void) close(link->taps[i]);
+    (void) close(link->netlink_fd);
+}
+
+static void what_a_killed_process_left_is_swept_but_not_what_a_living_one_has(void **state)
+{
+    AUTO(pod_link) struct pod_link living = NO_POD_LINK;
+    struct pod_link                dead   = NO_POD_LINK;
+    char                           path[64];
+    struct err                     err;
+
+    (void) state;
+    if (!can_make_namespaces())
+        skip();
+    ip("ip link add eth0 type veth peer name far; ip link set eth0 up; ip link add eth1 type veth peer name other;"
+       "ip link set eth1 up; tc qdisc add dev eth1 ingress; tc filter add dev eth1 parent ffff: prio 7 u32 match u32 0 0 action mirred egress mirror dev other");
+    int pod = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    (void) snprintf(path, sizeof path, "/proc/self/fd/%d", pod);
+    assert_true(pod_link_open(path, &dead, &err));
+    abandon(&dead);
+    ip("tc filter show dev eth0 ingress | grep -q mirred");
+    assert_true(pod_link_open(path, &living, &err));
+    assert_true(pod_link_sweep(path, &err));
+    ip("tc filter show dev eth0 ingress | grep -q mirred");
+    abandon(&living);
+    living = NO_POD_LINK;
+    assert_true(pod_link_sweep(path, &err));
+    ip("! tc filter show dev eth0 ingress | grep -q .; ! tc qdisc show dev eth0 | grep -q ingress");
+    ip("! tc filter show dev eth1 ingress | grep -q 'Egress Redirect'; tc filter show dev eth1 ingress | grep -q 'Egress Mirror'"); /* somebody else's */
+    assert_true(pod_link_sweep("/run/netns/that-has-gone", &err));
     (void) close(pod);
 }
 
@@ -154,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pods_network_is_read_whole),
         cmocka_unit_test(frames_pass_in_both_directions_and_nothing_is_left),
+        cmocka_unit_test(what_a_killed_process_left_is_swept_but_not_what_a_living_one_has),
         cmocka_unit_test(what_is_no_pods_namespace_is_refused),
     };
 

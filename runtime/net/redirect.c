@@ -22,11 +22,16 @@ static struct tcmsg filter_of(uint32_t device)
                            .tcm_info   = TC_H_MAKE((uint32_t) OUR_PRIORITY << 16, htons(ETH_P_ALL)) };
 }
 
+static struct tcmsg discipline_of(uint32_t device)
+{
+    return (struct tcmsg){ .tcm_family = AF_UNSPEC, .tcm_ifindex = (int) device, .tcm_parent = TC_H_INGRESS,
+                           .tcm_handle = TC_H_MAKE(TC_H_INGRESS, 0) };
+}
+
 static FALLIBLE add_discipline(int fd, uint32_t device, struct err *err)
 {
     AUTO(buffer) struct buffer request = { 0 };
-    struct tcmsg fixed = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int) device, .tcm_parent = TC_H_INGRESS,
-                           .tcm_handle = TC_H_MAKE(TC_H_INGRESS, 0) };
+    struct tcmsg               fixed   = discipline_of(device);
 
     netlink_begin(&request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, FIXED(fixed));
     netlink_put_text(&request, TCA_KIND, "ingress");
@@ -57,12 +62,22 @@ static void put_redirection(struct buffer *request, uint32_t to)
     netlink_end_nest(request, actions);
 }
 
+static bool remove_filter(int netlink_fd, uint32_t from)
+{
+    AUTO(buffer) struct buffer request = { 0 };
+    struct tcmsg               fixed   = filter_of(from);
+    struct err                 err;
+
+    netlink_begin(&request, RTM_DELTFILTER, 0, FIXED(fixed));
+    return netlink_change(netlink_fd, &request, &err);
+}
+
 FALLIBLE redirect_add(int netlink_fd, uint32_t from, uint32_t to, struct err *err)
 {
     AUTO(buffer) struct buffer request = { 0 };
     struct tcmsg               fixed   = filter_of(from);
 
-    redirect_remove(netlink_fd, from);
+    (void) remove_filter(netlink_fd, from); /* mostly there is none */
     if (!add_discipline(netlink_fd, from, err))
         return context(err, "ingress discipline");
     netlink_begin(&request, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, FIXED(fixed));
@@ -77,11 +92,16 @@ FALLIBLE redirect_add(int netlink_fd, uint32_t from, uint32_t to, struct err *er
 
 void redirect_remove(int netlink_fd, uint32_t from)
 {
-    AUTO(buffer) struct buffer request = { 0 };
-    struct tcmsg               fixed   = filter_of(from);
-    struct err                 err;
+    AUTO(buffer) struct buffer asked = { 0 }, others = { 0 }, request = { 0 };
+    struct tcmsg               all = filter_of(from), fixed = discipline_of(from);
+    struct err                 ignored;
 
-    netlink_begin(&request, RTM_DELTFILTER, 0, FIXED(fixed));
-    if (!netlink_change(netlink_fd, &request, &err))
-        return; /* mostly there is none; or its namespace has gone, and the filter with it */
+    if (!remove_filter(netlink_fd, from))
+        return; /* none of ours; or its namespace has gone, and the filter with it */
+    all.tcm_info = 0;
+    netlink_begin(&asked, RTM_GETTFILTER, 0, FIXED(all));
+    if (!netlink_dump(netlink_fd, &asked, &others, &ignored) || others.len > 0)
+        return;
+    netlink_begin(&request, RTM_DELQDISC, 0, FIXED(fixed));
+    (void) !netlink_change(netlink_fd, &request, &ignored); /* as above */
 }

@@ -14,5 +14,5 @@
  */
 FALLIBLE redirect_add(int netlink_fd, uint32_t from, uint32_t to, struct err *err);
 
-/* Takes our filter off, where there is one; the queueing discipline below stays. */
+/* Takes our filter off, where there is one, and the ingress discipline when no other filter is on it. */
 void redirect_remove(int netlink_fd, uint32_t from);

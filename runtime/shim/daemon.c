@@ -5,12 +5,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "runtime/net/pod_link.h"
 #include "runtime/shim/service.h"
 
 enum { BACKLOG = 64 };
@@ -55,17 +57,56 @@ static FALLIBLE address_of(const char *directory, struct sockaddr_un *out, struc
     return true;
 }
 
+/*
+ * Held while a pod's directory is made or removed. So one without a record is left by a process that was killed, and
+ * never one that is just being made.
+ */
+static FALLIBLE lock_root(const char *root, int *out, struct err *err)
+{
+    AUTO(fd) int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return err_os(err, "lock %s", root);
+    *out = TAKE_FD(fd);
+    return true;
+}
+
+static FALLIBLE lock_beside(const char *directory, int *out, struct err *err)
+{
+    char root[RECORD_PATH_MAX];
+
+    (void) snprintf(root, sizeof root, "%s", directory); /* record_directory bounds it */
+    *strrchr(root, '/') = 0;
+    return directory_make(root, err) && lock_root(root, out, err);
+}
+
+/* In the name of the process that makes it; the shim's own replaces it. */
+static FALLIBLE write_first_record(const char *directory, struct err *err)
+{
+    AUTO(buffer) struct buffer text   = { 0 };
+    struct record              record = { 0 };
+    char                       path[DAEMON_PATH_MAX];
+
+    daemon_record_path(directory, path);
+    if (!process_mark_of(getpid(), &record.shim, err))
+        return false;
+    record_write(&record, &text);
+    return file_write(path, buffer_bytes(&text), 0600, err);
+}
+
 FALLIBLE daemon_listen(const char *directory, int *listener, struct err *err)
 {
-    AUTO(fd) int       fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    AUTO(fd) int       fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), lock = NO_FD;
     struct sockaddr_un at;
 
     if (fd < 0)
         return err_os(err, "socket");
-    if (!address_of(directory, &at, err) || !directory_make(directory, err))
+    if (!address_of(directory, &at, err) || !lock_beside(directory, &lock, err) || !directory_make(directory, err))
         return false;
     if (chmod(directory, 0700) < 0)
         return err_os(err, "chmod %s", directory);
+    if (!write_first_record(directory, err))
+        return false;
     (void) unlink(at.sun_path); /* of a shim that died; a living one answered before */
     if (bind(fd, (const struct sockaddr *) &at, sizeof at) < 0 || chmod(at.sun_path, 0600) < 0 || listen(fd, BACKLOG) < 0)
         return err_os(err, "listen on %s", at.sun_path);
@@ -87,6 +128,7 @@ FALLIBLE daemon_clean_up(const char *directory, struct err *err)
     AUTO(buffer) struct buffer text = { 0 };
     struct record              record = { 0 };
     char                       path[DAEMON_PATH_MAX];
+    struct err                 ignored;
 
     daemon_record_path(directory, path);
     if (!file_read(path, SHIM_RECORD_MAX, &text, err))
@@ -97,6 +139,8 @@ FALLIBLE daemon_clean_up(const char *directory, struct err *err)
         process_mark_kill(&record.shim);
     process_mark_kill(&record.vmm);
     process_mark_kill(&record.platform);
+    if (*record.network && !pod_link_sweep(record.network, &ignored))
+        log_error("redirections may be left", "why=\"%s\"", ignored.text); /* the rest can go all the same */
     return directory_remove(directory, err);
 }
 
@@ -105,26 +149,34 @@ static bool is_abandoned(const char *directory)
     AUTO(buffer) struct buffer text = { 0 };
     struct record              record;
     char                       path[DAEMON_PATH_MAX];
-    struct err                 ignored; /* without a record it may be one that is just being made */
+    struct err                 err;
 
     daemon_record_path(directory, path);
-    return file_read(path, SHIM_RECORD_MAX, &text, &ignored) && record_read(buffer_bytes(&text), &record, &ignored) &&
-           !process_mark_lives(&record.shim) && !daemon_answers(directory);
+    if (daemon_answers(directory))
+        return false;
+    if (!file_read(path, SHIM_RECORD_MAX, &text, &err))
+        return err.kind == ERR_NOT_FOUND; /* nobody is making it: we hold the lock */
+    return record_read(buffer_bytes(&text), &record, &err) && !process_mark_lives(&record.shim);
 }
 
-void daemon_sweep(const char *root)
+unsigned daemon_sweep(const char *root)
 {
+    AUTO(fd) int   lock   = NO_FD;
     AUTO(dir) DIR *folder = opendir(root);
     struct dirent *entry;
+    unsigned       n_swept = 0;
+    struct err     ignored; /* as the header says */
 
-    while (folder && (entry = readdir(folder))) {
-        char       directory[RECORD_PATH_MAX];
-        struct err ignored; /* as the header says */
-        int        n = snprintf(directory, sizeof directory, "%s/%s", root, entry->d_name);
+    if (!folder || !lock_root(root, &lock, &ignored))
+        return 0;
+    while ((entry = readdir(folder))) {
+        char directory[RECORD_PATH_MAX];
+        int  n = snprintf(directory, sizeof directory, "%s/%s", root, entry->d_name);
 
         if (entry->d_name[0] != '.' && n > 0 && n < RECORD_PATH_MAX - 8 && is_abandoned(directory))
-            (void) !daemon_clean_up(directory, &ignored); /* as above */
+            n_swept += daemon_clean_up(directory, &ignored);
     }
+    return n_swept;
 }
 
 /* ---- engines ---- */
@@ -242,6 +294,7 @@ static void close_daemon(struct daemon *d)
 
 FALLIBLE daemon_run(const struct daemon_options *options, struct err *err)
 {
+    AUTO(fd) int  lock = NO_FD;
     struct daemon d = { .listener = { .fd = options->listener_take, .ready = on_connect }, .goodbye.fd = NO_FD };
 
     d.listener.owner = &d;
@@ -252,6 +305,6 @@ FALLIBLE daemon_run(const struct daemon_options *options, struct err *err)
     is_good = is_good && loop_run(d.loop, err);
     close_daemon(&d);
     if (is_good)
-        is_good = directory_remove(options->directory, err);
+        is_good = lock_beside(options->directory, &lock, err) && directory_remove(options->directory, err);
     return is_good;
 }

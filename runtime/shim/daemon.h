@@ -30,7 +30,8 @@ FALLIBLE daemon_run(const struct daemon_options *options, struct err *err);
 bool     daemon_answers(const char *directory);
 
 /*
- * Ends what a shim left that does not answer: processes by its record, socket, directory. One that is just ending, with
+ * Ends what a shim left that does not answer: processes by its record, redirections in the pod's network namespace, socket,
+ * directory. One that is just ending, with
  * its socket closed already, is given time.
  */
 FALLIBLE daemon_clean_up(const char *directory, struct err *err);
@@ -38,5 +39,6 @@ FALLIBLE daemon_clean_up(const char *directory, struct err *err);
 /*
  * Cleans up after every pod below `root` whose shim is dead and about which no engine asked: one that was killed while a
  * container was created may have been forgotten with its bundle. What cannot be cleaned up is left for the next time.
+ * Returns how many there were.
  */
-void daemon_sweep(const char *root);
+unsigned daemon_sweep(const char *root);

@@ -8,6 +8,7 @@
 static const struct action_row { const char *word; enum invocation_action action; } actions[] = {
     { "start", INVOCATION_START },
     { "delete", INVOCATION_DELETE },
+    { "sweep", INVOCATION_SWEEP },
     { "features", INVOCATION_FEATURES },
 };
 
@@ -86,7 +87,7 @@ FALLIBLE invocation_read(int argc, char **argv, struct invocation *out, struct e
         while (row < sizeof actions / sizeof *actions && strcmp(actions[row].word, argv[i]) != 0)
             row++;
         if (row == sizeof actions / sizeof *actions)
-            return fail_with(err, ERR_CONFIG, "unknown action %.40s: start, delete or features is wanted", argv[i]);
+            return fail_with(err, ERR_CONFIG, "unknown action %.40s: start, delete, sweep or features is wanted", argv[i]);
         found.action = actions[row].action;
         has_action   = true;
     }

@@ -6,6 +6,7 @@
 enum invocation_action {
     INVOCATION_START,
     INVOCATION_DELETE,
+    INVOCATION_SWEEP,    /* of an administrator, or a timer */
     INVOCATION_INFO,     /* -info */
     INVOCATION_VERSION,  /* -v, --version */
     INVOCATION_FEATURES, /* CRI-O asks */

@@ -56,7 +56,7 @@ static void refuses_what_no_engine_says(void **state)
     memset(long_name, 'a', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = 0;
     refuses((char *[]){ program }, 1, "an action is wanted: start or delete; an engine gives it");
-    refuses((char *[]){ program, other }, 2, "unknown action destroy: start, delete or features is wanted");
+    refuses((char *[]){ program, other }, 2, "unknown action destroy: start, delete, sweep or features is wanted");
     refuses((char *[]){ program, odd, start }, 3, "unknown flag --privileged; see -help");
     refuses((char *[]){ program, id }, 2, "-id: a value is wanted");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

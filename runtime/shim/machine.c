@@ -17,7 +17,18 @@
 
 struct machine {
     struct sandbox *sandbox;
+    struct pod_link network; /* as long as the VM lives: its end takes the redirections with it */
 };
+
+static void end(struct machine *machine)
+{
+    if (!machine)
+        return;
+    sandbox_free(machine->sandbox);
+    pod_link_close(&machine->network);
+    free(machine);
+}
+DEFINE_AUTO(machine, struct machine *, end)
 
 /* What each platform does not protect is said at every start. */
 static FALLIBLE choose_platform(const struct settings *settings, struct sandbox_options *out, struct err *err)
@@ -62,7 +73,7 @@ static bool start(const struct machine_options *options, struct machine **out, s
 {
     AUTO(initdata_broker) struct initdata_broker broker = { 0 };
     AUTO(guest_bundle) struct guest_bundle       guest  = { 0 };
-    AUTO(pod_link) struct pod_link               network = NO_POD_LINK;
+    AUTO(machine) struct machine                *machine = calloc(1, sizeof *machine);
     AUTO(text) char                             *keys = NULL, *tpm = NULL;
     struct guest_bundle_options                  bundle = { .directory = options->settings->guest };
     struct sandbox_options sandbox = { .loop = options->loop, .cpus = options->cpus, .memory_mib = options->memory_mib,
@@ -71,6 +82,9 @@ static bool start(const struct machine_options *options, struct machine **out, s
                                        .boot_timeout_ms = (uint32_t) options->settings->boot_timeout_s * 1000,
                                        .ready = options->ready, .ended = options->ended, .owner = options->owner };
 
+    if (!machine)
+        abort();
+    machine->network = NO_POD_LINK;
     if (!choose_platform(options->settings, &sandbox, err))
         return context(err, "config");
     bundle.tee = sandbox.tee;
@@ -78,7 +92,7 @@ static bool start(const struct machine_options *options, struct machine **out, s
         return context(err, "config");
     if (!find_broker(options->initdata, &broker, err))
         return false;
-    if (options->network && !pod_link_open(options->network, &network, err))
+    if (options->network && !pod_link_open(options->network, &machine->network, err))
         return context(err, "config: network");
     development_root_folder(&keys);
     development_tpm_folder(&tpm);
@@ -87,16 +101,10 @@ static bool start(const struct machine_options *options, struct machine **out, s
     sandbox.broker_url    = broker.url;
     sandbox.platform_keys = keys;
     sandbox.tpm_identity  = tpm;
-    sandbox.network       = options->network ? &network : NULL;
-
-    struct machine *machine = calloc(1, sizeof *machine);
-    if (!machine)
-        abort();
-    if (!sandbox_start(&sandbox, &machine->sandbox, err)) {
-        free(machine);
+    sandbox.network       = options->network ? &machine->network : NULL;
+    if (!sandbox_start(&sandbox, &machine->sandbox, err))
         return false;
-    }
-    *out = machine;
+    *out = TAKE(machine);
     return true;
 }
 
@@ -114,12 +122,6 @@ static bool is_lost(const struct machine *machine)
 static void processes(const struct machine *machine, pid_t *vmm, pid_t *platform)
 {
     sandbox_processes(machine->sandbox, vmm, platform);
-}
-
-static void end(struct machine *machine)
-{
-    sandbox_free(machine->sandbox);
-    free(machine);
 }
 
 const struct machine_driver sandbox_machine = { .start = start, .call = call, .is_lost = is_lost, .processes = processes, .free = end };

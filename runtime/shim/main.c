@@ -17,8 +17,9 @@
 
 static const char help[] =
     "usage: " PROGRAM " -namespace NS -id ID [-address PATH] [-publish-binary PATH] [-bundle DIR] [-debug] start|delete\n"
-    "       " PROGRAM " -info | -v | features\n"
-    "A container engine runs it, in the container's bundle. docs/kubernetes.md tells how to configure one.\n";
+    "       " PROGRAM " sweep | -info | -v | features\n"
+    "A container engine runs it, in the container's bundle. docs/kubernetes.md tells how to configure one.\n"
+    "sweep cleans up after pods whose shim was killed and about which no engine asks any more.\n";
 
 /* Tests have a folder of their own; the same for `start` and `delete`, since engines pass their environment on. */
 static const char *run_directory(void)
@@ -120,7 +121,7 @@ static FALLIBLE start(const struct invocation *invocation, struct err *err)
     const char                                *sandbox;
     char directory[RECORD_PATH_MAX], socket_path[DAEMON_PATH_MAX];
 
-    daemon_sweep(run_directory());
+    (void) daemon_sweep(run_directory()); /* how many there were is nobody's question here */
     if (!current_directory(&bundle, err) || !file_read_fd(STDIN_FILENO, SHIM_OPTIONS_MAX, &input, err) ||
         !settings_from_input(buffer_bytes(&input), invocation->id, &settings, err) ||
         !find_sandbox(invocation, bundle, &spec, &sandbox, err) ||
@@ -167,11 +168,23 @@ static FALLIBLE delete(const struct invocation *invocation, struct err *err)
     if (!record_directory(run_directory(), invocation->address, invocation->namespace, sandbox, directory, err) ||
         (!daemon_answers(directory) && !daemon_clean_up(directory, err)))
         return false;
+    (void) daemon_sweep(run_directory()); /* as in start */
     at.seconds         = time(NULL);
     answer.exit_status = 137;
     answer.exited_at   = &at;
     message_append(&wire, &answer.base);
     return write_all(STDOUT_FILENO, buffer_bytes(&wire), err);
+}
+
+/* ---- what nobody asks about any more ---- */
+
+static FALLIBLE sweep(struct err *err)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    unsigned                   n    = daemon_sweep(run_directory());
+
+    buffer_printf(&text, "cleaned up after %u dead pod%s\n", n, n == 1 ? "" : "s");
+    return write_all(STDOUT_FILENO, buffer_bytes(&text), err);
 }
 
 /* ---- questions ---- */
@@ -207,6 +220,8 @@ static FALLIBLE act(const struct invocation *invocation, struct err *err)
         return start(invocation, err) || context(err, "start");
     case INVOCATION_DELETE:
         return delete(invocation, err) || context(err, "delete");
+    case INVOCATION_SWEEP:
+        return sweep(err) || context(err, "sweep");
     case INVOCATION_INFO:
         return info(err);
     case INVOCATION_VERSION:

@@ -166,6 +166,8 @@ void pod_write_record(const struct pod *pod)
     if (!process_mark_of(getpid(), &record.shim, &err) || (vmm && !process_mark_of(vmm, &record.vmm, &err)) ||
         (platform && !process_mark_of(platform, &record.platform, &err)))
         log_error("state not recorded", "why=\"%s\"", err.text);
+    if (pod->network)
+        (void) snprintf(record.network, sizeof record.network, "%s", pod->network); /* pod_start_vm bounds it */
     record_write(&record, &text);
     if (!file_write(pod->options.record_path, buffer_bytes(&text), 0600, &err))
         log_error("state not recorded", "why=\"%s\"", err.text);
@@ -182,6 +184,7 @@ static void on_farewell(struct loop_source *source, uint32_t events)
     loop_remove(source);
     if (pod->machine)
         pod->options.driver->free(TAKE(pod->machine));
+    free(TAKE(pod->network));
     pod_write_record(pod);
     while (pod->calls) {
         struct task *task = pod->calls->task;
@@ -322,6 +325,11 @@ FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *
     pod->hostname = strdup(boot->hostname);
     if (!pod->hostname)
         abort();
+    if (boot->network && strlen(boot->network) >= RECORD_NETWORK_MAX)
+        return fail_with(err, ERR_LIMIT, "config: network: a path of over %d bytes", RECORD_NETWORK_MAX - 1);
+    free(pod->network);
+    pod->network = boot->network ? strdup(boot->network) : NULL;
+    pod_write_record(pod); /* whoever cleans up after us has to know where redirections may be */
     pod->state = POD_BOOTING;
     (void) clock_gettime(CLOCK_REALTIME, &pod->started_at); /* cannot fail */
     if (!pod->options.driver->start(&options, &pod->machine, err)) {
@@ -368,5 +376,6 @@ void pod_free(struct pod *pod)
     image_blobs_free(&pod->blobs);
     free(pod->store);
     free(pod->hostname);
+    free(pod->network);
     free(pod);
 }

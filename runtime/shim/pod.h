@@ -41,6 +41,7 @@ struct pod {
     size_t                n_tasks;
     struct call          *calls;     /* of ours to the guest */
     char                 *hostname;
+    char                 *network;   /* path of the namespace that its VM is joined to; NULL: none */
     char                 *store;     /* containerd's folder of blobs; NULL: not known */
     struct image_blobs    blobs;     /* that the guest may read */
     struct err            end;       /* why the VM ended */

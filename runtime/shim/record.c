@@ -91,6 +91,7 @@ FALLIBLE record_read(struct bytes text, struct record *out, struct err *err)
 {
     AUTO(json) struct json_object *document = NULL;
     struct record                  found    = { 0 };
+    const char                    *network;
 
     if (!json_read(text, SHIM_RECORD_MAX, &document, err))
         return context(err, "state");
@@ -104,6 +105,10 @@ FALLIBLE record_read(struct bytes text, struct record *out, struct err *err)
             return context(err, "state");
         mark->pid = (pid_t) pid;
     }
+    if (!json_get_text(document, "network", &network, err))
+        return context(err, "state");
+    if ((size_t) snprintf(found.network, sizeof found.network, "%s", network) >= sizeof found.network)
+        return fail_with(err, ERR_LIMIT, "state: network: over %zu bytes", sizeof found.network - 1);
     *out = found;
     return true;
 }
@@ -120,6 +125,7 @@ void record_write(const struct record *record, struct buffer *out)
         json_add(row, "start", json_object_new_int64((int64_t) mark->start));
         json_add(document, rows[i].name, row);
     }
+    json_add_text(document, "network", record->network);
     json_write(document, out);
 }
 

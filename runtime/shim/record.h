@@ -13,8 +13,11 @@ struct process_mark {
     uint64_t start; /* clock ticks after boot, field 22 of /proc/PID/stat [proc(5)] */
 };
 
+enum { RECORD_NETWORK_MAX = 512 };
+
 struct record {
     struct process_mark shim, vmm, platform;
+    char                network[RECORD_NETWORK_MAX]; /* path of the namespace whose interfaces are redirected; "": none */
 };
 
 /* Fails NOT_FOUND when there is no such process, or only its remains. */

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/auto.h"
 #include "runtime/shim/record.h"
 
@@ -14,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         AUTO(buffer) struct buffer wire = { 0 };
 
         record_write(&record, &wire);
-        if (!record_read(buffer_bytes(&wire), &again, &err) || again.vmm.pid != record.vmm.pid || again.shim.start != record.shim.start)
+        if (!record_read(buffer_bytes(&wire), &again, &err) || again.vmm.pid != record.vmm.pid || again.shim.start != record.shim.start ||
+            strcmp(again.network, record.network) != 0)
             __builtin_trap();
     }
     return 0;

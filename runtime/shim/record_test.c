@@ -5,11 +5,12 @@
 
 #include "runtime/shim/record.h"
 
-static const char text[] = "{\"shim\":{\"pid\":10,\"start\":20},\"vmm\":{\"pid\":30,\"start\":40},\"platform\":{\"pid\":0,\"start\":0}}";
+static const char text[] = "{\"shim\":{\"pid\":10,\"start\":20},\"vmm\":{\"pid\":30,\"start\":40},\"platform\":{\"pid\":0,\"start\":0},"
+                           "\"network\":\"/run/netns/a\"}";
 
 static void reads_what_it_writes(void **state)
 {
-    struct record              wanted = { { 10, 20 }, { 30, 40 }, { 0, 0 } }, read = { 0 };
+    struct record              wanted = { { 10, 20 }, { 30, 40 }, { 0, 0 }, "/run/netns/a" }, read = { 0 };
     AUTO(buffer) struct buffer wire   = { 0 };
     struct err                 err;
 
@@ -20,6 +21,7 @@ static void reads_what_it_writes(void **state)
     assert_int_equal(read.vmm.pid, 30);
     assert_int_equal(read.vmm.start, 40);
     assert_int_equal(read.shim.pid, 10);
+    assert_string_equal(read.network, "/run/netns/a");
 }
 
 static void every_truncation_is_refused_and_leaves_out_alone(void **state)
@@ -43,6 +45,8 @@ static void refuses_numbers_that_are_none(void **state)
         "{\"shim\":{\"pid\":2147483648,\"start\":1},\"vmm\":{\"pid\":0,\"start\":0},\"platform\":{\"pid\":0,\"start\":0}}",
         "{\"shim\":{\"pid\":\"1\",\"start\":1},\"vmm\":{\"pid\":0,\"start\":0},\"platform\":{\"pid\":0,\"start\":0}}",
         "{\"shim\":7,\"vmm\":{\"pid\":0,\"start\":0},\"platform\":{\"pid\":0,\"start\":0}}",
+        "{\"shim\":{\"pid\":1,\"start\":1},\"vmm\":{\"pid\":0,\"start\":0},\"platform\":{\"pid\":0,\"start\":0},\"network\":7}",
+        "{\"shim\":{\"pid\":1,\"start\":1},\"vmm\":{\"pid\":0,\"start\":0},\"platform\":{\"pid\":0,\"start\":0}}",
     };
 
     (void) state;
@@ -53,6 +57,20 @@ static void refuses_numbers_that_are_none(void **state)
         assert_false(record_read(bytes_of_text(rows[i]), &read, &err));
         assert_int_equal(err.kind, ERR_MALFORMED);
     }
+}
+
+static void a_path_that_is_too_long_is_refused(void **state)
+{
+    AUTO(buffer) struct buffer wire = { 0 };
+    struct record              read;
+    struct err                 err;
+
+    (void) state;
+    buffer_printf(&wire, "{\"shim\":{\"pid\":1,\"start\":1},\"vmm\":{\"pid\":0,\"start\":0},\"platform\":{\"pid\":0,\"start\":0},"
+                         "\"network\":\"/%0*d\"}", RECORD_NETWORK_MAX - 1, 0);
+    assert_false(record_read(buffer_bytes(&wire), &read, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_string_equal(err.text, "state: network: over 511 bytes");
 }
 
 static void a_name_cannot_forge_a_start_time(void **state)
@@ -124,6 +142,7 @@ int main(void)
         cmocka_unit_test(reads_what_it_writes),
         cmocka_unit_test(every_truncation_is_refused_and_leaves_out_alone),
         cmocka_unit_test(refuses_numbers_that_are_none),
+        cmocka_unit_test(a_path_that_is_too_long_is_refused),
         cmocka_unit_test(a_name_cannot_forge_a_start_time),
         cmocka_unit_test(kills_that_process_and_no_other),
         cmocka_unit_test(a_pod_has_one_directory_and_no_other_has_it),
