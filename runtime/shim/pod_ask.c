@@ -59,14 +59,35 @@ static FALLIBLE kill_created(struct task *task, struct ttrpc_pending pending, ui
                                                   128 + (signal_number & 0x7f), pending }, err);
 }
 
-/* An engine that died while a VM was started for it, and came back, has no other way to end it. */
+FALLIBLE task_kill_created(struct task *task, uint32_t signal_number, struct err *err)
+{
+    return kill_created(task, (struct ttrpc_pending){ 0 }, signal_number, err);
+}
+
+/* The guest may be at it, or have it while nobody reads its output yet: it ends as soon as it is there. */
+static bool kill_creation(struct task *task, struct ttrpc_pending pending, uint32_t signal_number)
+{
+    struct err err;
+
+    if (!task->is_in_guest) {
+        task->is_killed = true;
+        answer_empty(pending);
+    } else if (!kill_created(task, pending, signal_number, &err)) {
+        ttrpc_refuse(pending, &err);
+    }
+    return true;
+}
+
+/* An engine that died while a VM or a container was started for it, and came back, has no other way to end it. */
 static bool kill_start(struct pod *pod, struct ttrpc_pending pending, const Engine__KillRequest *asked)
 {
     struct task *task = pod_find(pod, asked->id, asked->exec_id);
     struct err   none = { 0 };
 
-    if (!task || *task->exec || task->state != TASK_CREATING || task->spec.role == ROLE_CONTAINER || !pod->machine)
+    if (!task || *task->exec || task->state != TASK_CREATING || !pod->machine)
         return false;
+    if (task->spec.role == ROLE_CONTAINER)
+        return kill_creation(task, pending, asked->signal);
     task->is_killed = true;
     answer_empty(pending);
     pod_end_vm(pod, 128 + (asked->signal & 0x7f), &none);
@@ -108,6 +129,22 @@ void pod_kill(struct pod *pod, struct ttrpc_pending pending, const Engine__KillR
 
 /* ---- delete ---- */
 
+/*
+ * With a container go the processes that were added to it: an engine that was killed while it ran one does not come back
+ * to delete it, and a pod with a process in it is not shut down.
+ */
+static void remove_execs(struct pod *pod, const char *id)
+{
+    for (struct task *t = pod->tasks, *next; t; t = next) {
+        next = t->next;
+        if (t->is_removed || !*t->exec || strcmp(t->id, id) != 0 || t->state == TASK_DELETING)
+            continue;
+        if (t->state != TASK_STOPPED)
+            relay_exited(t, 137);
+        pod_remove_task(t);
+    }
+}
+
 static void finish_delete(struct task *task)
 {
     Engine__DeleteResponse answer = ENGINE__DELETE_RESPONSE__INIT;
@@ -123,8 +160,10 @@ static void finish_delete(struct task *task)
     event.pid = answer.pid = (uint32_t) getpid();
     event.exit_status = answer.exit_status = task->exit_status;
     event.exited_at = answer.exited_at = &at;
-    if (!*task->exec)
+    if (!*task->exec) {
+        remove_execs(pod, task->id);
         publisher_tell(pod->publisher, "/tasks/delete", "containerd.events.TaskDelete", &event.base);
+    }
     ttrpc_answer(TAKE(task->pending), &answer.base);
     pod_remove_task(task);
     if (owns_pod)

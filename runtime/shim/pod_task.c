@@ -1,5 +1,6 @@
 /* What engines ask of processes: create, start, run one more, kill, delete. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -58,12 +59,15 @@ static void finish_creation(struct task *task)
 
 static void on_created(struct task *task, const struct reply *reply)
 {
-    if (!reply->response) {
+    struct err err;
+
+    task->is_in_guest = reply->response != NULL;
+    if (task->is_killed && (!task->is_in_guest || !task_kill_created(task, SIGKILL, &err)))
+        relay_exited(task, 128 + SIGKILL);
+    else if (!task->is_in_guest)
         creation_failed(task, reply->why);
-        return;
-    }
-    task->is_in_guest = true;
-    finish_creation(task);
+    else if (!task->is_killed)
+        finish_creation(task);
 }
 
 static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes, struct err *err)
@@ -106,6 +110,10 @@ void task_vm_is_ready(struct task *task)
 
     if (task->spec.role == ROLE_SANDBOX) {
         finish_creation(task);
+        return;
+    }
+    if (task->is_killed) {
+        relay_exited(task, 128 + SIGKILL);
         return;
     }
     bool is_good = create_in_guest(task, &volumes, &err);

@@ -313,6 +313,31 @@ static void a_process_is_run_in_a_container(void **state)
     assert_int_equal(((const Engine__PidsResponse *) rig->answer)->n_processes, 1);
 }
 
+/* One that was only added, one that runs, one that has ended: their engine was killed, and another deletes the container. */
+static void processes_whose_engine_is_gone_go_with_their_container(void **state)
+{
+    struct rig             *rig      = *state;
+    Engine__ShutdownRequest shutdown = ENGINE__SHUTDOWN_REQUEST__INIT;
+
+    assert_int_equal(create(rig, "t1", "single"), ERR_NONE);
+    assert_int_equal(on_process(rig, "Start", "t1", ""), ERR_NONE);
+    assert_int_equal(add_exec(rig, "t1", "added", "{\"args\":[\"x\"]}"), ERR_NONE);
+    assert_int_equal(add_exec(rig, "t1", "runs", "{\"args\":[\"x\"]}"), ERR_NONE);
+    assert_int_equal(on_process(rig, "Start", "t1", "runs"), ERR_NONE);
+    assert_int_equal(add_exec(rig, "t1", "ended", "{\"args\":[\"x\"]}"), ERR_NONE);
+    assert_int_equal(kill_with(rig, "t1", "ended", 9), ERR_NONE);
+    begin_wait(rig, "t1", "");
+    assert_int_equal(kill_with(rig, "t1", "", 9), ERR_NONE);
+    assert_int_equal(end_wait(rig), 137);
+    begin_wait(rig, "t1", "runs");
+    assert_int_equal(on_process(rig, "Delete", "t1", ""), ERR_NONE);
+    assert_int_equal(end_wait(rig), 137);
+    assert_int_equal(rig->pod->n_tasks, 0);
+    assert_int_equal(on_process(rig, "State", "t1", "added"), ERR_NOT_FOUND);
+    assert_int_equal(ask(rig, "Shutdown", &shutdown.base), ERR_NONE);
+    assert_true(rig->finished);
+}
+
 static void what_the_guest_denies_comes_through_and_leaves_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -406,6 +431,43 @@ static void a_start_that_hangs_can_be_killed_and_deleted(void **state)
     assert_int_equal(null_machines.freed, 1);
     assert_int_equal(on_process(rig, "Delete", "t1", ""), ERR_NONE);
     assert_int_equal(rig->pod->n_tasks, 0);
+}
+
+static void on_refused(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    (void) owner;
+    assert_null(response);
+    assert_string_equal(why->text, "the pod was ended");
+}
+
+/* Its output has no reader any more; once the guest has it, and once before. */
+static void a_container_that_is_being_created_can_be_killed_and_deleted(void **state)
+{
+    struct rig           *rig     = *state;
+    Engine__CreateRequest request = ENGINE__CREATE_REQUEST__INIT;
+    struct ttrpc_method   method  = { &task_v2_service, "Create" };
+    char                  path[512], out[512], id[] = "one";
+    struct err            err;
+
+    (void) snprintf(path, sizeof path, "%s/member", rig->folder);
+    (void) snprintf(out, sizeof out, "%s/out", rig->folder);
+    assert_int_equal(mkfifo(out, 0600), 0);
+    assert_int_equal(create(rig, ENGINE_ID, "sandbox"), ERR_NONE);
+    for (int is_early = 0; is_early < 2; is_early++) {
+        request.id     = id;
+        request.bundle = path;
+        request.stdout = out;
+        assert_true(ttrpc_connection_call(rig->engine, &method, &request.base, on_refused, rig, &err));
+        while (!is_early && (!pod_find(rig->pod, id, "") || !pod_find(rig->pod, id, "")->is_in_guest))
+            assert_int_equal(status_of(rig, ENGINE_ID, ""), 1);
+        begin_wait(rig, id, "");
+        assert_int_equal(kill_with(rig, id, "", 9), ERR_NONE);
+        assert_int_equal(end_wait(rig), 137);
+        assert_int_equal(status_of(rig, id, ""), 3);
+        assert_int_equal(on_process(rig, "Delete", id, ""), ERR_NONE);
+        assert_int_equal(rig->pod->n_tasks, 1);
+    }
+    assert_null(strstr(null_machines.asked, "StartContainer"));
 }
 
 static void an_engine_that_hangs_up_is_forgotten_and_another_goes_on(void **state)
@@ -528,11 +590,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_container_is_one_vm_from_create_to_shutdown, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_pod_of_two_has_one_vm_and_ends_with_its_sandbox, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_process_is_run_in_a_container, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(processes_whose_engine_is_gone_go_with_their_container, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_the_guest_denies_comes_through_and_leaves_nothing, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_exec_that_is_denied_can_be_deleted, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_vm_that_dies_ends_all_and_says_why, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_create_that_waits_for_a_vm_that_dies_is_refused, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_start_that_hangs_can_be_killed_and_deleted, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_container_that_is_being_created_can_be_killed_and_deleted, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_engine_that_hangs_up_is_forgotten_and_another_goes_on, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(streams_go_through_fifos, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_a_vm_cannot_do_is_refused_with_the_reason, open_rig, close_rig),

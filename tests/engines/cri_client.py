@@ -77,6 +77,11 @@ class Cri:
                                         response_deserializer=lambda b: b)
         return stub(request, timeout=seconds)
 
+    def begin(self, method, request, seconds=240):
+        """The same, without waiting for the answer: a future."""
+        return self.channel.unary_unary(f"/runtime.v1.RuntimeService/{method}", request_serializer=encode,
+                                        response_deserializer=lambda b: b).future(request, timeout=seconds)
+
     def run_pod(self, config, handler):
         return at(self.call("RunPodSandbox", {1: config, 2: handler}), 1).decode()
 

@@ -230,9 +230,9 @@ def node_inventory(node):
     return {p for p in processes if "containerd --config" not in p[1]}, mounts, files, links - {"cltest0"}  # CNI keeps its bridge
 
 
-def assert_nothing_left(node, before, seconds=60):
+def assert_nothing_left(node, before, seconds=120, inventory=node_inventory):
     for _ in range(seconds * 10):
-        left = [new - old for new, old in zip(node_inventory(node), before)]
+        left = [new - old for new, old in zip(inventory(node), before)]
         if not any(left):
             return
         time.sleep(0.1)
