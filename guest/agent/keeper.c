@@ -279,6 +279,7 @@ static void add_image_spans(struct spans *spans, const struct image_progress *pr
 struct unpacked {
     struct buffer         config;
     struct image_progress progress;
+    struct digest_text    digest;
 };
 
 static void auto_unpacked(struct unpacked *u)
@@ -319,6 +320,7 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
     if (!ok)
         return context(err, image_phase_name(out->progress.phase));
     json_write(config.document, &out->config);
+    out->digest = digest_text(&found);
     return measure_image(k, is_local ? "oci" : request->image_name, &found, err) || context(err, "verify");
 }
 
@@ -351,6 +353,7 @@ static void serve_unpack(void *owner, struct ttrpc_pending pending, const Protob
     answer.config  = (ProtobufCBinaryData){ unpacked.config.len, unpacked.config.at };
     answer.note    = unpacked.progress.last_failure;
     answer.mounted = unpacked.progress.mounted;
+    answer.image_digest = unpacked.digest.at;
     answer.spans   = spans.at;
     answer.n_spans = spans.n;
     ttrpc_answer(pending, &answer.base);

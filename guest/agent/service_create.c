@@ -143,6 +143,7 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
         return false;
     if (unpacked->mounted[0] && !container_mount_root(c, unpacked->mounted, err))
         return context(err, "root directory");
+    (void) snprintf(c->image, sizeof c->image, "%s", unpacked->image_digest); /* a longer one has no image */
     c->unpacked_ms = timeline_now_ms();
     return find_sealed(creation, asked, err);
 }

@@ -54,7 +54,7 @@ struct container {
     enum container_state      state;
     uint64_t                  unpacked_ms; /* for the timeline of its owner */
     struct policy_grant       grant;
-    char                      image[CONTAINER_IMAGE_MAX + 1]; /* its manifest's digest, as it was asked for */
+    char                      image[CONTAINER_IMAGE_MAX + 1]; /* its manifest's digest, as it was asked for or found by name */
     char                      mounted[CONTAINER_MOUNTED_MAX + 1]; /* what its root shows below its own writes; "": nothing does */
     struct cgroup_limits      limits;
     bool                      is_deleted; /* by crun */

@@ -221,6 +221,11 @@ struct fetching {
     struct layer_mac         mac;
 };
 
+static uint64_t ledger_now_ns(const struct ledger *ledger)
+{
+    return ledger->now_ns ? ledger->now_ns() : clock_now_ns();
+}
+
 /* A source that has one behind it must not be endlessly slow. */
 static FALLIBLE pace_check(const struct ledger *ledger, const struct image_source *source, uint64_t began, uint64_t bytes,
                            struct err *err)
@@ -228,7 +233,7 @@ static FALLIBLE pace_check(const struct ledger *ledger, const struct image_sourc
     bool     is_last = source == &ledger->sources[ledger->n_sources - 1];
     uint64_t allowed = SLOW_GRACE_NS + bytes * (1000000000 / SLOW_BYTES_PER_S);
 
-    return is_last || clock_now_ns() - began <= allowed ||
+    return is_last || ledger_now_ns(ledger) - began <= allowed ||
            fail_with(err, ERR_TIMEOUT, "slower than %d KiB a second", SLOW_BYTES_PER_S >> 10);
 }
 
@@ -260,7 +265,7 @@ static FALLIBLE fetch_all(struct ledger *ledger, const struct image_source *sour
 {
     struct digest_text text  = digest_text(&f->layer->digest);
     uint64_t           size  = f->layer->size;
-    uint64_t           began = clock_now_ns();
+    uint64_t           began = ledger_now_ns(ledger);
 
     while (blob->size < size) {
         uint64_t left = size - blob->size;

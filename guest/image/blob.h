@@ -15,6 +15,7 @@ struct ledger {
     const struct manifest     *manifest;    /* NULL until it is read */
     uint32_t                   shunned;     /* bit i: source i lied or was too slow, and another one is left */
     uint32_t                   expecting;   /* bit i: source i was told what to expect */
+    uint64_t                 (*now_ns)(void); /* tests; NULL: clock_now_ns */
 };
 
 void     phase_enter(struct ledger *ledger, enum image_phase phase);

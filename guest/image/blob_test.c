@@ -6,7 +6,7 @@
 
 enum { LEN = 700000 };
 
-enum lie { HONEST, OTHER_TOTAL, STOPS, GIVES_MORE, TOO_MUCH, OTHER_BYTES, CHANGES_TOTAL, FAILS, LACKS };
+enum lie { HONEST, OTHER_TOTAL, STOPS, GIVES_MORE, TOO_MUCH, OTHER_BYTES, CHANGES_TOTAL, FAILS, LACKS, DRIBBLES };
 
 /* A source with one blob, and the lie that it tells. */
 struct liar {
@@ -14,6 +14,13 @@ struct liar {
     enum lie     lie;
     int n_reads;
 };
+
+static uint64_t test_clock_ns;
+
+static uint64_t test_now_ns(void)
+{
+    return test_clock_ns;
+}
 
 static bool liar_read(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
                       uint64_t *total, struct err *err)
@@ -28,6 +35,10 @@ static bool liar_read(void *owner, const char *digest, uint64_t offset, uint8_t 
     if (*got > 0)
         memcpy(into, s->whole.at + offset, *got);
     *total = s->whole.len;
+    if (s->lie == DRIBBLES) { /* a kibibyte a second, by a clock that only this moves */
+        *got = *got < 1024 ? *got : 1024;
+        test_clock_ns += 1000000000;
+    }
     if (s->lie == OTHER_TOTAL || (s->lie == CHANGES_TOTAL && s->n_reads > 1))
         *total += 1;
     if (s->lie == STOPS && s->n_reads > 1)
@@ -235,6 +246,32 @@ static void another_source_makes_up_for_one_that_lies(void **state)
     }
 }
 
+/* In the order of its reads, not in time: 30 seconds of grace, then 32 KiB a second are wanted and one came. */
+static void another_source_makes_up_for_one_that_is_slow(void **state)
+{
+    AUTO(rig) struct rig  *r    = rig_new(DRIBBLES);
+    AUTO(blob) struct blob blob = NO_BLOB, again = NO_BLOB, alone = NO_BLOB;
+    struct liar            honest;
+    struct image_source    sources[2];
+    struct ledger          ledger = two_sources(r, sources, &honest);
+    struct err             err;
+
+    (void) state;
+    ledger.now_ns = test_now_ns;
+    assert_true(blob_fetch(&ledger, &r->layer, NULL, NO_FD, &blob, &err));
+    assert_true(bytes_equal((struct bytes){ blob.memory, LEN }, r->liar.whole));
+    assert_int_equal(r->liar.n_reads, 31); /* the first that is over the grace ends it */
+    assert_string_equal(r->progress.last_failure, "the cache: slower than 32 KiB a second");
+    assert_int_equal(r->progress.n_failures, 1);
+    assert_true(blob_fetch(&ledger, &r->layer, NULL, NO_FD, &again, &err));
+    assert_int_equal(r->liar.n_reads, 31); /* not asked again */
+    sources[1]       = sources[0];
+    ledger.sources   = &sources[1];
+    ledger.n_sources = 1;
+    ledger.shunned   = 0;
+    assert_true(blob_fetch(&ledger, &r->layer, NULL, NO_FD, &alone, &err)); /* with nothing behind it, slow is better than nothing */
+}
+
 static void the_last_source_speaks_when_all_fail(void **state)
 {
     AUTO(rig) struct rig  *r    = rig_new(OTHER_BYTES);
@@ -309,6 +346,7 @@ int main(void)
         cmocka_unit_test(keeps_to_the_budget_before_it_asks),
         cmocka_unit_test(releases_nothing_before_the_hmac_holds),
         cmocka_unit_test(another_source_makes_up_for_one_that_lies),
+        cmocka_unit_test(another_source_makes_up_for_one_that_is_slow),
         cmocka_unit_test(the_last_source_speaks_when_all_fail),
         cmocka_unit_test(offers_ciphertext_to_be_kept_and_nothing_else),
     };

@@ -118,8 +118,10 @@ def a_tag_runs_when_its_signature_holds(world):
         {"type": "encryptedWith", "keyId": KEY_ID}]}}}
     refused(world, r"verify: image policy: no signature by the wanted key \(0 found\)", *stage.words(image, policy))
     stage.sign()
-    done = world.run(*stage.words(image, policy))
+    done = world.cloister("job", *world.run_words(*stage.words(image, policy)))
     assert done.stdout == "pulled by the guest\n", done.stdout + done.stderr
+    said = json.loads(world.cloister("job", "verify", "--ca", world.environment["CLOISTER_DEVELOPMENT_ROOT"], "receipt.json").stdout)
+    assert said["claims"]["statement"]["image"] == stage.digest, said  # and not the tag, nor nothing
 
 
 def what_cannot_be_pulled_is_refused_by_name(world):
