@@ -14,6 +14,7 @@
 
 #define PROGRAM       "containerd-shim-cloister-v2"
 #define RUN_DIRECTORY "/run/cloister"
+#define CONFIG_DIRECTORY "/etc/cloister"
 
 static const char help[] =
     "usage: " PROGRAM " -namespace NS -id ID [-address PATH] [-publish-binary PATH] [-bundle DIR] [-debug] start|delete\n"
@@ -21,12 +22,17 @@ static const char help[] =
     "A container engine runs it, in the container's bundle. docs/kubernetes.md tells how to configure one.\n"
     "sweep cleans up after pods whose shim was killed and about which no engine asks any more.\n";
 
-/* Tests have a folder of their own; the same for `start` and `delete`, since engines pass their environment on. */
+/* Tests have folders of their own; the same for `start` and `delete`, since engines pass their environment on. */
+static const char *directory_or(const char *variable, const char *otherwise)
+{
+    const char *named = getenv(variable);
+
+    return named && *named == '/' ? named : otherwise;
+}
+
 static const char *run_directory(void)
 {
-    const char *named = getenv("CLOISTER_RUN_DIRECTORY");
-
-    return named && *named == '/' ? named : RUN_DIRECTORY;
+    return directory_or("CLOISTER_RUN_DIRECTORY", RUN_DIRECTORY);
 }
 
 static const char *environment(const char *name)
@@ -111,29 +117,39 @@ static FALLIBLE start_daemon(const struct invocation *invocation, const char *di
     _exit(1);
 }
 
-static FALLIBLE start(const struct invocation *invocation, struct err *err)
+/* The pod's first container starts its shim; engines say for each what they have configured, and it counts for the first. */
+static FALLIBLE start_pod(const struct invocation *invocation, const char *program, const char *directory,
+                          const char *bundle, struct err *err)
 {
-    AUTO(settings) struct settings             settings = { 0 };
-    AUTO(container_spec) struct container_spec spec     = { 0 };
-    AUTO(buffer) struct buffer                 input    = { 0 }, address = { 0 };
-    AUTO(text) char                           *bundle   = NULL;
+    AUTO(settings) struct settings settings = { 0 };
+    AUTO(buffer) struct buffer     input    = { 0 };
+    char                           file[SETTINGS_PATH_MAX];
+
+    return daemon_clean_up(directory, err) && file_read_fd(STDIN_FILENO, SHIM_OPTIONS_MAX, &input, err) &&
+           settings_find_file(program, directory_or("CLOISTER_CONFIG_DIRECTORY", CONFIG_DIRECTORY), file, err) &&
+           settings_from_input(buffer_bytes(&input), invocation->id, file, &settings, err) &&
+           start_daemon(invocation, directory, bundle, &settings, err);
+}
+
+static FALLIBLE start(const struct invocation *invocation, const char *program, struct err *err)
+{
+    AUTO(container_spec) struct container_spec spec    = { 0 };
+    AUTO(buffer) struct buffer                 address = { 0 };
+    AUTO(text) char                           *bundle  = NULL;
     struct image_note                          note;
     const char                                *sandbox;
-    char directory[RECORD_PATH_MAX], socket_path[DAEMON_PATH_MAX];
+    char at[RECORD_PATH_MAX], socket_path[DAEMON_PATH_MAX];
 
     (void) daemon_sweep(run_directory()); /* how many there were is nobody's question here */
-    if (!current_directory(&bundle, err) || !file_read_fd(STDIN_FILENO, SHIM_OPTIONS_MAX, &input, err) ||
-        !settings_from_input(buffer_bytes(&input), invocation->id, &settings, err) ||
-        !find_sandbox(invocation, bundle, &spec, &sandbox, err) ||
-        !record_directory(run_directory(), invocation->address, invocation->namespace, sandbox, directory, err))
+    if (!current_directory(&bundle, err) || !find_sandbox(invocation, bundle, &spec, &sandbox, err) ||
+        !record_directory(run_directory(), invocation->address, invocation->namespace, sandbox, at, err))
         return false;
     image_find(invocation->address, invocation->namespace, invocation->id, &note);
     if (!image_note_save(bundle, &note, err))
         return false;
-    if (!daemon_answers(directory) &&
-        (!daemon_clean_up(directory, err) || !start_daemon(invocation, directory, bundle, &settings, err)))
+    if (!daemon_answers(at) && !start_pod(invocation, program, at, bundle, err))
         return false;
-    daemon_socket_path(directory, socket_path);
+    daemon_socket_path(at, socket_path);
     buffer_printf(&address, "unix://%s", socket_path);
     if (!file_write("address", buffer_bytes(&address), 0600, err))
         return false;
@@ -213,11 +229,11 @@ static const char features[] = "{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\
                                "\"linux\":{\"namespaces\":[],\"capabilities\":[],\"cgroup\":{},\"seccomp\":{\"enabled\":false},"
                                "\"apparmor\":{\"enabled\":false},\"selinux\":{\"enabled\":false}}}\n";
 
-static FALLIBLE act(const struct invocation *invocation, struct err *err)
+static FALLIBLE act(const struct invocation *invocation, const char *program, struct err *err)
 {
     switch (invocation->action) {
     case INVOCATION_START:
-        return start(invocation, err) || context(err, "start");
+        return start(invocation, program, err) || context(err, "start");
     case INVOCATION_DELETE:
         return delete(invocation, err) || context(err, "delete");
     case INVOCATION_SWEEP:
@@ -244,7 +260,7 @@ int main(int argc, char **argv)
         return 1;
     }
     log_open(PROGRAM, invocation.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    if (act(&invocation, &err))
+    if (act(&invocation, argv[0], &err))
         return 0;
     fprintf(stderr, PROGRAM ": %s\n", err.text);
     return 1;

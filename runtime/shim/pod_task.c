@@ -226,7 +226,7 @@ static FALLIBLE begin_creation(struct task *task, const Engine__CreateRequest *a
     if (pod->state == POD_NEW && asked->options && asked->options->value.len > 0) {
         AUTO(settings) struct settings settings = { 0 };
 
-        if (!settings_from_options(asked->options, &settings, err))
+        if (!settings_from_options(asked->options, "", &settings, err))
             return context(err, "config");
         settings_free(&pod->settings);
         pod->settings = TAKE(settings);

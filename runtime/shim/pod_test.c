@@ -576,6 +576,8 @@ static void a_sandbox_without_a_pause_container(void **state)
     assert_int_equal(ask(rig, "SandboxStatus", &status.base), ERR_NONE);
     assert_string_equal(((const Engine__SandboxStatusResponse *) rig->answer)->state, "SANDBOX_READY");
     assert_int_equal(ask(rig, "Platform", &which.base), ERR_NONE);
+    assert_int_equal(ask(rig, "PingSandbox", &which.base), ERR_NONE);
+    assert_int_equal(ask(rig, "SandboxMetrics", &which.base), ERR_UNSUPPORTED);
     assert_int_equal(ask(rig, "StopSandbox", &stop.base), ERR_NONE);
     assert_int_equal(null_machines.freed, 1);
     assert_int_equal(ask(rig, "WaitSandbox", &which.base), ERR_NONE);

@@ -177,6 +177,13 @@ static void checkpoint(void *owner, struct ttrpc_pending pending, const Protobuf
     refuse_unsupported(pending, "checkpoint: it would hold the guest's memory in the clear");
 }
 
+static void sandbox_metrics(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    (void) owner;
+    (void) request;
+    refuse_unsupported(pending, "metrics of a pod: its containers have some, and the host counts the VM's");
+}
+
 /* Engines ask once for every container: the last one counts. */
 static void shut_down(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
@@ -198,5 +205,6 @@ const struct ttrpc_row service_rows[] = {
     { "CreateSandbox", sandbox_api_create },   { "StartSandbox", sandbox_api_start }, { "Platform", sandbox_api_platform },
     { "StopSandbox", sandbox_api_stop },       { "WaitSandbox", sandbox_api_wait },   { "SandboxStatus", sandbox_api_status },
     { "PingSandbox", sandbox_api_ping },       { "ShutdownSandbox", sandbox_api_shutdown },
+    { "SandboxMetrics", sandbox_metrics },
 };
 const size_t n_service_rows = sizeof service_rows / sizeof *service_rows;

@@ -1,5 +1,6 @@
 #include "runtime/shim/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -7,8 +8,9 @@
 #include "guest/api/message.h"
 #include "runtime/shim/limits.h"
 
-#define SYSTEM_SETTINGS "/etc/cloister/shim.toml"
-#define OPTIONS_TYPE    "runtimeoptions.v1.Options"
+#define PROGRAM_PREFIX "containerd-shim-cloister-"
+#define PROGRAM_SUFFIX "-v2"
+#define OPTIONS_TYPE   "runtimeoptions.v1.Options"
 
 enum { BOOT_TIMEOUT_MAX_S = 3600 };
 
@@ -102,13 +104,43 @@ static FALLIBLE read_settings_file(const char *path, struct settings *out, struc
     return settings_read(buffer_bytes(&text), out, err) || contextf(err, "handler configuration %.100s", path);
 }
 
-FALLIBLE settings_from_options(const Engine__Any *options, struct settings *out, struct err *err)
+/* What stands between prefix and suffix; empty for the plain name and for names that are not ours. */
+static struct bytes handler_of(const char *program)
+{
+    static const char prefix[] = PROGRAM_PREFIX, suffix[] = PROGRAM_SUFFIX;
+    const char       *slash = strrchr(program, '/');
+    struct bytes      name  = bytes_of_text(slash ? slash + 1 : program);
+    size_t            least = sizeof prefix - 1 + sizeof suffix - 1;
+
+    if (name.len <= least || memcmp(name.at, prefix, sizeof prefix - 1) != 0 ||
+        memcmp(name.at + name.len - (sizeof suffix - 1), suffix, sizeof suffix - 1) != 0)
+        return (struct bytes){ 0 };
+    return (struct bytes){ name.at + sizeof prefix - 1, name.len - least };
+}
+
+FALLIBLE settings_find_file(const char *program, const char *directory, char out[static SETTINGS_PATH_MAX], struct err *err)
+{
+    struct bytes handler = handler_of(program);
+
+    for (size_t i = 0; i < handler.len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", handler.at[i]))
+            return fail_with(err, ERR_CONFIG, "%.100s: a handler's name has small letters, digits and - only", program);
+    int n = snprintf(out, SETTINGS_PATH_MAX, "%s/%.*s.toml", directory, handler.len > 0 ? (int) handler.len : 4,
+                     handler.len > 0 ? (const char *) handler.at : "shim");
+    if (n < 0 || n >= SETTINGS_PATH_MAX)
+        return fail_with(err, ERR_LIMIT, "handler configuration: path over %d bytes", SETTINGS_PATH_MAX - 1);
+    if (handler.len == 0 && access(out, F_OK) < 0)
+        out[0] = 0;
+    return true;
+}
+
+FALLIBLE settings_from_options(const Engine__Any *options, const char *file, struct settings *out, struct err *err)
 {
     AUTO(message) ProtobufCMessage *message = NULL;
 
     if (!options || options->value.len == 0) {
-        if (access(SYSTEM_SETTINGS, F_OK) == 0)
-            return read_settings_file(SYSTEM_SETTINGS, out, err);
+        if (*file)
+            return read_settings_file(file, out, err);
         settings_default(out);
         return true;
     }
@@ -125,24 +157,24 @@ FALLIBLE settings_from_options(const Engine__Any *options, struct settings *out,
            context(err, "handler options");
 }
 
-FALLIBLE settings_from_input(struct bytes input, const char *id, struct settings *out, struct err *err)
+FALLIBLE settings_from_input(struct bytes input, const char *id, const char *file, struct settings *out, struct err *err)
 {
     AUTO(message) ProtobufCMessage *message = NULL;
     AUTO(message) ProtobufCMessage *any     = NULL;
     struct err                      ignored; /* then it is no BootstrapParams */
 
     if (input.len == 0)
-        return settings_from_options(NULL, out, err);
+        return settings_from_options(NULL, file, out, err);
     if (message_read(&engine__bootstrap_params__descriptor, input, MESSAGE_LOOSE, &message, &ignored) &&
         strcmp(((const Engine__BootstrapParams *) message)->instance_id, id) == 0) {
         const Engine__BootstrapParams *params = (const Engine__BootstrapParams *) message;
 
         for (size_t i = 0; i < params->n_extensions; i++)
             if (params->extensions[i]->value && strcmp(params->extensions[i]->value->type_url, OPTIONS_TYPE) == 0)
-                return settings_from_options(params->extensions[i]->value, out, err);
-        return settings_from_options(NULL, out, err);
+                return settings_from_options(params->extensions[i]->value, file, out, err);
+        return settings_from_options(NULL, file, out, err);
     }
     return message_read(&engine__any__descriptor, input, MESSAGE_LOOSE, &any, err)
-               ? settings_from_options((const Engine__Any *) any, out, err)
+               ? settings_from_options((const Engine__Any *) any, file, out, err)
                : context(err, "standard input");
 }

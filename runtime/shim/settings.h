@@ -40,11 +40,21 @@ static inline void auto_settings(struct settings *settings) { settings_free(sett
  */
 FALLIBLE settings_read(struct bytes text, struct settings *out, struct err *err);
 
-/* What an engine's options mean: their table, or the file they name; /etc/cloister/shim.toml for none. Fails so, and OS. */
-FALLIBLE settings_from_options(const Engine__Any *options, struct settings *out, struct err *err);
+/*
+ * The file of a handler to which its engine passes no options, by the name under which the engine knows this program:
+ * containerd-shim-cloister-NAME-v2 has NAME.toml in `directory` and without it no pod; any other name has shim.toml, if
+ * that is there, else "". containerd 2.0 to 2.3 cannot pass options when `sandboxer = "shim"`.
+ *
+ * Fails CONFIG for a NAME that is none, LIMIT.
+ */
+enum { SETTINGS_PATH_MAX = 512 };
+FALLIBLE settings_find_file(const char *program, const char *directory, char out[static SETTINGS_PATH_MAX], struct err *err);
+
+/* What an engine's options mean: their table, or the file they name. Without any: `file`, or all defaults for "". Fails so, and OS. */
+FALLIBLE settings_from_options(const Engine__Any *options, const char *file, struct settings *out, struct err *err);
 
 /*
  * Reads what an engine wrote to the standard input of `start`: an Any, or since containerd 2.3 BootstrapParams, which
  * begin with the id of the shim.
  */
-FALLIBLE settings_from_input(struct bytes input, const char *id, struct settings *out, struct err *err);
+FALLIBLE settings_from_input(struct bytes input, const char *id, const char *file, struct settings *out, struct err *err);

@@ -103,16 +103,16 @@ static void takes_them_from_the_table_or_the_file_that_an_engine_names(void **st
 
     (void) state;
     pack_options("", "cpus = 3\n", &table);
-    assert_true(settings_from_input(buffer_bytes(&table), "id", &a, &err));
+    assert_true(settings_from_input(buffer_bytes(&table), "id", "", &a, &err));
     assert_int_equal(a.cpus, 3);
     assert_true(directory_make_temporary("settings", &folder, &err));
     assert_true(asprintf(&path, "%s/s.toml", folder) > 0);
     assert_true(file_write(path, bytes_of_text("cpus = 4\n"), 0600, &err));
     pack_options(path, "", &file);
-    assert_true(settings_from_input(buffer_bytes(&file), "id", &b, &err));
+    assert_true(settings_from_input(buffer_bytes(&file), "id", "", &b, &err));
     assert_int_equal(b.cpus, 4);
     pack_options("s.toml", "", &relative);
-    assert_false(settings_from_input(buffer_bytes(&relative), "id", &c, &err));
+    assert_false(settings_from_input(buffer_bytes(&relative), "id", "", &c, &err));
     assert_int_equal(err.kind, ERR_CONFIG);
     assert_true(directory_remove(folder, &err));
 }
@@ -135,7 +135,7 @@ static void takes_them_from_bootstrap_parameters_too(void **state)
     params.extensions    = all;
     params.n_extensions  = 1;
     message_append(&wire, &params.base);
-    assert_true(settings_from_input(buffer_bytes(&wire), id, &s, &err));
+    assert_true(settings_from_input(buffer_bytes(&wire), id, "", &s, &err));
     assert_int_equal(s.cpus, 5);
 }
 
@@ -150,10 +150,45 @@ static void options_of_another_runtime_are_named(void **state)
     (void) state;
     any.type_url = type;
     any.value    = (ProtobufCBinaryData){ sizeof body, body };
-    assert_false(settings_from_options(&any, &s, &err));
+    assert_false(settings_from_options(&any, "", &s, &err));
     assert_int_equal(err.kind, ERR_CONFIG);
     assert_string_equal(err.text, "handler options of type containerd.runc.v1.Options: runtimeoptions.v1.Options is wanted; "
                                   "leave runc's options out");
+}
+
+static void finds_the_file_of_a_handler_by_the_programs_name(void **state)
+{
+    static const struct { const char *program, *file; } named[] = {
+        { "/usr/bin/containerd-shim-cloister-development-v2", "development.toml" },
+        { "containerd-shim-cloister-a-b-2-v2", "a-b-2.toml" },
+        { "/usr/bin/containerd-shim-cloister-v2", "shim.toml" },
+        { "containerd-shim-cloister-v2-spy", "shim.toml" },
+    };
+    AUTO(settings) struct settings s      = { 0 }, none = { 0 };
+    AUTO(text) char               *folder = NULL;
+    char                           wanted[SETTINGS_PATH_MAX], found[SETTINGS_PATH_MAX];
+    struct err                     err;
+
+    (void) state;
+    assert_true(directory_make_temporary("settings", &folder, &err));
+    assert_true(settings_find_file("containerd-shim-cloister-v2", folder, found, &err));
+    assert_string_equal(found, ""); /* all defaults: the file is not there */
+    (void) snprintf(wanted, sizeof wanted, "%s/shim.toml", folder);
+    assert_true(file_write(wanted, bytes_of_text("cpus = 7\n"), 0600, &err));
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        (void) snprintf(wanted, sizeof wanted, "%s/%s", folder, named[i].file);
+        assert_true(settings_find_file(named[i].program, folder, found, &err));
+        assert_string_equal(found, wanted);
+    }
+    assert_true(settings_from_input((struct bytes){ 0 }, "id", found, &s, &err));
+    assert_int_equal(s.cpus, 7);
+    (void) snprintf(wanted, sizeof wanted, "%s/development.toml", folder);
+    assert_false(settings_from_input((struct bytes){ 0 }, "id", wanted, &none, &err)); /* one that is named must be there */
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_false(settings_find_file("containerd-shim-cloister-..-v2", folder, found, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+    assert_string_equal(err.text, "containerd-shim-cloister-..-v2: a handler's name has small letters, digits and - only");
+    assert_true(directory_remove(folder, &err));
 }
 
 int main(void)
@@ -164,6 +199,7 @@ int main(void)
         cmocka_unit_test(bounds_its_size_and_survives_every_truncation),
         cmocka_unit_test(takes_them_from_the_table_or_the_file_that_an_engine_names),
         cmocka_unit_test(takes_them_from_bootstrap_parameters_too),
+        cmocka_unit_test(finds_the_file_of_a_handler_by_the_programs_name),
         cmocka_unit_test(options_of_another_runtime_are_named),
     };
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Pods under containerd's CRI: two containers in one VM, exec, streams, logs, statistics, limits, and a containerd that is
-killed in between. Arguments: the names of tests; CLOISTER_CONTAINERD_DIRECTORY: another containerd's programs."""
-import os, signal, time
+killed in between.
+
+    containerd_test.py [--suite SUITE] [--sandboxer podsandbox|shim] [TEST...]    SUITE: of tests/newer_containerd"""
+import argparse, os, signal, time
 
 from node import GIVEN_FILES, IMAGE, PAUSE, Node, allowed, annotation_of, enter_namespaces, run_tests, shims_of, vms_of
 
@@ -165,13 +167,18 @@ def after_its_vm_was_killed_a_pod_can_be_removed(node):
     remove_pod(node, pod)
 
 
-other = os.environ.get("CLOISTER_CONTAINERD_DIRECTORY")
-with Node(f"{other}/containerd" if other else "containerd") as node:
+TESTS = [a_pod_of_two_containers_lives_and_ends, a_pod_outlives_a_containerd_that_was_killed,
+         initdata_comes_with_the_pod_or_it_does_not_start, after_its_vm_was_killed_a_pod_can_be_removed,
+         volumes_are_files_and_directories_of_the_guest]
+options = argparse.ArgumentParser()
+options.add_argument("--suite")
+options.add_argument("--sandboxer", default="podsandbox")
+options.add_argument("tests", nargs="*", metavar="TEST", choices=[[], *(t.__name__ for t in TESTS)])
+options = options.parse_args()
+with Node(options.suite, options.sandboxer) as node:
     node.start_broker()
     node.start_containerd()
     connect(node)
     node.image_digest = node.make_image("workload", IMAGE, namespaces=["k8s.io"])
     node.make_image("pause", PAUSE, namespaces=["k8s.io"])
-    run_tests([a_pod_of_two_containers_lives_and_ends, a_pod_outlives_a_containerd_that_was_killed,
-               initdata_comes_with_the_pod_or_it_does_not_start, after_its_vm_was_killed_a_pod_can_be_removed,
-               volumes_are_files_and_directories_of_the_guest], node)
+    run_tests(TESTS, node, options.tests)

@@ -37,11 +37,16 @@ def toml_text(text):
 class Node(World):
     """With a broker that releases keys to guests of our own measurement, and a containerd."""
 
-    def __init__(self, containerd="containerd", ctr="ctr"):
+    def __init__(self, suite=None, sandboxer="podsandbox"):
+        """With Debian 12's containerd, or with the one that tests/newer_containerd unpacked from another suite."""
         super().__init__()
         if not SHIM.exists():
             skip(f"{SHIM.name} is not built")
-        self.containerd_program, self.ctr_program = containerd, ctr
+        programs = SOURCE / "build/containerd" / suite if suite else None
+        if programs and not (programs / "containerd").exists():
+            skip(f"no containerd of {suite}: tests/newer_containerd {suite}")
+        self.containerd_program = programs / "containerd" if suite else "containerd"
+        self.sandboxer = sandboxer
         self.containerd = None
         self.run_directory = pathlib.Path(f"/run/cloister-test-{os.getpid()}")  # short: it holds sockets
         self.socket = self.path("c") / "containerd.sock"
@@ -67,15 +72,21 @@ class Node(World):
              "ipam": {"type": "host-local", "dataDir": str(d / "ipam"), "ranges": [[{"subnet": "10.88.77.0/24"}]],
                       "routes": [{"dst": "0.0.0.0/0"}]}}]}))
         cri = '[plugins."io.containerd.grpc.v1.cri"'
+        self.path("containerd-shim-cloister-development-v2").symlink_to(SHIM)
+        has_options = self.sandboxer == "podsandbox"  # with "shim", containerd 2.0 to 2.3 take neither options nor runtime_path
         runtimes = "".join(f'''
     {cri}.containerd.runtimes.{name}]
-      runtime_type = "{RUNTIME}"
-      runtime_path = "{SHIM}"
+      runtime_type = "{RUNTIME if has_options else program}"
+      runtime_path = "{program}"
       pod_annotations = ["io.cloister.*", "io.katacontainers.*"]
+      sandboxer = "{self.sandboxer}"
+''' + (f'''
       {cri}.containerd.runtimes.{name}.options]
         TypeUrl = "cloister"
         ConfigPath = "{self.path(settings)}"
-''' for name, settings in (("cloister", "shim.toml"), ("cloister-dev", "development.toml")))
+''' if has_options else "") for name, settings, program in (
+            ("cloister", "shim.toml", SHIM),
+            ("cloister-dev", "development.toml", SHIM if has_options else self.path("containerd-shim-cloister-development-v2"))))
         (d / "config.toml").write_text(f'''version = 2
 root = "{d}/root"
 state = "{d}/state"
@@ -106,7 +117,8 @@ state = "{d}/state"
     def start_containerd(self, **more):
         if not self.path("c").exists():
             self.write_config(**more)
-        environment = dict(self.environment, PATH=f"{BUILD}:{os.environ['PATH']}", CLOISTER_RUN_DIRECTORY=str(self.run_directory))
+        environment = dict(self.environment, PATH=f"{BUILD}:{os.environ['PATH']}", CLOISTER_RUN_DIRECTORY=str(self.run_directory),
+                           CLOISTER_CONFIG_DIRECTORY=str(self.folder))
         log = self.path("containerd.log").open("a")
         self.containerd = subprocess.Popen([self.containerd_program, "--config", self.path("c") / "config.toml"],
                                            cwd=self.folder, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -135,7 +147,7 @@ state = "{d}/state"
         self.start_containerd()
 
     def ctr(self, *words, wanted=0, namespace="default", seconds=240, **options):
-        done = subprocess.run([self.ctr_program, "-a", self.socket, "-n", namespace, *map(str, words)], text=True, cwd=self.folder,
+        done = subprocess.run(["ctr", "-a", self.socket, "-n", namespace, *map(str, words)], text=True, cwd=self.folder,
                               env=self.environment, timeout=seconds, **{"capture_output": True, "stdin": subprocess.DEVNULL, **options})
         assert wanted is None or done.returncode == wanted, f"ctr {words}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.log()}"
         return done
@@ -239,9 +251,9 @@ def assert_nothing_left(node, before, seconds=120, inventory=node_inventory):
     raise AssertionError(f"left behind: {left}")
 
 
-def run_tests(tests, node):
+def run_tests(tests, node, names=sys.argv[1:]):
     """All, or those that are named on the command line."""
-    for test in [t for t in tests if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]]:
+    for test in [t for t in tests if not names or t.__name__ in names]:
         began = time.monotonic()
         before = node_inventory(node)
         try:
