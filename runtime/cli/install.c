@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/options.h"
@@ -16,6 +17,7 @@ enum { SMALL_FILE_MAX = 64 << 10, ENGINE_WORDS_MAX = 4 << 20, ENGINE_TIMEOUT_MS 
 #define CRIO_DROP_IN      "/etc/crio/crio.conf.d/50-cloister.conf"
 #define SETTINGS          "/etc/cloister/shim.toml"
 #define DEVELOPMENT       "/etc/cloister/development.toml"
+#define DEVELOPMENT_SHIM  "/etc/cloister/containerd-shim-cloister-development-v2" /* finds DEVELOPMENT by this name */
 #define UNIT              "/etc/systemd/system/cloister-snapshotter.service"
 #define SOCKET            "/run/cloister/snapshotter.sock"
 
@@ -23,6 +25,7 @@ struct install {
     const char *root, *programs; /* where the node's files are, and our programs on that node */
     const char *version;         /* of containerd, or NULL: it is asked */
     bool        only_shows, no_reload;
+    bool        links_shim;      /* containerd 2 tells its handlers apart by the shim's name */
     bool        is_shared;       /* our snapshotter serves plain pods as well: containerd before 1.7 */
 };
 
@@ -122,6 +125,30 @@ static FALLIBLE remove_file(const struct install *o, const char *path, struct er
     return true;
 }
 
+static FALLIBLE put_link(const struct install *o, struct err *err)
+{
+    AUTO(buffer) struct buffer at = { 0 }, target = { 0 };
+
+    place(o, DEVELOPMENT_SHIM, &at);
+    buffer_printf(&target, "%s/containerd-shim-cloister-v2", o->programs);
+    if (!o->only_shows) {
+        (void) unlink(buffer_text(&at)); /* of an earlier installation; what cannot be removed is told by the next */
+        if (symlink(buffer_text(&target), buffer_text(&at)) < 0)
+            return err_os(err, "%s", DEVELOPMENT_SHIM);
+    }
+    printf("%s %s -> %s\n", o->only_shows ? "would link" : "linked", DEVELOPMENT_SHIM, buffer_text(&target));
+    return true;
+}
+
+static FALLIBLE remove_link(const struct install *o, struct err *err)
+{
+    AUTO(buffer) struct buffer at = { 0 };
+    struct stat                st;
+
+    place(o, DEVELOPMENT_SHIM, &at);
+    return lstat(buffer_text(&at), &st) < 0 || !S_ISLNK(st.st_mode) || remove_file(o, DEVELOPMENT_SHIM, err);
+}
+
 static FALLIBLE put_files(const struct install *o, struct err *err)
 {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -137,7 +164,7 @@ static FALLIBLE put_files(const struct install *o, struct err *err)
         if (!put_file(o, files[i].path, buffer_bytes(&content), err))
             return false;
     }
-    return true;
+    return !o->links_shim || put_link(o, err);
 }
 
 /* As it was written for the one or the other kind of containerd. */
@@ -172,7 +199,7 @@ static FALLIBLE remove_files(const struct install *o, struct err *err)
         else if (!remove_file(o, files[i].path, err))
             return false;
     }
-    return true;
+    return remove_link(o, err);
 }
 
 /* ---- containerd ---- */
@@ -235,7 +262,8 @@ static FALLIBLE read_containerd(const struct install *o, struct buffer *out, str
 static FALLIBLE add_to_containerd(struct install *o, struct err *err)
 {
     AUTO(buffer) struct buffer present = { 0 }, clean = { 0 }, candidate = { 0 }, shim = { 0 };
-    struct containerd_choice   choice  = { .settings = SETTINGS, .development_settings = DEVELOPMENT, .snapshotter_socket = SOCKET };
+    struct containerd_choice   choice  = { .settings = SETTINGS, .development_settings = DEVELOPMENT, .snapshotter_socket = SOCKET,
+                                         .development_shim = DEVELOPMENT_SHIM };
 
     buffer_printf(&shim, "%s/containerd-shim-cloister-v2", o->programs);
     choice.shim = buffer_text(&shim);
@@ -245,7 +273,8 @@ static FALLIBLE add_to_containerd(struct install *o, struct err *err)
     if (!containerd_config_add(buffer_bytes(&clean), &choice, &candidate, err) ||
         !check_candidate(o, buffer_bytes(&candidate), err))
         return false;
-    o->is_shared = choice.major == 1 && choice.minor < 7;
+    o->is_shared  = choice.major == 1 && choice.minor < 7;
+    o->links_shim = choice.major >= 2;
     if (o->is_shared)
         printf("note: before containerd 1.7 one snapshotter serves all pods of a node; plain images go on as before\n");
     return put_file(o, CONTAINERD_CONFIG, buffer_bytes(&candidate), err);

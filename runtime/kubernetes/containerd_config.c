@@ -123,19 +123,27 @@ static void add_image_keys(const struct containerd_choice *c, int format, struct
         buffer_append_text(out, "snapshotter = \"" SNAPSHOTTER_NAME "\"\n");
 }
 
-static void add_handler(const struct containerd_choice *c, int format, const char *name, const char *settings, struct buffer *out)
+struct handler { const char *name, *settings, *shim; };
+
+/*
+ * Version 3 is for containerd 2, whose own sandbox service needs no pause container. Up to 2.3 that service cannot be given
+ * options, and finds the program by its type: the shim finds its settings by the name of the program.
+ */
+static void add_handler(const struct containerd_choice *c, int format, const struct handler *h, struct buffer *out)
 {
-    buffer_printf(out, "[%s.%s]\n", runtimes_table[format], name);
-    buffer_printf(out, "runtime_type = \"io.containerd.cloister.v2\"\nruntime_path = \"%s\"\n", c->shim);
+    buffer_printf(out, "[%s.%s]\n", runtimes_table[format], h->name);
+    buffer_printf(out, "runtime_type = \"%s\"\nruntime_path = \"%s\"\n",
+                  format == FORMAT_3 ? h->shim : "io.containerd.cloister.v2", h->shim);
     buffer_append_text(out, "privileged_without_host_devices = true\n"
                             "pod_annotations = [\"io.cloister.*\", \"io.katacontainers.config.hypervisor.cc_init_data\"]\n");
     if (!is_for_all(c))
         buffer_append_text(out, "snapshotter = \"" SNAPSHOTTER_NAME "\"\n");
     if (format == FORMAT_3)
-        buffer_append_text(out, "sandboxer = \"shim\"\n");
-    buffer_printf(out, "[%s.%s.options]\nTypeUrl = \"runtimeoptions.v1.Options\"\nConfigPath = \"%s\"\n", runtimes_table[format], name, settings);
-    if (format == FORMAT_3)
-        buffer_printf(out, "[%s.runtime_platforms.%s]\nsnapshotter = \"" SNAPSHOTTER_NAME "\"\n", images_table[format], name);
+        buffer_printf(out, "sandboxer = \"shim\"\n[%s.runtime_platforms.%s]\nsnapshotter = \"" SNAPSHOTTER_NAME "\"\n",
+                      images_table[format], h->name);
+    else
+        buffer_printf(out, "[%s.%s.options]\nTypeUrl = \"runtimeoptions.v1.Options\"\nConfigPath = \"%s\"\n",
+                      runtimes_table[format], h->name, h->settings);
 }
 
 /* What the file has already of what is added at its end. */
@@ -156,8 +164,8 @@ static void add_end(const struct containerd_choice *c, int format, struct presen
         buffer_printf(out, "[%s]\n", images_table[format]);
         add_image_keys(c, format, out);
     }
-    add_handler(c, format, HANDLER, c->settings, out);
-    add_handler(c, format, HANDLER_DEVELOPMENT, c->development_settings, out);
+    add_handler(c, format, &(struct handler){ HANDLER, c->settings, c->shim }, out);
+    add_handler(c, format, &(struct handler){ HANDLER_DEVELOPMENT, c->development_settings, format == FORMAT_3 ? c->development_shim : c->shim }, out);
     buffer_printf(out, "[proxy_plugins." SNAPSHOTTER_NAME "]\ntype = \"snapshot\"\naddress = \"%s\"\n", c->snapshotter_socket);
     buffer_append_text(out, END_MARK);
 }

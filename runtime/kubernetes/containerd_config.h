@@ -18,6 +18,7 @@ enum { CONTAINERD_CONFIG_MAX = 1 << 20 };
 struct containerd_choice {
     unsigned    major, minor;     /* of containerd */
     const char *shim, *settings, *development_settings, *snapshotter_socket; /* absolute paths without quotes */
+    const char *development_shim; /* another name of it, by which it finds its settings: for version 3 */
 };
 
 /*

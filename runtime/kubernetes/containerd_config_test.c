@@ -3,7 +3,7 @@
 
 static struct containerd_choice choice(unsigned major, unsigned minor)
 {
-    return (struct containerd_choice){ major, minor, "/opt/shim", "/etc/c/shim.toml", "/etc/c/dev.toml", "/run/c.sock" };
+    return (struct containerd_choice){ major, minor, "/opt/shim", "/etc/c/shim.toml", "/etc/c/dev.toml", "/run/c.sock", "/etc/c/dev-shim" };
 }
 
 /* As Debian ships it; as `containerd config default` prints it; of version 3; without a last new line; none at all. */
@@ -33,7 +33,9 @@ static void what_was_put_in_comes_out_without_a_trace(void **state)
                 continue;
             }
             assert_true(containerd_config_add(bytes_of_text(files[i]), &c, &added, &err));
-            assert_non_null(strstr(buffer_text(&added), ".runtimes.cloister]\nruntime_type = \"io.containerd.cloister.v2\"\nruntime_path = \"/opt/shim\""));
+            assert_non_null(strstr(buffer_text(&added), strstr(buffer_text(&added), "io.containerd.cri.v1.runtime")
+                                   ? ".runtimes.cloister]\nruntime_type = \"/opt/shim\"\nruntime_path = \"/opt/shim\""
+                                   : ".runtimes.cloister]\nruntime_type = \"io.containerd.cloister.v2\"\nruntime_path = \"/opt/shim\""));
             assert_true(containerd_config_remove(buffer_bytes(&added), &back));
             assert_string_equal(buffer_text(&back), files[i]);
             assert_false(containerd_config_remove(buffer_bytes(&back), &twice));
@@ -56,6 +58,10 @@ static void the_owners_lines_wait_and_others_stay(void **state)
     assert_true(containerd_config_add(bytes_of_text(files[2]), &c21, &three, &err));
     assert_non_null(strstr(buffer_text(&three), "[plugins.\"io.containerd.cri.v1.images\".runtime_platforms.cloister]"));
     assert_null(strstr(buffer_text(&three), "grpc.v1.cri"));
+    assert_non_null(strstr(buffer_text(&three), ".runtimes.cloister-development]\nruntime_type = \"/etc/c/dev-shim\"\n"));
+    assert_non_null(strstr(buffer_text(&three), "sandboxer = \"shim\"\n"));
+    assert_null(strstr(buffer_text(&three), ".options]")); /* containerd 2.0 to 2.3 fail with both */
+    assert_non_null(strstr(buffer_text(&new), ".runtimes.cloister-development.options]\nTypeUrl = \"runtimeoptions.v1.Options\"\nConfigPath = \"/etc/c/dev.toml\"\n"));
 }
 
 static void what_cannot_be_edited_is_said(void **state)

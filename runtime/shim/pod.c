@@ -374,6 +374,7 @@ void pod_free(struct pod *pod)
     publisher_free(pod->publisher);
     settings_free(&pod->settings);
     image_blobs_free(&pod->blobs);
+    pod_files_free(&pod->files);
     free(pod->store);
     free(pod->hostname);
     free(pod->network);

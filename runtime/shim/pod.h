@@ -7,6 +7,7 @@
 #include "runtime/shim/image_blobs.h"
 #include "runtime/shim/image_note.h"
 #include "runtime/shim/machine.h"
+#include "runtime/shim/pod_files.h"
 #include "runtime/shim/publisher.h"
 #include "runtime/shim/record.h"
 #include "runtime/shim/task.h"
@@ -47,6 +48,7 @@ struct pod {
     struct err            end;       /* why the VM ended */
     uint32_t              end_status; /* of what ran then */
     struct timespec       started_at, ended_at;
+    struct pod_files      files;      /* of a pod that was made by the sandbox interface */
     bool                  is_sandbox; /* made by the sandbox interface: it lives without a container */
     struct ttrpc_pending  starter, stopper, waiters[SHIM_WAITERS_MAX]; /* requests of that interface */
     size_t                n_waiters;

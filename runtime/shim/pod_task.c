@@ -77,7 +77,7 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
     const struct process_spec    *process = &task->spec.process;
     char                          none[]  = "";
 
-    if (!host_volumes_read(&task->spec, volumes, err))
+    if (!host_volumes_read(&task->spec, volumes, err) || !pod_files_add(&task->pod->files, &task->spec, volumes, err))
         return false;
     if (volumes->unmet)
         log_error("a mount is not made: neither a small file nor a volume that can be passed on", "id=%s target=%s", task->id,

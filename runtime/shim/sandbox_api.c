@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define NODE_RESOLV_CONF "/etc/resolv.conf"
+
 static void answer_empty(struct ttrpc_pending pending)
 {
     Engine__Empty empty = ENGINE__EMPTY__INIT;
@@ -69,8 +71,10 @@ static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *aske
     struct pod_boot boot = { .initdata = ours ? ours : kata, .hostname = config ? config->hostname : "",
                              .network = *asked->netns_path ? asked->netns_path : NULL,
                              .blobs = *note.blobs ? note.blobs : NULL, .limits = limits_of(config) };
-    if (!pod_start_vm(pod, &boot, err))
+    AUTO(pod_files) struct pod_files files = { 0 };
+    if ((config && !pod_files_make(config, NODE_RESOLV_CONF, &files, err)) || !pod_start_vm(pod, &boot, err))
         return false;
+    pod->files      = TAKE(files);
     pod->is_sandbox = true;
     return true;
 }

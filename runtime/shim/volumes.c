@@ -19,7 +19,7 @@ void host_volumes_free(struct host_volumes *volumes)
     volumes->n_files = volumes->n_directories = 0;
 }
 
-static FALLIBLE add_file(struct host_volumes *v, int fd, mode_t mode, const char *path, struct err *err)
+FALLIBLE host_volumes_add(struct host_volumes *v, const char *path, uint32_t mode, struct bytes content, struct err *err)
 {
     struct volume_texts *texts = &v->texts[v->n_files];
     Agent__File         *file  = &v->files[v->n_files];
@@ -28,19 +28,26 @@ static FALLIBLE add_file(struct host_volumes *v, int fd, mode_t mode, const char
         return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
     if (strlen(path) > VOLUME_PATH_MAX)
         return fail_with(err, ERR_LIMIT, "a path over %d characters", VOLUME_PATH_MAX);
-    texts->content = (struct buffer){ 0 };
-    v->files_at[v->n_files++] = file; /* from here on it is released with the rest */
-    if (!file_read_fd(fd, VOLUME_FILE_LEN_MAX, &texts->content, err))
-        return false;
-    v->len += texts->content.len;
-    if (v->len > VOLUME_FILES_LEN_MAX)
+    if (content.len > VOLUME_FILES_LEN_MAX - v->len)
         return fail_with(err, ERR_LIMIT, "over %d bytes in all volumes of the container", VOLUME_FILES_LEN_MAX);
+    texts->content = (struct buffer){ 0 };
+    buffer_append(&texts->content, content);
+    v->len += content.len;
+    v->files_at[v->n_files++] = file; /* from here on it is released with the rest */
     (void) snprintf(texts->path, sizeof texts->path, "%s", path); /* fits, see above */
     agent__file__init(file);
     file->path    = texts->path;
     file->content = (ProtobufCBinaryData){ texts->content.len, texts->content.at };
     file->mode    = mode & 0777;
     return true;
+}
+
+static FALLIBLE add_file(struct host_volumes *v, int fd, mode_t mode, const char *path, struct err *err)
+{
+    AUTO(buffer) struct buffer content = { 0 };
+
+    return file_read_fd(fd, VOLUME_FILE_LEN_MAX, &content, err) &&
+           host_volumes_add(v, path, mode, buffer_bytes(&content), err);
 }
 
 /* NO_FD for what is neither a regular file nor a directory, or is not there: it is not opened, which could have effects. */

@@ -31,4 +31,7 @@ struct host_volumes {
  * Fails LIMIT, OS.
  */
 FALLIBLE host_volumes_read(const struct container_spec *spec, struct host_volumes *out, struct err *err);
+
+/* One more file, whose content is copied. Fails LIMIT. */
+FALLIBLE host_volumes_add(struct host_volumes *volumes, const char *path, uint32_t mode, struct bytes content, struct err *err);
 void     host_volumes_free(struct host_volumes *volumes);

@@ -19,6 +19,15 @@ def own_namespaces(*programs):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
+def choose():
+    """Puts the containerd that tests/newer_containerd unpacked first in PATH, if a suite is given."""
+    for suite in sys.argv[1:]:
+        programs = pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "build/containerd" / suite
+        if not (programs / "containerd").exists():
+            skip(f"no containerd of {suite}: tests/newer_containerd {suite}")
+        os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
+
+
 def wait_for(what, probe, seconds=120):
     for _ in range(seconds * 10):
         if probe():

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""cloister install node: containerd itself takes the file, runs with it, and has its old one back afterwards."""
+"""cloister install node: containerd itself takes the file, runs with it, and has its old one back afterwards.
+
+    install_test.py [SUITE]    of tests/newer_containerd"""
 import os, pathlib, re, subprocess
 
-from containerd import Daemon, containerd_major, own_namespaces
+from containerd import Daemon, choose, containerd_major, own_namespaces
 from world import BUILD, CLOISTER, World
 
+choose()
 own_namespaces("containerd")
 SHORT = f"version = {3 if containerd_major() >= 2 else 2}\n"
 KUBERNETES = pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "runtime/kubernetes"
@@ -29,7 +32,8 @@ def configurations():
 
 
 def files_of(root):
-    return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    return {p.relative_to(root): os.readlink(p) if p.is_symlink() else p.read_bytes()
+            for p in root.rglob("*") if p.is_symlink() or p.is_file()}
 
 
 def every_configuration_is_taken_and_comes_back(world):
@@ -84,6 +88,9 @@ state = "{world.folder}/c/state"
   path = "{world.folder}/c/opt"
 """)
     world.cloister("install", "node", "--root", root, "--programs", BUILD)
+    link = root / "etc/cloister/containerd-shim-cloister-development-v2"
+    assert link.is_symlink() == (containerd_major() >= 2)
+    assert not link.is_symlink() or link.resolve() == BUILD / "containerd-shim-cloister-v2"
     config = root / "etc/containerd/config.toml"
     snapshots = world.path("s.sock")
     config.write_text(config.read_text().replace("/run/cloister/snapshotter.sock", str(snapshots)))
