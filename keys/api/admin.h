@@ -21,7 +21,7 @@
  *   GET    /cloister/v1/audit/consistency/FIRST/SIZE {"hashes":[hex...]} [RFC 9162 2.1.4]
  *
  * KIND and NAME:
- *   attestation-policy   ID_CLASS ("default_cpu")                    text: Rego, package policy, rule trust_claims
+ *   attestation-policy   "default_cpu", TENANT_cpu                    text: Rego, package policy, rule trust_claims
  *   resource-policy      "*", REPO, REPO/TYPE or REPO/TYPE/TAG       text: Rego, package policy, rule allow
  *   reference-value      as policies ask for it                      text: JSON; "add": put its elements into the list there
  *   binding              REPO/TYPE/TAG                               text: {"initdata":[hex...],"workload":[text...]}

@@ -268,17 +268,64 @@ static void a_policy_that_does_not_compile_changes_nothing(void **state)
     set_resource_policy(http, buffer_text(&token), "package policy\nallow if {", 400);
     set_attestation_policy(http, buffer_text(&token), "default_cpu", "package policy\ntrust_claims := x\n", 400);
     set_attestation_policy(http, buffer_text(&token), "../x", "package policy\n", 400);
+    set_resource_policy(http, buffer_text(&token), "package policies\ndefault allow := true\n", 400);
+    set_resource_policy(http, buffer_text(&token), "package policy\ndefault allowed := true\n", 400);
+    set_attestation_policy(http, buffer_text(&token), "default_cpu", "package attestation\ntrust_claims := {\"hardware\": 2}\n", 400);
     assert_int_equal(ask(http, "POST", KBS_PREFIX "/resource-policy", buffer_text(&token), BAD, &answer), 400);
     assert_true(http_error_is(&answer, "ParsePolicyError"));
     assert_int_equal(ask(http, "GET", ADMIN_DOCUMENTS "/attestation-policy", buffer_text(&token), NULL, &answer), 200);
     assert_string_equal(buffer_text(&answer.body), "{\"documents\":[]}");
 }
 
+static void document_set(struct admin_client *admin, const char *kind, const char *name, const char *text)
+{
+    struct admin_document d = { .kind = kind, .name = name, .text = bytes_of_text(text) };
+    uint64_t              version;
+    struct err            err;
+
+    assert_fine(admin_document_put(admin, &d, &version, &err), &err);
+}
+
+/* It judges the evidence anew for that tenant's resources, and for nobody else's. */
+static void a_tenant_may_have_an_attestation_policy_of_its_own(void **state)
+{
+    static const char CONFIGURED[] = "package policy\nimport rego.v1\nallow if input.submods.cpu0[\"ear.trustworthiness-vector\"].configuration == 4\n"
+                                   "reason := input.submods.cpu0[\"ear.appraisal-policy-id\"]\n";
+    AUTO(admin_client) struct admin_client *admin = test_admin(&broker);
+    AUTO(secret) struct secret              value = { 0 };
+    AUTO(guest) struct guest                guest = { 0 };
+    struct err                              err;
+
+    (void) state;
+    assert_fine(secret_copy(bytes_of_text("tenant's"), &value, &err) && admin_resource_put(admin, "kbs:///own1/key/1", &value, &err) &&
+                    admin_resource_put(admin, "kbs:///own2/key/1", &value, &err), &err);
+    document_set(admin, "resource-policy", "own1", CONFIGURED);
+    document_set(admin, "resource-policy", "own2", CONFIGURED);
+    assert_int_equal(guest_attest(&guest, broker.url), 200);
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/own1/key/1"), 401);
+    document_set(admin, "attestation-policy", "own1_cpu", "package policy\nimport rego.v1\ntrust_claims := {\"hardware\": 2, \"configuration\": 4} "
+                                                          "if { input.sample.svn == \"1\"; input.endorsement.root == \"nobody\" }\n");
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/own1/key/1"), 200);
+    assert_opens(&guest, "tenant's");
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/own2/key/1"), 401);
+    assert_non_null(strstr(buffer_text(&guest.answer.body), "to this guest: default"));
+    document_set(admin, "attestation-policy", "own1_cpu", "package policy\ntrust_claims := {\"hardware\": 258}\n");
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/own1/key/1"), 500);
+    document_set(admin, "attestation-policy", "own1_cpu", "package policy\ntrust_claims := {\"hardware\": 97}\n");
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/own1/key/1"), 401);
+    assert_non_null(strstr(buffer_text(&guest.answer.body), "to this guest: own1"));
+    assert_fine(admin_document_remove(admin, "attestation-policy", "own1_cpu", &err), &err);
+    assert_int_equal(guest_get(&guest, KBS_PREFIX "/resource/own1/key/1"), 401);
+    assert_non_null(strstr(buffer_text(&guest.answer.body), "to this guest: default"));
+    assert_fine(admin_document_remove(admin, "resource-policy", "own1", &err) && admin_document_remove(admin, "resource-policy", "own2", &err), &err);
+}
+
 /* An administrator's policy may be wrong in what it gives: no token then, and no crash. */
 static void bad_output_of_an_attestation_policy_gives_no_token(void **state)
 {
     static const char *const TEXTS[] = { "package policy\ntrust_claims := {\"hardware\": 258}\n",
-                                         "package policy\ntrust_claims := {\"hardwear\": 2}\n", "package policy\n" };
+                                         "package policy\ntrust_claims := {\"hardwear\": 2}\n",
+                                         "package policy\ntrust_claims := {} if { false }\n" };
     AUTO(http) struct http    *http  = http_at(broker.url);
     AUTO(buffer) struct buffer token = { 0 };
     AUTO(http_answer) struct http_answer answer = { 0 };
@@ -557,6 +604,25 @@ static void corim_store(const char *name)
     assert_fine(file_write(path, (struct bytes){ CORIM, sizeof CORIM }, 0600, &err), &err);
 }
 
+static void a_command_line_without_a_broker_is_a_wrong_one(void **state)
+{
+    static const char *const VERBS[][2] = { { "key", "list" }, { "reference", "list" }, { "audit", "list" }, { "policy", "list" } };
+    const char              *build = getenv("CLOISTER_BUILD");
+    char                     program[PATH_MAX];
+
+    (void) state;
+    (void) snprintf(program, sizeof program, "%s/cloister", build ? build : "."); /* a cut path does not start */
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) {
+        const char                *argv[] = { program, VERBS[i][0], VERBS[i][1], i == 3 ? "resource" : NULL, NULL };
+        AUTO(buffer) struct buffer out    = { 0 };
+        int                        code   = -1;
+        struct err                 err;
+
+        assert_fine(process_run(argv, (struct bytes){ 0 }, 1 << 16, 60000, &out, &code, &err), &err);
+        assert_int_equal(code, 2);
+    }
+}
+
 static void the_command_line_keeps_policies_values_and_bindings(void **state)
 {
     char words[PATH_MAX + 128], path[PATH_MAX];
@@ -786,6 +852,10 @@ static void a_tenants_administrator_reaches_that_tenant_only(void **state)
     assert_denied(admin_document_put(ann, &policy, &version, &err), &err, "ann may not set policies of all tenants");
     policy = (struct admin_document){ .kind = "attestation-policy", .name = "default_cpu", .text = bytes_of_text("package policy\n") };
     assert_denied(admin_document_put(ann, &policy, &version, &err), &err, "of all tenants");
+    policy = (struct admin_document){ .kind = "attestation-policy", .name = "lab_cpu", .text = bytes_of_text("package policy\ntrust_claims := {}\n") };
+    assert_denied(admin_document_put(ann, &policy, &version, &err), &err, "ann may not set policies of tenant lab");
+    policy.name = "acme_cpu";
+    assert_fine(admin_document_put(ann, &policy, &version, &err) && admin_document_remove(ann, policy.kind, policy.name, &err), &err);
     policy = (struct admin_document){ .kind = "binding", .name = "lab/key/1", .text = bytes_of_text("{\"workload\":[\"x\"]}") };
     assert_denied(admin_document_put(ann, &policy, &version, &err), &err, "of tenant lab/key/1");
     all.value = "aa00000000000000000000000000000000000000000000000000000000000000";
@@ -907,12 +977,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trustees_client_sets_what_guests_then_meet),
         cmocka_unit_test(a_policy_that_does_not_compile_changes_nothing),
+        cmocka_unit_test(a_tenant_may_have_an_attestation_policy_of_its_own),
         cmocka_unit_test(bad_output_of_an_attestation_policy_gives_no_token),
         cmocka_unit_test(documents_keep_their_history),
         cmocka_unit_test(a_binding_holds_against_a_policy_that_allows_all),
         cmocka_unit_test(a_policy_sees_the_query),
         cmocka_unit_test(a_tpm_gets_a_key_once_its_key_registers_and_initdata_are_known),
         cmocka_unit_test(the_key_provider_makes_a_key_here_and_opens_with_it),
+        cmocka_unit_test(a_command_line_without_a_broker_is_a_wrong_one),
         cmocka_unit_test(the_command_line_keeps_policies_values_and_bindings),
         cmocka_unit_test(the_command_line_says_what_it_did),
         cmocka_unit_test(a_tenants_administrator_reaches_that_tenant_only),

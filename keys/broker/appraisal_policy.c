@@ -139,20 +139,43 @@ FALLIBLE appraisal_result_read(struct bytes trust_claims, struct bytes extension
 
 /* ---- the policy in force ---- */
 
+enum { NAME_ROOM = POLICY_VERSION_MAX - 24 }; /* a version behind it fits */
+
+static FALLIBLE name_write(const char *id, const char *tee_class, char out[static NAME_ROOM], struct err *err)
+{
+    return snprintf(out, NAME_ROOM, "%s_%s", id, tee_class) < NAME_ROOM || fail_with(err, ERR_LIMIT, "attestation policy: a name that is too long");
+}
+
+FALLIBLE appraisal_policy_is_stored(struct store *store, const char *id, const char *tee_class, int64_t now, bool *out, struct err *err)
+{
+    AUTO(buffer) struct buffer text   = { 0 };
+    int64_t                    number = 0;
+    char                       name[NAME_ROOM];
+    struct err                 ignored; /* what could not be stored under such a name is not */
+
+    *out = false;
+    if (!name_write(id, tee_class, name, &ignored))
+        return true;
+    if (!store_document_get(store, DOCUMENT_ATTESTATION_POLICY, name, now, &text, &number, err))
+        return false;
+    *out = number > 0;
+    return true;
+}
+
 static FALLIBLE policy_find(const struct appraisal_request *r, struct buffer *text, char version[static POLICY_VERSION_MAX],
                             struct err *err)
 {
-    char    name[POLICY_VERSION_MAX - 24];
+    char    name[NAME_ROOM];
     int64_t number;
 
-    (void) snprintf(name, sizeof name, APPRAISAL_POLICY_ID "_%s", r->tee_class); /* a class is short */
-    if (!store_document_get(r->store, DOCUMENT_ATTESTATION_POLICY, name, r->now, text, &number, err))
+    if (!name_write(r->id ? r->id : APPRAISAL_POLICY_ID, r->tee_class, name, err) ||
+        !store_document_get(r->store, DOCUMENT_ATTESTATION_POLICY, name, r->now, text, &number, err))
         return false;
     if (number > 0) {
         (void) snprintf(version, POLICY_VERSION_MAX, "%s#%lld", name, (long long) number); /* 20 digits: fits */
         return true;
     }
-    if (strcmp(r->tee_class, "cpu") != 0)
+    if (r->id || strcmp(r->tee_class, "cpu") != 0)
         return fail_with(err, ERR_CONFIG, "there is no attestation policy %s", name);
     (void) snprintf(version, POLICY_VERSION_MAX, "%s#builtin", name); /* fits */
     buffer_append_text(text, STOCK_ATTESTATION_CPU);

@@ -16,6 +16,7 @@ enum { POLICY_VERSION_MAX = 96 };
 struct appraisal_request {
     struct store         *store;
     struct policy_engine *engine;
+    const char           *id;        /* of the policy; NULL: APPRAISAL_POLICY_ID, which is built in until one is stored */
     const char           *tee_class; /* "cpu" */
     const char           *tee;       /* "snp" */
     struct bytes          measurement; /* as registered: see release.h */
@@ -43,6 +44,9 @@ static inline void auto_appraisal_result(struct appraisal_result *r) { appraisal
  * is no integer of 8 bits, no object at all. OS when the store cannot tell.
  */
 FALLIBLE appraisal_policy_apply(const struct appraisal_request *request, struct appraisal_result *out, struct err *err);
+
+/* Whether a policy ID_CLASS is stored. Fails OS. */
+FALLIBLE appraisal_policy_is_stored(struct store *store, const char *id, const char *tee_class, int64_t now, bool *out, struct err *err);
 
 /* Whether `text` compiles as an attestation policy. Fails MALFORMED with its place, LIMIT. */
 FALLIBLE appraisal_policy_check(struct policy_engine *engine, struct bytes text, struct err *err);

@@ -60,9 +60,17 @@ static const struct row {
     [DOCUMENT_BINDING]            = { "binding", MAY_PUT, true, binding_check },
 };
 
-/* What the name of a document concerns: a tenant's path, or NULL for all. */
-static const char *scope_of(enum document_kind kind, const char *name)
+enum { SCOPE_ROOM = DOCUMENT_NAME_MAX + 1 };
+
+/* What the name of a document concerns: a tenant's path, or NULL for all. An attestation policy TENANT_CLASS is that tenant's. */
+static const char *scope_of(enum document_kind kind, const char *name, char room[static SCOPE_ROOM])
 {
+    const char *class = strrchr(name, '_');
+
+    if (kind == DOCUMENT_ATTESTATION_POLICY && class && strlen(name) < SCOPE_ROOM) {
+        (void) snprintf(room, SCOPE_ROOM, "%.*s", (int) (class - name), name); /* fits: asked above */
+        return room[0] == 0 || strcmp(room, APPRAISAL_POLICY_ID) == 0 ? NULL : room;
+    }
     return KINDS[kind].is_by_path && strcmp(name, RELEASE_POLICY_ALL) != 0 ? name : NULL;
 }
 
@@ -85,10 +93,11 @@ FALLIBLE document_store(struct call *call, enum document_kind kind, const char *
                         struct err *err)
 {
     AUTO(buffer) struct buffer subject  = { 0 };
+    char                       room[SCOPE_ROOM];
     struct document            document = { .name = name, .text = text, .changed = call->request->now, .expires = expires,
                                             .by = caller_name(&call->caller) };
 
-    if (!caller_may(&call->caller, KINDS[kind].permission, scope_of(kind, name), err) ||
+    if (!caller_may(&call->caller, KINDS[kind].permission, scope_of(kind, name, room), err) ||
         !KINDS[kind].check(call, name, text, err) || !store_document_put(call->broker->store, kind, &document, err))
         return false;
     buffer_printf(&subject, "%s %s", KINDS[kind].name, name);
@@ -165,9 +174,10 @@ FALLIBLE document_remove(struct call *call, struct err *err)
     struct document            removal = { .is_removed = true, .changed = call->request->now, .by = caller_name(&call->caller) };
     enum document_kind         kind;
     int64_t                    version;
+    char                       room[SCOPE_ROOM];
 
     if (!kind_read(call->rest, &kind, &removal.name, err) ||
-        !caller_may(&call->caller, KINDS[kind].permission, scope_of(kind, removal.name), err) ||
+        !caller_may(&call->caller, KINDS[kind].permission, scope_of(kind, removal.name, room), err) ||
         !store_document_get(call->broker->store, kind, removal.name, 0, &text, &version, err))
         return false;
     if (version == 0)
@@ -185,7 +195,8 @@ struct document_listing {
 static void list_document(void *owner, const struct document *d)
 {
     struct document_listing *l     = owner;
-    const char              *scope = scope_of(l->kind, d->name);
+    char                     room[SCOPE_ROOM];
+    const char              *scope = scope_of(l->kind, d->name, room);
 
     if (scope && !caller_sees(l->listing.caller, scope))
         return;

@@ -115,6 +115,13 @@ static int64_t claim_of(struct json_object *cpu, const char *name)
     return json_object_is_type(vector, json_type_object) ? json_object_get_int64(json_object_object_get(vector, name)) : 0;
 }
 
+static bool is_affirmed(struct json_object *cpu)
+{
+    int64_t executables = claim_of(cpu, "executables"), hardware = claim_of(cpu, "hardware");
+
+    return executables >= AFFIRMING_LEAST && executables < WARNING_LEAST && hardware >= AFFIRMING_LEAST && hardware < CONTRAINDICATED_LEAST;
+}
+
 static struct json_object *images_of(struct json_object *cpu)
 {
     static const char *const PATH[] = { "ear.trustee.identifiers", "validated", "container_images" };
@@ -146,15 +153,42 @@ static FALLIBLE claims_read(struct json_object *payload, const struct jwk *known
         key_share(known, &out->tee_key);
     (void) snprintf(out->tee, sizeof out->tee, "%s", tee); /* fits: asked above */
 
-    int64_t executables = claim_of(cpu, "executables"), hardware = claim_of(cpu, "hardware");
-
     out->subject = (struct release_subject){ .tee         = out->tee,
                                              .measurement = { out->measurement, measurement_len },
                                              .initdata    = { out->initdata, initdata_len },
                                              .images      = images_of(cpu),
-                                             .is_affirmed = executables >= AFFIRMING_LEAST && executables < WARNING_LEAST &&
-                                                            hardware >= AFFIRMING_LEAST && hardware < CONTRAINDICATED_LEAST };
+                                             .is_affirmed = is_affirmed(cpu) };
     return true;
+}
+
+/* A copy of one level: its members are shared. */
+static struct json_object *level_copied(struct json_object *from)
+{
+    struct json_object *to = json_object_new_object();
+
+    json_object_object_foreach(from, name, value)
+        json_add(to, name, json_object_get(value));
+    return to;
+}
+
+void ear_reappraise(struct ear *ear, const struct appraisal_result *result, const char *policy_id)
+{
+    struct json_object *payload = level_copied(ear->claims);
+    struct json_object *submods = level_copied(json_object_object_get(payload, "submods")); /* claims_read found both */
+    struct json_object *cpu     = level_copied(json_object_object_get(submods, "cpu0"));
+
+    json_add_text(cpu, "ear.status", result->status);
+    json_add(cpu, "ear.trustworthiness-vector", json_object_get(result->vector));
+    json_add_text(cpu, "ear.appraisal-policy-id", policy_id);
+    json_add_text(cpu, "cloister.policy", result->policy);
+    json_object_object_foreach(result->extensions, name, value)
+        json_add(cpu, name, json_object_get(value));
+    json_add(submods, "cpu0", cpu);
+    json_add(payload, "submods", submods);
+    json_object_put(ear->claims);
+    ear->claims              = payload;
+    ear->subject.images      = images_of(cpu);
+    ear->subject.is_affirmed = is_affirmed(cpu);
 }
 
 static FALLIBLE signature_check(const struct ear_issuer *issuer, struct bytes token, const uint8_t digest[static SHA256_LEN],

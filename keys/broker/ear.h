@@ -53,6 +53,9 @@ static inline void auto_ear(struct ear *ear) { ear_free(ear); }
 /* Another that says the same; claims and key are shared, so nobody may change them. */
 void ear_copy(const struct ear *from, struct ear *out);
 
+/* The same evidence as another policy appraises it; the token that it came from, and other copies, stay as they are. */
+void ear_reappraise(struct ear *ear, const struct appraisal_result *result, const char *policy_id);
+
 /*
  * Verifies the signature and the times, then reads.
  *

@@ -104,7 +104,7 @@ static FALLIBLE arguments_read(const struct command *command, int argc, char **a
     size_t  n;
 
     (void) snprintf(title, sizeof title, "cloister-broker %s", command->name); /* fits */
-    (void) snprintf(synopsis, sizeof synopsis, "%s%s%s", command->needs_store ? "--config FILE | --dev DIR" : "",
+    (void) snprintf(synopsis, sizeof synopsis, "%s%s%s", command->needs_store ? "(--config FILE | --dev DIR)" : "",
                     command->needs_store && command->operand ? " " : "", command->operand ? command->operand : ""); /* fits */
     if (!options_parse(&table, argc, argv, outcome, &operands, &n, err))
         return false;

@@ -141,12 +141,38 @@ static FALLIBLE program_find(struct policy_engine *engine, const struct policy_q
     return true;
 }
 
+struct rule_sought {
+    const char *path;
+    bool        is_found;
+};
+
+static void rule_seen(void *user, const char *path)
+{
+    struct rule_sought *s   = user;
+    size_t              len = strlen(s->path);
+
+    s->is_found = s->is_found || (strncmp(path, s->path, len) == 0 && (path[len] == 0 || path[len] == '.' || path[len] == '['));
+}
+
+/* A policy of another package, or without the rule that counts, would deny everything in silence. */
+static FALLIBLE first_rule_check(const struct policy_question *q, struct err *err)
+{
+    struct rego_text        module  = { "policy.rego", q->module };
+    struct rego_options     options = { .hosts = HOSTS, .n_hosts = sizeof HOSTS / sizeof *HOSTS, .memory = COMPILE_MEMORY };
+    struct rego_diagnostics why     = { .n = 0 };
+    struct rule_sought      sought  = { q->rules[0], false };
+
+    return rego_each_rule(&module, 1, &options, rule_seen, &sought, &why, err) &&
+           (sought.is_found || fail_with(err, ERR_MALFORMED, "the policy has no rule %s: it begins with \"package policy\", and has that rule",
+                                         q->rules[0]));
+}
+
 FALLIBLE policy_engine_check(struct policy_engine *engine, const struct policy_question *question, struct err *err)
 {
     AUTO(program) struct program *program = NULL;
 
     (void) engine;
-    return compile(question, &program, err);
+    return compile(question, &program, err) && first_rule_check(question, err);
 }
 
 /* ---- evaluating ---- */

@@ -294,6 +294,43 @@ static FALLIBLE denial_audit(struct call *call, const struct audit_guest *guest,
     return false;
 }
 
+/* A tenant may have an attestation policy of its own: for its resources, that one says what the evidence is worth. */
+static FALLIBLE tenant_appraise(struct call *call, struct ear *ear, struct err *err)
+{
+    AUTO(appraisal_result) struct appraisal_result result = { 0 };
+    struct broker                                 *broker = call->broker;
+    char                                           tenant[KBS_PATH_SEGMENT_MAX + 1];
+    struct json_object                            *submods, *cpu, *evidence;
+    const char                                    *root;
+    bool                                           has_own;
+
+    (void) snprintf(tenant, sizeof tenant, "%.*s", (int) strcspn(call->rest, "/"), call->rest); /* of a valid path: fits */
+    if (strcmp(tenant, APPRAISAL_POLICY_ID) == 0)
+        return true; /* that name is the policy's for all */
+    if (!appraisal_policy_is_stored(broker->store, tenant, "cpu", call->request->now, &has_own, err))
+        return false;
+    if (!has_own)
+        return true;
+    if (!json_get(ear->claims, "submods", json_type_object, &submods, err) || !json_get(submods, "cpu0", json_type_object, &cpu, err) ||
+        !json_get(cpu, "ear.veraison.annotated-evidence", json_type_object, &evidence, err) || !json_get_text(cpu, "cloister.root", &root, err))
+        return context(err, "token");
+
+    struct appraisal_request request = { .store       = broker->store,
+                                         .engine      = broker->engine,
+                                         .id          = tenant,
+                                         .tee_class   = "cpu",
+                                         .tee         = ear->subject.tee,
+                                         .measurement = ear->subject.measurement,
+                                         .root        = root,
+                                         .evidence    = evidence,
+                                         .now         = call->request->now };
+
+    if (!appraisal_policy_apply(&request, &result, err))
+        return false;
+    ear_reappraise(ear, &result, tenant);
+    return true;
+}
+
 /* Not the guest's fault, and not its matter what exactly: the log has it. */
 static FALLIBLE keeper_failed(struct call *call, const char *keeper, const struct err *why, struct err *err)
 {
@@ -357,6 +394,11 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     asks   = keeper && !call->request->brought;
     if (!asks && !store_begin(call->broker->store, err)) /* decided and released in one transaction */
         return false;
+    call->variant = "PolicyEngineError";
+    if (!tenant_appraise(call, &ear, err)) {
+        guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
+        return denial_audit(call, &guest, err);
+    }
     call->variant = "PolicyDeny";
     guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
     asked = (struct release_request){ .store = call->broker->store, .engine = call->broker->engine, .subject = &ear.subject,

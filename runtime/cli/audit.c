@@ -286,6 +286,10 @@ int cmd_audit(int argc, char **argv)
     if (!verb || n_operands - 1 != verb->n_operands)
         return verb_refuse("audit", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
     call.operands = operands + 1;
+    if (!broker_access_check(&call.access, &err)) {
+        fprintf(stderr, "cloister: audit: %s\n", err.text);
+        return EXIT_UNUSABLE;
+    }
     if (!audit_run(verb, &call, &err)) {
         fprintf(stderr, "cloister: audit: %s\n", err.text);
         return EXIT_FAILED;

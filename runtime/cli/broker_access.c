@@ -33,15 +33,19 @@ static FALLIBLE ca_read(const struct broker_access *access, struct buffer *pem, 
                                       : false;
 }
 
+FALLIBLE broker_access_check(const struct broker_access *access, struct err *err)
+{
+    return (access->url && access->admin_key) ||
+           fail_with(err, ERR_CONFIG, "give --%s; see --help", access->url ? "admin-key FILE" : "broker URL");
+}
+
 FALLIBLE broker_access_open(const struct broker_access *access, struct admin_client **out, struct err *err)
 {
     AUTO(buffer) struct buffer key = { 0 };
     AUTO(buffer) struct buffer ca  = { 0 }, certificate = { 0 };
     bool                       opened;
 
-    if (!access->url || !access->admin_key)
-        return fail_with(err, ERR_CONFIG, "give --%s; see --help", access->url ? "admin-key FILE" : "broker URL");
-    if (!secret_heap_open(err) || !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
+    if (!broker_access_check(access, err) || !secret_heap_open(err) || !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
         return false;
     if (!ca_read(access, &ca, err) ||
         (access->certificate && !certificates_read(access->certificate, &certificate, err))) {

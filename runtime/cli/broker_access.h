@@ -15,5 +15,8 @@ struct broker_access {
     { "admin-name", OPTION_TEXT, &(a)->name, "NAME", "who the token is of, at a broker with many administrators", 0, 0 }, \
     { "broker-ca", OPTION_TEXT, &(a)->ca, "FILE", "the CA of the broker, PEM (ca.pem beside the admin key)", 0, 0 }
 
-/* Fails CONFIG with the option that is missing, or as a file cannot be read. */
+/* Whether --broker and --admin-key are given. Fails CONFIG with the one that is missing: a wrong command line. */
+FALLIBLE broker_access_check(const struct broker_access *access, struct err *err);
+
+/* Fails as broker_access_check, or as a file cannot be read. */
 FALLIBLE broker_access_open(const struct broker_access *access, struct admin_client **out, struct err *err);

@@ -249,6 +249,10 @@ int cmd_key(int argc, char **argv)
     if (!verb || n_operands - 1 != verb->n_operands)
         return verb_refuse("key", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
     call.operands = operands + 1;
+    if (!verb->is_offline && !broker_access_check(&call.access, &err)) {
+        fprintf(stderr, "cloister: key: %s\n", err.text);
+        return EXIT_UNUSABLE;
+    }
     if (!key_run(verb, &call, &err)) {
         fprintf(stderr, "cloister: key: %s\n", err.text);
         return EXIT_FAILED;

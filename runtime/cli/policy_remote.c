@@ -95,7 +95,7 @@ int policy_remote(int argc, char **argv)
     struct remote_call      call   = { 0 };
     const struct option_row rows[] = {
         BROKER_ACCESS_ROWS(&call.access),
-        { "name", OPTION_TEXT, &call.name, "NAME", "attestation: ID_CLASS (default_cpu); resource: \"*\", REPO, REPO/TYPE or REPO/TYPE/TAG (*)", 0, 0 },
+        { "name", OPTION_TEXT, &call.name, "NAME", "attestation: default_cpu, or TENANT_cpu for a tenant alone; resource: \"*\", REPO, REPO/TYPE or REPO/TYPE/TAG (*)", 0, 0 },
         { "json", OPTION_FLAG, &call.json, NULL, "list, history: print JSON", 0, 0 },
     };
     const struct option_table table = {
@@ -122,6 +122,8 @@ int policy_remote(int argc, char **argv)
         return policy_fail(argv[0], &err);
     }
     call.operands = operands;
+    if (!broker_access_check(&call.access, &err))
+        return policy_fail(argv[0], &err);
     if (!remote_run(verb, &call, kind, &err)) {
         (void) policy_fail(argv[0], &err); /* prints */
         return 1;

@@ -321,6 +321,10 @@ int cmd_reference(int argc, char **argv)
     if (!verb || n_operands - 1 != verb->n_operands)
         return verb_refuse("reference", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
     call.operands = operands + 1;
+    if (verb->run != reference_sign && !broker_access_check(&call.access, &err)) {
+        fprintf(stderr, "cloister: reference: %s\n", err.text);
+        return EXIT_UNUSABLE;
+    }
     if (!reference_run(verb, &call, &err)) {
         fprintf(stderr, "cloister: reference: %s\n", err.text);
         return EXIT_FAILED;
