@@ -46,6 +46,7 @@ class Node(World):
         if programs and not (programs / "containerd").exists():
             skip(f"no containerd of {suite}: tests/newer_containerd {suite}")
         self.containerd_program = programs / "containerd" if suite else "containerd"
+        self.ctr_program = "ctr"  # Debian 12's, which speaks to all of them
         self.sandboxer = sandboxer
         self.containerd = None
         self.run_directory = pathlib.Path(f"/run/cloister-test-{os.getpid()}")  # short: it holds sockets
@@ -147,7 +148,7 @@ state = "{d}/state"
         self.start_containerd()
 
     def ctr(self, *words, wanted=0, namespace="default", seconds=240, **options):
-        done = subprocess.run(["ctr", "-a", self.socket, "-n", namespace, *map(str, words)], text=True, cwd=self.folder,
+        done = subprocess.run([self.ctr_program, "-a", self.socket, "-n", namespace, *map(str, words)], text=True, cwd=self.folder,
                               env=self.environment, timeout=seconds, **{"capture_output": True, "stdin": subprocess.DEVNULL, **options})
         assert wanted is None or done.returncode == wanted, f"ctr {words}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.log()}"
         return done
