@@ -78,6 +78,8 @@ bool command_options(const struct globals *g, const struct option_table *table, 
         return false;
     }
     *exit_code = 0;
+    if (outcome == OPTIONS_RUN)
+        (*operands)[found] = NULL; /* argv has room for it: it ends so itself */
     return outcome == OPTIONS_RUN;
 }
 
@@ -223,6 +225,12 @@ int runtime_state(const struct globals *g, int argc, char **argv)
     return simple(g, "state", argc, argv, print_state);
 }
 
+static FALLIBLE check_format(const char *format, struct err *err)
+{
+    return strcmp(format, "table") == 0 || strcmp(format, "json") == 0 ||
+           fail_with(err, ERR_CONFIG, "--format %.40s: table or json is wanted", format);
+}
+
 static FALLIBLE print_process(struct container_state *s, struct err *err)
 {
     (void) err;
@@ -242,7 +250,7 @@ int runtime_ps(const struct globals *g, int argc, char **argv)
 
     if (!command_options(g, &table, argc, argv, 1, &operands, &code))
         return code;
-    if (!container_state_load(g->root, operands[0], &state, &err))
+    if (!check_format(format, &err) || !container_state_load(g->root, operands[0], &state, &err))
         return command_fail(g, &err);
     if (strcmp(format, "json") != 0)
         return print_process(&state, &err) ? 0 : 1;
@@ -273,6 +281,8 @@ int runtime_list(const struct globals *g, int argc, char **argv)
 
     if (!command_options(g, &table, argc, argv, 0, &operands, &code))
         return code;
+    if (!check_format(format, &err))
+        return command_fail(g, &err);
     bool is_json = strcmp(format, "json") == 0;
     if (!quiet && !is_json)
         printf("%-*s %-8s %-8s %-20s %s\n", LIST_COLUMN, "ID", "PID", "STATUS", "CREATED", "BUNDLE");
@@ -348,8 +358,11 @@ int runtime_kill(const struct globals *g, int argc, char **argv)
         return command_fail(g, &err);
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
-    int number = signal_number(n > 1 ? operands[1] : "TERM");
-    if ((n == 0 || number == 0) && !fail_with(&err, ERR_CONFIG, "a container and a signal are wanted; see cloister-runtime kill --help"))
+    const char *wanted = n > 1 ? operands[1] : "TERM";
+    int         number = signal_number(wanted);
+    if (n == 0 && !fail_with(&err, ERR_CONFIG, "a container is wanted; see cloister-runtime kill --help"))
+        return command_fail(g, &err);
+    if (number == 0 && !fail_with(&err, ERR_CONFIG, "%.40s is no signal; wanted: a name as TERM or SIGTERM, or a number from 1 to 64", wanted))
         return command_fail(g, &err);
     if (!container_state_load(g->root, operands[0], &state, &err))
         return command_fail(g, &err);
@@ -417,7 +430,7 @@ int runtime_exec(const struct globals *g, int argc, char **argv)
         { "detach", OPTION_FLAG, &detach, NULL, "do not wait for its end", 0, 0 },
         { "preserve-fds", OPTION_NUMBER, &fds, "N", "only 0", 0, 0 },
     };
-    const struct option_table table = TABLE("exec", "[OPTION]... CONTAINER", "Runs another process in a running container.", rows);
+    const struct option_table table = TABLE("exec", "[OPTION]... CONTAINER [COMMAND [ARG]...]", "Runs another process in a running container.", rows);
     AUTO(container_state) struct container_state state = { 0 };
     char                                       **operands;
     int                                          code;
@@ -426,7 +439,8 @@ int runtime_exec(const struct globals *g, int argc, char **argv)
 
     if (!command_options(g, &table, argc, argv, 1, &operands, &code))
         return code;
-    if (!o.process_file && !fail_with(&err, ERR_CONFIG, "exec: --process FILE is wanted"))
+    o.args = operands + 1;
+    if (!o.process_file && !*o.args && !fail_with(&err, ERR_CONFIG, "exec: a command or --process FILE is wanted"))
         return command_fail(g, &err);
     if (!container_state_load(g->root, operands[0], &state, &err) || !launch_exec(&state, &o, &child, &err))
         return command_fail(g, &err);
@@ -442,6 +456,16 @@ int runtime_update(const struct globals *g, int argc, char **argv)
     (void) argc;
     (void) argv;
     (void) fail_with(&err, ERR_UNSUPPORTED, "update: the size of a VM is part of what was measured; make another container"); /* told next */
+    return command_fail(g, &err);
+}
+
+int runtime_checkpoint(const struct globals *g, int argc, char **argv)
+{
+    struct err err;
+
+    (void) argc;
+    (void) argv;
+    (void) fail_with(&err, ERR_UNSUPPORTED, "checkpoint: it would hold the guest's memory in the clear"); /* told next */
     return command_fail(g, &err);
 }
 

@@ -22,6 +22,7 @@ struct globals { /* options in front of the command */
     X(resume,  "let it go on") \
     X(events,  "print what a container uses, as JSON") \
     X(update,  "refused: the size of a VM is part of what was measured") \
+    X(checkpoint, "refused: it would hold the guest's memory in the clear") \
     X(features, "print what this runtime supports, as JSON") \
     X(spec,    "write a config.json to begin with")
 

@@ -60,7 +60,7 @@ static bool call(struct guest_process *p, const char *method, const ProtobufCMes
     struct err err;
 
     p->n_calls++;
-    if (sandbox_machine.call(p->options.machine, method, request, reply, owner, &err))
+    if (p->options.driver->call(p->options.machine, method, request, reply, owner, &err))
         return true;
     p->n_calls--;
     finish(p, &err);

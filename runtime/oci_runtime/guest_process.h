@@ -11,6 +11,7 @@ struct guest_process;
 
 struct guest_process_options {
     struct loop    *loop;
+    const struct machine_driver *driver;
     struct machine *machine;
     const char     *container, *process; /* names in the guest; process "" is the container's own */
     int             fds[3];              /* input, output, errors; taken, each or NO_FD */

@@ -288,7 +288,7 @@ FALLIBLE launch_container(const char *root, const char *id, const struct launch_
         return err_os(err, "bundle %s", options->bundle);
     if (!container_state_new(root, id, bundle, &state, err))
         return false;
-    struct monitor_options m = { .folder = state.folder, .settings = &b.settings, .spec = &b.spec, .manifest = b.manifest,
+    struct monitor_options m = { .driver = &sandbox_machine, .folder = state.folder, .settings = &b.settings, .spec = &b.spec, .manifest = b.manifest,
                                  .fds = { NO_FD, NO_FD, NO_FD }, .ready_fd = NO_FD };
     bool made = read_bundle(bundle, state.folder, options->settings, &b, err);
     if (made) {
@@ -368,6 +368,18 @@ static FALLIBLE ask_for_process(int control, const char *text, int fds[static 3]
     return !json_object_object_get_ex(answer, "error", &why) || fail_with(err, ERR_CONFIG, "%.200s", json_object_get_string(why));
 }
 
+static void write_process(char *const *args, struct buffer *out)
+{
+    AUTO(json) struct json_object *document = json_object_new_object();
+    struct json_object            *list     = json_object_new_array();
+
+    for (size_t i = 0; args[i]; i++)
+        if (json_object_array_add(list, json_object_new_string(args[i])) != 0)
+            abort();
+    json_add(document, "args", list);
+    json_write(document, out);
+}
+
 FALLIBLE launch_exec(const struct container_state *state, const struct launch_exec_options *options, pid_t *child, struct err *err)
 {
     AUTO(buffer) struct buffer     text = { 0 };
@@ -376,8 +388,12 @@ FALLIBLE launch_exec(const struct container_state *state, const struct launch_ex
     AUTO(fd) int                   control = NO_FD, slave = NO_FD;
     int                            fds[3]  = { NO_FD, NO_FD, NO_FD };
 
-    if (!file_read(options->process_file, SHIM_SPEC_MAX, &text, err) || !process_spec_read(buffer_bytes(&text), &document, &process, err))
+    if (!options->process_file)
+        write_process(options->args, &text);
+    else if (!file_read(options->process_file, SHIM_SPEC_MAX, &text, err))
         return context(err, "--process");
+    if (!process_spec_read(buffer_bytes(&text), &document, &process, err))
+        return context(err, options->process_file ? "--process" : "exec");
     bool terminal = process.terminal || options->terminal;
     process_spec_free(&process);
     json_add(document, "terminal", json_object_new_boolean(terminal));

@@ -19,7 +19,9 @@ struct launch_options {
 FALLIBLE launch_container(const char *root, const char *id, const struct launch_options *options, pid_t *monitor, struct err *err);
 
 struct launch_exec_options {
-    const char *process_file, *pid_file, *console_socket;
+    const char *process_file;  /* or else … */
+    char      **args;          /* ended by NULL */
+    const char *pid_file, *console_socket;
     bool        terminal;
 };
 FALLIBLE launch_exec(const struct container_state *state, const struct launch_exec_options *options, pid_t *child, struct err *err);

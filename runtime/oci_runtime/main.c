@@ -48,8 +48,8 @@ int main(int argc, char **argv)
     size_t               n;
     struct err           err;
 
-    if (argc > 1 && strcmp(argv[1], "-v") == 0)
-        version = true;
+    if (argc == 2 && (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0))
+        version = true; /* as runc says it: engines read the second line */
     else if (!options_parse(&table, argc, argv, &outcome, &operands, &n, &err))
         return command_fail(&g, &err);
     else if (outcome == OPTIONS_HELP_WAS_PRINTED) {
@@ -60,9 +60,13 @@ int main(int argc, char **argv)
         puts("cloister-runtime version " CLOISTER_VERSION "\nspec: 1.0.2");
         return 0;
     }
+    operands[n] = NULL; /* what stood behind them were options, or the end */
     for (size_t i = 0; n > 0 && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, operands[0]) == 0)
             return commands[i].run(&g, (int) n, operands);
-    (void) fail_with(&err, ERR_CONFIG, "no command \"%.40s\"; see cloister-runtime --help", n > 0 ? operands[0] : ""); /* told next */
+    if (n > 0)
+        (void) fail_with(&err, ERR_CONFIG, "no command \"%.40s\"; see cloister-runtime --help", operands[0]); /* told next */
+    else
+        (void) fail_with(&err, ERR_CONFIG, "a command is wanted; see cloister-runtime --help"); /* as above */
     return command_fail(&g, &err);
 }

@@ -42,7 +42,7 @@ struct monitor {
     struct guest_process   *workload;
     struct client           clients[CLIENTS_MAX];
     unsigned                n_processes; /* that were ever run in it */
-    bool                    is_created, is_running, is_paused, is_over;
+    bool                    is_created, is_starting, is_running, is_paused, is_over;
     int                     exit_code;
 };
 
@@ -112,7 +112,7 @@ static void guest_is_ready(void *owner)
     request.terminal     = spec->process.terminal;
     request.is_whole     = true;
     request.hostname     = is_label(spec->hostname) ? (char *) (uintptr_t) spec->hostname : none; /* as above */
-    if (!sandbox_machine.call(m->machine, "CreateContainer", &request.base, container_created, m, &err))
+    if (!m->options->driver->call(m->machine, "CreateContainer", &request.base, container_created, m, &err))
         give_up(m, &err);
 }
 
@@ -173,7 +173,7 @@ static void workload_started(void *owner, const ProtobufCMessage *message, const
 {
     struct client               *c = owner;
     struct monitor              *m = c->monitor;
-    struct guest_process_options options = { .loop = m->loop, .machine = m->machine, .container = CONTAINER, .process = "",
+    struct guest_process_options options = { .loop = m->loop, .driver = m->options->driver, .machine = m->machine, .container = CONTAINER, .process = "",
                                              .terminal = m->options->spec->process.terminal, .ended = workload_ended, .owner = m };
 
     c = still_asking(c);
@@ -185,7 +185,8 @@ static void workload_started(void *owner, const ProtobufCMessage *message, const
     }
     for (size_t i = 0; i < 3; i++)
         options.fds[i] = TAKE_FD(m->options->fds[i]);
-    m->is_running = true;
+    m->is_starting = false;
+    m->is_running  = true;
     if (c)
         answer(c, "ok", json_object_new_boolean(true));
     guest_process_new(&options, &m->workload);
@@ -200,13 +201,16 @@ static void do_start(struct client *c, struct json_object *request)
 
     (void) request;
     start.id = id;
-    if (!m->is_created || m->is_running) {
-        refuse(c, "the container is not one that was created and never started");
+    if (!m->is_created || m->is_starting || m->is_running) {
+        refuse(c, m->is_starting ? "the container is being started" : m->is_running ? "the container is running" : "the container is being created");
         return;
     }
-    c->is_asking = true;
-    if (!sandbox_machine.call(m->machine, "StartContainer", &start.base, workload_started, c, &err))
+    m->is_starting = true;
+    c->is_asking   = true;
+    if (!m->options->driver->call(m->machine, "StartContainer", &start.base, workload_started, c, &err)) {
+        m->is_starting = c->is_asking = false;
         refuse(c, err.text);
+    }
 }
 
 static void do_state(struct client *c, struct json_object *request)
@@ -227,7 +231,9 @@ static void do_kill(struct client *c, struct json_object *request)
         return;
     }
     answer(c, "ok", json_object_new_boolean(true));
-    if (m->workload)
+    if (m->is_paused && signal_wanted == SIGKILL)
+        stop(m, 128 + SIGKILL); /* a guest that stands still would not hear it */
+    else if (m->workload)
         guest_process_signal(m->workload, (uint32_t) signal_wanted);
     else if (signal_wanted == SIGKILL || signal_wanted == SIGTERM)
         stop(m, 128 + (int) signal_wanted);
@@ -243,7 +249,7 @@ static void set_paused(struct client *c, bool paused)
         refuse(c, paused ? "the container is not running" : "the container is not paused");
         return;
     }
-    sandbox_machine.processes(m->machine, &vmm, &platform);
+    m->options->driver->processes(m->machine, &vmm, &platform);
     if (vmm <= 0 || kill(vmm, paused ? SIGSTOP : SIGCONT) < 0) {
         refuse(c, "the VM cannot be signalled");
         return;
@@ -276,7 +282,7 @@ static void process_started(void *owner, const ProtobufCMessage *message, const 
 {
     struct client               *c = owner;
     struct monitor              *m = c->monitor;
-    struct guest_process_options options = { .loop = m->loop, .machine = m->machine, .container = CONTAINER, .process = c->name,
+    struct guest_process_options options = { .loop = m->loop, .driver = m->options->driver, .machine = m->machine, .container = CONTAINER, .process = c->name,
                                              .terminal = c->terminal, .ended = process_ended, .owner = c };
 
     if (!still_asking(c))
@@ -318,7 +324,7 @@ static void do_exec(struct client *c, struct json_object *request)
     exec.n_args   = process.n_args;
     exec.terminal = process.terminal;
     c->is_asking  = true;
-    if (!sandbox_machine.call(m->machine, "ExecProcess", &exec.base, process_started, c, &err)) {
+    if (!m->options->driver->call(m->machine, "ExecProcess", &exec.base, process_started, c, &err)) {
         c->is_asking = false;
         refuse(c, err.text);
     }
@@ -376,7 +382,7 @@ static void do_stats(struct client *c, struct json_object *request)
     (void) request;
     stats.id     = id;
     c->is_asking = true;
-    if (!c->monitor->is_running || !sandbox_machine.call(c->monitor->machine, "StatsContainer", &stats.base, stats_came, c, &err)) {
+    if (!c->monitor->is_running || !c->monitor->options->driver->call(c->monitor->machine, "StatsContainer", &stats.base, stats_came, c, &err)) {
         c->is_asking = false;
         refuse(c, "the container is not running");
     }
@@ -485,7 +491,7 @@ static FALLIBLE start_machine(struct monitor *m, struct err *err)
                                               .memory_mib = memory_of(o), .initdata = o->initdata, .blobs = o->layout,
                                               .network = o->spec->network, .ready = guest_is_ready, .ended = machine_ended, .owner = m };
 
-    return sandbox_machine.start(&machine, &m->machine, err);
+    return o->driver->start(&machine, &m->machine, err);
 }
 
 /* After the VM has started: it keeps the mounts that it was started with. */
@@ -504,7 +510,7 @@ static void close_all(struct monitor *m)
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         hang_up(&m->clients[i]);
     if (m->machine)
-        sandbox_machine.free(m->machine);
+        m->options->driver->free(m->machine);
     loop_remove(&m->listener);
     loop_remove(&m->signals);
     auto_fd(&m->listener.fd);

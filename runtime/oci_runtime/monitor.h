@@ -6,9 +6,10 @@
 #pragma once
 
 #include "runtime/shim/container_spec.h"
-#include "runtime/shim/settings.h"
+#include "runtime/shim/machine.h"
 
 struct monitor_options {
+    const struct machine_driver *driver;
     const char            *folder;      /* of the container; for its socket */
     const struct settings *settings;
     const struct container_spec *spec;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a newcomer types: every program tells its version and its help, every wrong word is named in one line with the way
 out, and completion, the manual page and --help have the same options. Needs no broker and no VM."""
-import os, pathlib, re, subprocess
+import json, os, pathlib, re, subprocess, tempfile
 
 BUILD = pathlib.Path(os.environ.get("CLOISTER_BUILD", "."))
 SOURCE = pathlib.Path(os.environ.get("CLOISTER_SOURCE", pathlib.Path(__file__).parents[2]))
@@ -49,6 +49,35 @@ def wrong_words_are_named():
     assert code == 2 and '"nonsense"' in err, err
 
 
+def the_oci_runtime_speaks_as_runc_does():
+    """Words, exit codes and texts that podman and people go by, as far as there is no container."""
+    def runtime(*words):
+        return run("cloister-runtime", "--root", "/nonexistent/containers", *words)
+    for words in ("--version",), ("-v",):
+        code, out, err = run("cloister-runtime", *words)
+        assert code == 0 and re.fullmatch(r"cloister-runtime version \d+\.\d+\.\d+\nspec: 1\.\d+\.\d+\n", out) and err == "", (words, out, err)
+    commands = re.findall(r"^  ([a-z]+)  ", run("cloister-runtime", "--help")[1].split("Commands:")[1], re.M)
+    assert {"create", "start", "state", "kill", "delete", "exec", "list", "ps", "pause", "resume", "events", "features", "spec"} < set(commands)
+    for words, wanted in ((), "a command is wanted"), (("frobnicate",), '"frobnicate"'), (("state",), "1 operand is wanted"), \
+            (("state", "x"), "does not exist"), (("start", "x"), "does not exist"), (("kill", "x"), "does not exist"), \
+            (("kill", "x", "NOPE"), "NOPE is no signal"), (("delete", "x"), "does not exist"), (("exec", "x"), "a command or --process FILE"), \
+            (("exec", "x", "/bin/true"), "does not exist"), (("list", "--format", "yaml"), "table or json"), \
+            (("ps", "--format", "yaml", "x"), "table or json"), (("update", "x"), "what was measured"), (("checkpoint", "x"), "in the clear"), \
+            (("create", "../x"), "container id"), (("create", "--preserve-fds", "1", "x"), "reaches into a VM"):
+        code, out, err = runtime(*words)
+        assert code == 1 and out == "" and err.startswith("cloister-runtime: ") and wanted in err and err.count("\n") == 1, (words, code, out, err)
+    assert runtime("delete", "--force", "x") == (0, "", "") and runtime("list", "-q") == (0, "", "")
+    assert json.loads(runtime("list", "--format", "json")[1]) == [] and json.loads(runtime("features")[1])["ociVersionMax"]
+    with tempfile.TemporaryDirectory() as folder:
+        assert runtime("spec", "--bundle", folder) == (0, "", "")
+        assert json.loads((pathlib.Path(folder) / "config.json").read_text())["process"]["args"] == ["sh"]
+        assert "is there already" in runtime("spec", "-b", folder)[2]
+        log = pathlib.Path(folder) / "log"
+        assert run("cloister-runtime", "--log", log, "--log-format", "json", "--root", folder, "state", "x")[0] == 1
+        line = json.loads(log.read_text())
+        assert line["level"] == "error" and "does not exist" in line["msg"], line
+
+
 def completed(*words):
     script = f'''PATH={BUILD.resolve()}:$PATH; . {SOURCE}/runtime/completion/cloister.bash
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cloister; printf '%s\\n' "${{COMPREPLY[@]}}"'''
@@ -74,7 +103,7 @@ def the_manual_names_every_command_and_no_other_option():
     assert set(re.findall(r"--[a-z][a-z-]*", manual)) <= known, set(re.findall(r"--[a-z][a-z-]*", manual)) - known
 
 
-for test in (versions_are_told, help_is_told_however_it_is_asked_for, wrong_words_are_named, completion_has_the_options,
+for test in (versions_are_told, help_is_told_however_it_is_asked_for, wrong_words_are_named, the_oci_runtime_speaks_as_runc_does, completion_has_the_options,
              the_manual_names_every_command_and_no_other_option):
     test()
     print(f"ok   {test.__name__}", flush=True)
