@@ -40,7 +40,7 @@ static const char player[] =
     "sleep 60 </dev/null >/dev/null 2>&1 &\n"
     "printf %s $! > \"$2\"\n";
 
-enum { REQUESTS = 50000, EPOCH = 2500, IDS = 3, POOL = 24, BLOCKS = 512, RESPONSE_MAX = 4 << 20 };
+enum { EACH_AT_LEAST = 50, REQUESTS = 50000, EPOCH = 2500, IDS = 3, POOL = 24, BLOCKS = 512, MOST_FIELDS = 16, RESPONSE_MAX = 4 << 20 };
 
 struct rig {
     struct loop             *loop;
@@ -59,7 +59,7 @@ struct rig {
     char                     ids[IDS][16];
     void                    *blocks[BLOCKS]; /* of the request that is being made */
     size_t                   n_blocks;
-    unsigned                 allowed[32], refused[32];
+    unsigned                 allowed[32], refused[32], mutated[32][MOST_FIELDS];
 };
 
 static uint32_t draw(struct rig *rig, uint32_t below)
@@ -527,8 +527,13 @@ static void one_request(struct rig *rig)
     uint32_t          form    = draw(rig, 4);
     if (form > 0)
         make_honest(rig, method->name, message);
-    if (form > 1 && message->descriptor->n_fields > 0)
-        fill_field(rig, message, draw(rig, message->descriptor->n_fields), 0);
+    if (form > 1 && message->descriptor->n_fields > 0) {
+        unsigned field = draw(rig, message->descriptor->n_fields);
+
+        assert_true(field < MOST_FIELDS);
+        rig->mutated[which][field]++;
+        fill_field(rig, message, field, 0);
+    }
     message_append(&wire, message);
     if (form != 1)
         spoil(rig, &wire);
@@ -561,6 +566,9 @@ static void nothing_beyond_the_policy_happens_whatever_is_asked(void **state)
 
         if (strcmp(name, "Shutdown") == 0)
             continue;
+        for (unsigned f = 0; f < agent_service.contract->methods[i].input->n_fields; f++)
+            if (rig->mutated[i][f] < EACH_AT_LEAST)
+                fail_msg("%s: field %s was changed alone only %u times", name, agent_service.contract->methods[i].input->fields[f].name, rig->mutated[i][f]);
         if (rig->refused[i] == 0)
             fail_msg("%s was never refused: is it asked at all?", name);
         if ((strcmp(name, "WriteInput") == 0 || strcmp(name, "UpdateContainer") == 0 || strcmp(name, "ResizeTerminal") == 0 ||

@@ -164,6 +164,53 @@ static void a_digest_is_whole_or_none(void **state)
     assert_string_equal(image_reference_digest("x:1@" DIGEST), DIGEST);
 }
 
+/*
+ * Annotations of Kata by which a pod's author gave the hypervisor, its helpers and the guest's kernel words of his own. Here
+ * the set of annotations is closed: with them the pod is what it is without.
+ */
+static void GHSA_rr59_xxvx_96qr_CVE_2026_47243_GHSA_2gv2_cffp_j227_no_other_annotation_has_an_effect(void **state)
+{
+    static const char *const others[] = {
+        "io.katacontainers.config.hypervisor.kernel_params\":\"agent.debug_console agent.policy_file=/x init=/bin/sh",
+        "io.katacontainers.config.hypervisor.virtio_fs_extra_args\":\"[\\\"--sandbox\\\",\\\"none\\\",\\\"--seccomp\\\",\\\"none\\\"]",
+        "io.katacontainers.config.hypervisor.virtio_fs_extra_args\":\"[\\\"-o\\\",\\\"source=/\\\"]",
+        "io.katacontainers.config.hypervisor.virtio_fs_daemon\":\"/bin/sh", "io.katacontainers.config.hypervisor.path\":\"/bin/sh",
+        "io.katacontainers.config.hypervisor.kernel\":\"/boot/other", "io.katacontainers.config.hypervisor.image\":\"/other",
+        "io.katacontainers.config.hypervisor.firmware\":\"/other", "io.katacontainers.config.hypervisor.jailer_path\":\"/bin/sh",
+        "io.katacontainers.config.hypervisor.default_memory\":\"99999", "io.katacontainers.config.hypervisor.default_vcpus\":\"99",
+        "io.katacontainers.config.hypervisor.file_mem_backend\":\"/dev/shm", "io.katacontainers.config.runtime.disable_guest_seccomp\":\"true",
+        "io.katacontainers.config.agent.policy\":\"cGFja2FnZQ==", "io.katacontainers.config_path\":\"/other.toml",
+        "io.katacontainers.config.hypervisor.confidential_guest\":\"false", "io.cloister.policy\":\"x", "io.cloister.development\":\"true",
+        "io.cloister.kernel_params\":\"init=/bin/sh", "run.oci.handler\":\"krun", "run.oci.hooks.stdout\":\"/etc/passwd",
+    };
+    AUTO(container_spec) struct container_spec plain = { 0 };
+    struct err                                 err;
+
+    (void) state;
+    assert_true(container_spec_read(bytes_of_text(containerd_sandbox), &plain, &err));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        AUTO(container_spec) struct container_spec s    = { 0 };
+        AUTO(buffer) struct buffer                 text = { 0 };
+        const char                                *at   = strstr(containerd_sandbox, "\"com.example.other");
+
+        buffer_printf(&text, "%.*s\"%s\",%s", (int) (at - containerd_sandbox), containerd_sandbox, others[i], at);
+        if (!container_spec_read(buffer_bytes(&text), &s, &err))
+            fail_msg("%s: %s", others[i], err.text);
+        assert_int_equal(s.role, plain.role);
+        assert_string_equal(s.sandbox_id, plain.sandbox_id);
+        assert_string_equal(s.hostname, plain.hostname);
+        assert_string_equal(s.initdata, plain.initdata);
+        assert_string_equal(s.network, plain.network);
+        assert_null(s.image_name);
+        assert_null(s.image_digests);
+        assert_int_equal(s.n_mounts, plain.n_mounts);
+        assert_int_equal(s.process.n_args, plain.process.n_args);
+        assert_int_equal(s.process.n_env, plain.process.n_env);
+        assert_memory_equal(&s.limits, &plain.limits, sizeof s.limits);
+        assert_memory_equal(&s.pod_limits, &plain.pod_limits, sizeof s.pod_limits);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +222,7 @@ int main(void)
         cmocka_unit_test(bounds_lists_and_size),
         cmocka_unit_test(reads_processes_and_resources_alone),
         cmocka_unit_test(a_digest_is_whole_or_none),
+        cmocka_unit_test(GHSA_rr59_xxvx_96qr_CVE_2026_47243_GHSA_2gv2_cffp_j227_no_other_annotation_has_an_effect),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -276,6 +276,27 @@ static void refuses_what_it_could_not_honour(void **state)
     assert_int_equal(err.kind, ERR_BUG);
 }
 
+/* A guest could write to an image that it shared by DAX, and leave a shared file system's daemon: neither is ever there. */
+static void CVE_2026_24834_GHSA_wwj6_vghv_5p64_nothing_is_shared_with_the_host(void **state)
+{
+    static const char *const never[] = { "pmem", "nvdimm", "virtiofs", "vhost-user", "virtio-9p", "fsdev", "-virtfs", "ivshmem",
+                                         "vsock", "mem-path", "-monitor unix", "-qmp", "-gdb", "-incoming", "-S" };
+
+    (void) state;
+    for (enum tee tee = TEE_SNP; tee <= TEE_SIM; tee++) {
+        AUTO(qemu_command) struct qemu_command command = { 0 };
+        struct vm_config                       c       = of_tee(tee);
+        struct err                             err;
+
+        if (!qemu_command_build(&c, &command, &err))
+            fail_msg("%s", err.text);
+        for (size_t i = 0; i < command.n_args; i++)
+            for (size_t j = 0; j < sizeof never / sizeof *never; j++)
+                if (strcmp(never[j], "-S") == 0 ? strcmp(command.argv[i], "-S") == 0 : strstr(command.argv[i], never[j]) != NULL)
+                    fail_msg("%s on the command line of a VM", command.argv[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +311,7 @@ int main(void)
         cmocka_unit_test(on_snp_only_what_qemu_measures_is_loaded),
         cmocka_unit_test(a_confidential_launch_without_kvm_is_refused),
         cmocka_unit_test(refuses_what_it_could_not_honour),
+        cmocka_unit_test(CVE_2026_24834_GHSA_wwj6_vghv_5p64_nothing_is_shared_with_the_host),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
