@@ -280,7 +280,7 @@ static void refuses_what_it_could_not_honour(void **state)
 static void CVE_2026_24834_GHSA_wwj6_vghv_5p64_nothing_is_shared_with_the_host(void **state)
 {
     static const char *const never[] = { "pmem", "nvdimm", "virtiofs", "vhost-user", "virtio-9p", "fsdev", "-virtfs", "ivshmem",
-                                         "vsock", "mem-path", "-monitor unix", "-qmp", "-gdb", "-incoming", "-S" };
+                                         "vhost-vsock", "mem-path", "-monitor unix", "-qmp", "-gdb", "-incoming", "-S" };
 
     (void) state;
     for (enum tee tee = TEE_SNP; tee <= TEE_SIM; tee++) {
