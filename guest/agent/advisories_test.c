@@ -113,29 +113,6 @@ static int open_rig(void **state)
     return 0;
 }
 
-static int close_rig(void **state)
-{
-    struct rig *rig = *state;
-    struct err  err;
-
-    ttrpc_connection_free(rig->host);
-    ttrpc_connection_free(rig->agent);
-    ttrpc_connection_free(rig->keeper_end);
-    ttrpc_connection_free(rig->keeper_server);
-    free(rig->service.containers);
-    policy_free(&rig->service.policy);
-    rules_free(rig->service.rules);
-    reaper_free(rig->reaper);
-    loop_free(rig->loop);
-    assert_true(directory_remove(rig->folder, &err));
-    free(rig->folder);
-    free(rig->crun);
-    free(rig->all);
-    free(rig->told);
-    free(rig);
-    return 0;
-}
-
 static void on_reply(void *owner, const ProtobufCMessage *response, const struct err *why)
 {
     struct rig *rig = owner;
@@ -153,6 +130,38 @@ static enum err_kind ask(struct rig *rig, const char *name, const ProtobufCMessa
     assert_true(ttrpc_connection_call(rig->host, &method, request, on_reply, rig, &err));
     assert_true(loop_run(rig->loop, &err));
     return rig->kind;
+}
+
+static int close_rig(void **state)
+{
+    struct rig *rig = *state;
+    struct err  err;
+
+    for (unsigned i = 0; i < rig->n_ids; i++) {
+        Agent__DeleteContainerRequest request = AGENT__DELETE_CONTAINER_REQUEST__INIT;
+        char                          id[16];
+
+        (void) snprintf(id, sizeof id, "c%u", i); /* fits */
+        request.id = id;
+        (void) ask(rig, "DeleteContainer", &request.base); /* most were never made */
+    }
+    assert_int_equal(containers_count(rig->service.containers), 0);
+    ttrpc_connection_free(rig->host);
+    ttrpc_connection_free(rig->agent);
+    ttrpc_connection_free(rig->keeper_end);
+    ttrpc_connection_free(rig->keeper_server);
+    free(rig->service.containers);
+    policy_free(&rig->service.policy);
+    rules_free(rig->service.rules);
+    reaper_free(rig->reaper);
+    loop_free(rig->loop);
+    assert_true(directory_remove(rig->folder, &err));
+    free(rig->folder);
+    free(rig->crun);
+    free(rig->all);
+    free(rig->told);
+    free(rig);
+    return 0;
 }
 
 /* ---- what may not change ---- */

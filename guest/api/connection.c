@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
-enum { READ_LEN = 64 << 10, INPUT_MAX = TTRPC_HEADER_LEN + MESSAGE_LEN_MAX };
+enum { READ_LEN = 60 << 10, /* with what a buffer adds, 64 KiB */ INPUT_MAX = TTRPC_HEADER_LEN + MESSAGE_LEN_MAX };
 
 struct outstanding_call {
     uint32_t                          stream; /* 0: free slot */
@@ -315,16 +315,17 @@ static void on_retry(struct loop_source *source, uint32_t events)
 
 static void read_port(struct ttrpc_connection *c)
 {
-    struct err why = { 0 };
-    uint8_t    piece[READ_LEN];
-    size_t     room = c->input.len < INPUT_MAX ? INPUT_MAX - c->input.len : 0;
+    struct err why  = { 0 };
+    size_t     had  = c->input.len;
+    size_t     room = had < INPUT_MAX ? INPUT_MAX - had : 0;
 
     if (room == 0)
         return;
-    ssize_t n = read(c->port.fd, piece, room < sizeof piece ? room : sizeof piece);
+    room         = room < READ_LEN ? room : READ_LEN;
+    ssize_t n    = read(c->port.fd, buffer_extend(&c->input, room), room);
+    c->input.len = had + (n > 0 ? (size_t) n : 0);
     if (n > 0) {
         c->has_met = true;
-        buffer_append(&c->input, (struct bytes){ piece, (size_t) n });
         take_frames(c);
     } else if (n == 0 && c->is_port) {
         wait_for_host(c);
