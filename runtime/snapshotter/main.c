@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "runtime/snapshotter/fetch.h"
-#include "runtime/snapshotter/grpc_server.h"
+#include "keys/grpc/grpc_server.h"
 #include "runtime/snapshotter/node_image.h"
 #include "runtime/snapshotter/snapshot_service.h"
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "runtime/snapshotter/grpc_session.h"
+#include "keys/grpc/grpc_session.h"
 #include "runtime/snapshotter/snapshot_store.h"
 
 struct snapshot_service {

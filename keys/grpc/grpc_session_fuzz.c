@@ -1,9 +1,9 @@
-#include "runtime/snapshotter/grpc_session.h"
-#include "runtime/snapshotter/snapshots.pb-c.h"
+#include "keys/grpc/grpc_session.h"
+#include "keys/grpc/keyprovider.pb-c.h"
 
 static void answer(void *owner, const char *path, struct bytes message, struct grpc_reply *reply)
 {
-    Snapshots__Empty empty = SNAPSHOTS__EMPTY__INIT;
+    Keyprovider__Document empty = KEYPROVIDER__DOCUMENT__INIT;
 
     (void) owner;
     if (bytes_of_text(path).len > GRPC_PATH_MAX || message.len > GRPC_MESSAGE_MAX)

@@ -1,10 +1,10 @@
 /* The peer is nghttp2's client, as grpc-go would speak; and bytes that are no HTTP/2. */
-#include "runtime/snapshotter/grpc_session.h"
+#include "keys/grpc/grpc_session.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 
-#include "runtime/snapshotter/snapshots.pb-c.h"
+#include "keys/grpc/keyprovider.pb-c.h"
 #include "tests/harness/test.h"
 
 /* A client with one call. */
@@ -112,7 +112,7 @@ static void call(struct client *c, struct grpc_session *server, const char *path
 /* Answers with the request's bytes as a name, three times; "/fail" fails. */
 static void echo(void *owner, const char *path, struct bytes message, struct grpc_reply *reply)
 {
-    Snapshots__KeyRequest      answer = SNAPSHOTS__KEY_REQUEST__INIT;
+    Keyprovider__Document      answer = KEYPROVIDER__DOCUMENT__INIT;
     AUTO(buffer) struct buffer text   = { 0 };
 
     ++*(int *) owner;
@@ -122,7 +122,7 @@ static void echo(void *owner, const char *path, struct bytes message, struct grp
         return;
     }
     buffer_append(&text, message);
-    answer.key = (char *) (uintptr_t) buffer_text(&text); /* only read */
+    answer.json = (ProtobufCBinaryData){ .len = text.len, .data = text.at }; /* only read */
     for (int i = 0; i < 3; i++)
         grpc_reply_add(reply, &answer.base);
 }
@@ -137,7 +137,7 @@ static void put_message(struct buffer *body, const char *text)
 
 static void a_call_is_answered_however_its_bytes_arrive(void **state)
 {
-    static const uint8_t wanted[] = { 0, 0, 0, 0, 4, 0x12, 2, 'h', 'i' };
+    static const uint8_t wanted[] = { 0, 0, 0, 0, 4, 0x0a, 2, 'h', 'i' };
 
     (void) state;
     for (size_t piece = 1; piece < 100; piece += 7) {

@@ -1,6 +1,8 @@
-#include "runtime/snapshotter/grpc_server.h"
+#include "keys/grpc/grpc_server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -20,7 +22,8 @@ struct grpc_server {
     struct loop_source listener;
     grpc_call_fn     *call;
     void             *owner;
-    struct sockaddr_un address;
+    struct sockaddr_un address; /* sun_path "": on the loopback */
+    char               where[GRPC_ADDRESS_MAX];
     struct connection  connections[GRPC_CONNECTIONS_MAX];
 };
 
@@ -92,7 +95,7 @@ static void peer_came(struct loop_source *source, uint32_t events)
         hang_up(c);
 }
 
-static FALLIBLE listen_at(struct grpc_server *s, const char *path, struct err *err)
+static FALLIBLE listen_at_path(struct grpc_server *s, const char *path, struct err *err)
 {
     AUTO(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -111,7 +114,49 @@ static FALLIBLE listen_at(struct grpc_server *s, const char *path, struct err *e
     return loop_add(s->loop, &s->listener, EPOLLIN, err);
 }
 
-FALLIBLE grpc_server_new(struct loop *loop, const char *path, grpc_call_fn *call, void *owner, struct grpc_server **out,
+/* "127.0.0.1:PORT" or "[::1]:PORT", nothing else: there is no authentication. */
+static FALLIBLE loopback_read(const char *where, struct sockaddr_storage *out, socklen_t *len, struct err *err)
+{
+    struct sockaddr_in  *four = (struct sockaddr_in *) out;
+    struct sockaddr_in6 *six  = (struct sockaddr_in6 *) out;
+    bool                 is_six = strncmp(where, "[::1]:", 6) == 0, is_four = strncmp(where, "127.0.0.1:", 10) == 0;
+    const char          *digits = where + (is_six ? 6 : is_four ? 10 : 0);
+    char                *end    = NULL;
+    unsigned long        port   = strtoul(digits, &end, 10);
+
+    if ((!is_six && !is_four) || *digits < '0' || *digits > '9' || *end != 0 || port > UINT16_MAX)
+        return fail_with(err, ERR_CONFIG, "%.100s is neither an absolute path nor 127.0.0.1:PORT nor [::1]:PORT", where);
+    memset(out, 0, sizeof *out);
+    if (is_six)
+        *six = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons((uint16_t) port) };
+    else
+        *four = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t) port) };
+    *len = is_six ? sizeof *six : sizeof *four;
+    return true;
+}
+
+static FALLIBLE listen_at_loopback(struct grpc_server *s, const char *where, struct err *err)
+{
+    struct sockaddr_storage at;
+    socklen_t               len;
+    const int               yes = 1;
+    AUTO(fd) int            fd  = NO_FD;
+
+    if (!loopback_read(where, &at, &len, err))
+        return false;
+    fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 || bind(fd, (struct sockaddr *) &at, len) < 0 ||
+        listen(fd, 16) < 0 || getsockname(fd, (struct sockaddr *) &at, &len) < 0)
+        return err_os(err, "listen on %s", where);
+    (void) snprintf(s->where, sizeof s->where, at.ss_family == AF_INET6 ? "[::1]:%u" : "127.0.0.1:%u",
+                    ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *) &at)->sin6_port : ((struct sockaddr_in *) &at)->sin_port)); /* fits */
+    s->listener = (struct loop_source){ .fd = TAKE_FD(fd), .ready = peer_came, .owner = s };
+    return loop_add(s->loop, &s->listener, EPOLLIN, err);
+}
+
+const char *grpc_server_address(const struct grpc_server *server) { return server->where; }
+
+FALLIBLE grpc_server_new(struct loop *loop, const char *where, grpc_call_fn *call, void *owner, struct grpc_server **out,
                          struct err *err)
 {
     AUTO(grpc_server) struct grpc_server *s = calloc(1, sizeof *s);
@@ -121,7 +166,9 @@ FALLIBLE grpc_server_new(struct loop *loop, const char *path, grpc_call_fn *call
     *s = (struct grpc_server){ .loop = loop, .call = call, .owner = owner, .listener.fd = NO_FD };
     for (size_t i = 0; i < GRPC_CONNECTIONS_MAX; i++)
         s->connections[i].source.fd = NO_FD;
-    if (!listen_at(s, path, err))
+    if (where[0] == '/')
+        (void) snprintf(s->where, sizeof s->where, "%s", where); /* fits, or the socket is not made */
+    if (where[0] == '/' ? !listen_at_path(s, where, err) : !listen_at_loopback(s, where, err))
         return false;
     *out = TAKE(s);
     return true;
@@ -134,7 +181,7 @@ void grpc_server_free(struct grpc_server *server)
     for (size_t i = 0; i < GRPC_CONNECTIONS_MAX; i++)
         hang_up(&server->connections[i]);
     loop_remove(&server->listener);
-    if (server->listener.fd >= 0)
+    if (server->listener.fd >= 0 && server->address.sun_path[0])
         (void) unlink(server->address.sun_path); /* nobody listens there any more */
     auto_fd(&server->listener.fd);
     free(server);

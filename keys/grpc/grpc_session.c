@@ -1,4 +1,4 @@
-#include "runtime/snapshotter/grpc_session.h"
+#include "keys/grpc/grpc_session.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -44,6 +44,14 @@ void grpc_reply_fail(struct grpc_reply *reply, enum grpc_status status, const ch
     (void) snprintf(reply->text, sizeof reply->text, "%s", text); /* cut where it is long */
 }
 
+/* A message may hold a key. */
+static void buffer_wipe(struct buffer *b)
+{
+    if (b->at)
+        explicit_bzero(b->at, b->capacity);
+    buffer_free(b);
+}
+
 static void stream_free(struct grpc_session *s, struct stream *stream)
 {
     struct stream **at = &s->streams;
@@ -51,8 +59,8 @@ static void stream_free(struct grpc_session *s, struct stream *stream)
     while (*at != stream)
         at = &(*at)->next;
     *at = stream->next;
-    buffer_free(&stream->body);
-    buffer_free(&stream->reply.messages);
+    buffer_wipe(&stream->body);
+    buffer_wipe(&stream->reply.messages);
     free(stream);
 }
 
@@ -144,7 +152,7 @@ static int answer(struct grpc_session *s, int32_t id, struct stream *stream)
         grpc_reply_fail(&stream->reply, GRPC_INVALID_ARGUMENT, defect);
     else
         s->call(s->owner, stream->path, message, &stream->reply);
-    buffer_free(&stream->body);
+    buffer_wipe(&stream->body);
     return submit(s, id, stream);
 }
 
