@@ -3,7 +3,7 @@
  * sessions, overload. CPU time stands against a floor program that does the same handshakes, socket calls and signature
  * operations, and nothing else.
  *
- *   load_bench [SECONDS [PART...]]     parts: attest resource sessions overload; all when none is named
+ *   load_bench [SECONDS [PART...]]     parts: attest resource decision overload sessions; all when none is named
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -244,6 +244,8 @@ struct load {
     int              port;
     double           until;
     bool             keeps_connection; /* one attestation, then resources on the same connection */
+    const char      *path;             /* of those resources */
+    int              status;           /* that they are answered with */
     int              attestations;     /* each client stops after so many; 0: at `until` */
     _Atomic uint64_t done, shed, failed;
 };
@@ -298,7 +300,7 @@ static void work_on_one_connection(struct worker *w, struct guest_job *job)
     while (now_s() < w->load->until) {
         double began = now_s();
 
-        if (!ask(&c, "GET", PATH, cookie, (struct bytes){ 0 }, &r) || r.status != 200) {
+        if (!ask(&c, "GET", w->load->path, cookie, (struct bytes){ 0 }, &r) || r.status != w->load->status) {
             w->load->failed++;
             break;
         }
@@ -581,16 +583,16 @@ static void part_attest(double seconds)
     printf("attest:   %.2f ms CPU each, %.2f times the floor (goal: 1.30)\n", cpu, cpu / floor);
 }
 
-static void part_resource(double seconds)
+/* On kept connections: secrets, each sealed for its guest, or refusals, which cost their decision and its durable entry. */
+static void part_kept(double seconds, const char *what, const char *path, int status, const char *goal)
 {
-    struct load    load   = { .port = broker_port(), .keeps_connection = true };
+    struct load    load   = { .port = broker_port(), .keeps_connection = true, .path = path, .status = status };
     double         before = cpu_s(broker.process.pid), cpu;
     struct outcome o      = load_run(&load, 4 * CLIENTS, seconds);
 
     cpu = (cpu_s(broker.process.pid) - before) * 1e6 / (double) (o.done ? o.done : 1);
-    printf("resource: %.0f/s on kept connections, each a durable audit entry, %llu errors, p50 %.2f ms, p99 %.2f ms, %.0f us CPU"
-           " each (goals: 10000/s; 5000/s audited)\n",
-           o.per_second, (unsigned long long) o.failed, o.p50, o.p99, cpu);
+    printf("%s %.0f/s on kept connections, each with a durable audit entry, %llu errors, p50 %.2f ms, p99 %.2f ms, %.0f us CPU"
+           " each (goal: %s)\n", what, o.per_second, (unsigned long long) o.failed, o.p50, o.p99, cpu, goal);
 }
 
 static void part_sessions(void)
@@ -667,7 +669,9 @@ int main(int argc, char **argv)
     if (is_wanted(argc, argv, "attest"))
         part_attest(seconds);
     if (is_wanted(argc, argv, "resource"))
-        part_resource(seconds);
+        part_kept(seconds, "resource:", PATH, 200, "10000/s");
+    if (is_wanted(argc, argv, "decision"))
+        part_kept(seconds, "decision:", PATH "-that-is-not-there", 404, "5000/s");
     if (is_wanted(argc, argv, "overload"))
         part_overload(seconds);
     if (is_wanted(argc, argv, "sessions"))

@@ -13,6 +13,7 @@
 #include "keys/broker/maintenance.h"
 #include "keys/broker/server.h"
 #include "keys/broker/setup.h"
+#include "keys/broker/tls_memory.h"
 
 enum { GRACE_MS = 30000, OTHER_FDS = 64, MEMORY_KEPT = 16 << 20, MEMORY_STEP = 1 << 20 };
 
@@ -234,6 +235,7 @@ int main(int argc, char **argv)
     struct err  err;
 
     memory_keep();
+    tls_memory_wipe();
     log_open("cloister-broker", LOG_LEVEL_INFO);
     (void) signal(SIGPIPE, SIG_IGN);         /* SIGPIPE is a signal that can be ignored */
     (void) setenv("TSS2_LOG", "all+none", 0); /* our own errors say it; without room, tpm2-tss says it twice */
