@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "guest/agent/evidence.h"
 #include "guest/agent/mounter.h"
+#include "guest/agent/shared_images.h"
 #include "guest/agent/simulated.h"
 #include "guest/agent/timeline.h"
 #include "guest/agent/tunnel.h"
@@ -50,6 +51,7 @@ struct keeper {
     struct ttrpc_client fetcher;
     struct image_settings settings; /* of the initdata */
     bool                is_fetcher_ready, has_other_sources, is_host_full;
+    struct shared_images images;
 };
 
 /* Spans of one answer, with room for their texts to be pointed to. */
@@ -299,7 +301,36 @@ static FALLIBLE measure_image(struct keeper *k, const char *name, const struct d
     return measurements_add(&k->measured, &event, false, err);
 }
 
-static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, int target, struct unpacked *out,
+static bool have_image(void *owner, const struct digest *manifest, const struct image_verdict *verdict)
+{
+    const struct keeper *k = owner;
+
+    return shared_images_find(&k->images, manifest, verdict) != NULL;
+}
+
+/* From now on it is known, by what is there of it. `path` is where it was unpacked, unless it was mounted. */
+static void image_share(struct keeper *k, const struct obtain *o, const struct digest *found, const char *path, struct unpacked *out)
+{
+    struct shared_image image = { .manifest = *found, .verdict = o->verdict, .is_unpacked = !out->progress.mounted[0] };
+
+    if (image.is_unpacked)
+        (void) snprintf(out->progress.mounted, sizeof out->progress.mounted, "%s", path); /* of the same size */
+    else
+        (void) rmdir(path); /* nothing came into it */
+    (void) snprintf(image.path, sizeof image.path, "%s", out->progress.mounted); /* likewise */
+    buffer_append(&image.config, buffer_bytes(&out->config));
+    shared_images_add(&k->images, image);
+}
+
+static void image_show(const struct keeper *k, const struct obtain *o, const struct digest *found, struct unpacked *out)
+{
+    const struct shared_image *image = shared_images_find(&k->images, found, &o->verdict);
+
+    (void) snprintf(out->progress.mounted, sizeof out->progress.mounted, "%s", image->path); /* of the same size */
+    buffer_append(&out->config, buffer_bytes(&image->config));
+}
+
+static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, int target, const char *path, struct unpacked *out,
                        struct err *err)
 {
     AUTO(image_config) struct image_config config = { 0 };
@@ -307,7 +338,8 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
     struct digest pinned, found;
     struct obtain o = { .settings = &k->settings, .fetcher = &k->fetcher, .is_configured = k->is_fetcher_ready,
                         .cache = { .read = read_blob, .owner = k, .name = "the node's cache", .is_cache = true },
-                        .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .mount = k->mounter_fd >= 0 ? ask_mounter : NULL, .owner = k,
+                        .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .mount = k->mounter_fd >= 0 ? ask_mounter : NULL,
+                        .have = have_image, .owner = k,
                         .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD };
 
     k->has_other_sources = !is_local;
@@ -317,9 +349,16 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
                            &config, &out->progress, &found, err);
 
     k->is_fetcher_ready = o.is_configured;
+    if (!ok || o.was_there)
+        (void) rmdir(path); /* empty: it was for naught */
     if (!ok)
         return context(err, image_phase_name(out->progress.phase));
-    json_write(config.document, &out->config);
+    if (o.was_there) {
+        image_show(k, &o, &found, out);
+    } else {
+        json_write(config.document, &out->config);
+        image_share(k, &o, &found, path, out);
+    }
     out->digest = digest_text(&found);
     return measure_image(k, is_local ? "oci" : request->image_name, &found, err) || context(err, "verify");
 }
@@ -329,11 +368,15 @@ static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, s
 {
     if (!k->is_prepared)
         return fail_with(err, ERR_BUG, "pull: not attested");
-    AUTO(fd) int target = open(request->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (target < 0)
-        return err_os(err, "unpack: %s", request->directory);
+    AUTO(fd) int target = NO_FD;
+    char         path[IMAGE_MOUNT_PATH_MAX];
+
+    if (request->may_forget) /* first: what goes may be the room for what comes */
+        shared_images_forget(&k->images, request->used, request->n_used);
+    if (!shared_images_begin(&k->images, SHARED_IMAGES_FOLDER, path, &target, err))
+        return context(err, "unpack");
     spans->begin_ms = timeline_now_ms();
-    if (!obtain(k, request, target, out, err))
+    if (!obtain(k, request, target, path, out, err))
         return false;
     add_image_spans(spans, &out->progress);
     return true;
@@ -566,6 +609,7 @@ int keeper_run(const struct keeper_options *options)
     auto_ttrpc_client(&k.blobs);
     auto_ttrpc_client(&k.fetcher);
     image_settings_free(&k.settings);
+    shared_images_free(&k.images);
     auto_fd(&k.fetcher_fd);
     auto_fd(&k.mounter_fd);
     auto_fd(&k.blobs_fd);

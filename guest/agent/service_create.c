@@ -167,10 +167,12 @@ static FALLIBLE ask_keeper(struct creation *creation, struct err *err)
 {
     const Agent__CreateContainerRequest *asked   = (const Agent__CreateContainerRequest *) creation->request;
     Keeper__UnpackRequest                request = KEEPER__UNPACK_REQUEST__INIT;
+    char                                *used[CONTAINERS_MAX];
 
     request.image_digest = asked->image_digest;
     request.image_name   = asked->image_name;
-    request.directory    = (char *) (uintptr_t) container_root(creation->container); /* written to the wire only */
+    request.used         = used;
+    request.may_forget   = containers_images(creation->service->containers, creation->container, used, &request.n_used);
     return ttrpc_connection_call(creation->service->keeper, &unpack_method, &request.base, on_unpacked, creation, err);
 }
 

@@ -129,6 +129,32 @@ FALLIBLE containers_add(struct containers *all, const char *id, struct policy_gr
     return true;
 }
 
+bool containers_images(struct containers *all, const struct container *but, char *out[static CONTAINERS_MAX], size_t *n)
+{
+    bool are_all_known = true;
+
+    *n = 0;
+    for (size_t i = 0; i < CONTAINERS_MAX; i++) {
+        if (!all->live[i] || all->live[i] == but)
+            continue;
+        if (all->live[i]->mounted[0])
+            out[(*n)++] = all->live[i]->mounted;
+        else
+            are_all_known = false;
+    }
+    return are_all_known;
+}
+
+/* The root directory itself is the upper one's: it is to look like the image's. */
+static FALLIBLE root_copy(const char *lower, const char *upper, struct err *err)
+{
+    struct stat st;
+
+    if (stat(lower, &st) < 0 || chown(upper, st.st_uid, st.st_gid) < 0 || chmod(upper, st.st_mode & 07777) < 0)
+        return err_os(err, "root of the image");
+    return true;
+}
+
 FALLIBLE container_mount_root(struct container *c, const char *lower, struct err *err)
 {
     char upper[CONTAINER_PATH_MAX], work[CONTAINER_PATH_MAX], options[3 * CONTAINER_PATH_MAX];
@@ -137,7 +163,7 @@ FALLIBLE container_mount_root(struct container *c, const char *lower, struct err
     container_path(c, "work", work);
     (void) snprintf(c->mounted, sizeof c->mounted, "%s", lower); /* a cut one is not found */
     (void) snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", c->mounted, upper, work); /* fits */
-    if (!directory_make(upper, err) || !directory_make(work, err))
+    if (!directory_make(upper, err) || !directory_make(work, err) || !root_copy(lower, upper, err))
         return false;
     return mount("overlay", container_root(c), "overlay", MS_NOSUID | MS_NODEV, options) == 0 || err_os(err, "overlay");
 }

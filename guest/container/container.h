@@ -55,7 +55,7 @@ struct container {
     uint64_t                  unpacked_ms; /* for the timeline of its owner */
     struct policy_grant       grant;
     char                      image[CONTAINER_IMAGE_MAX + 1]; /* its manifest's digest, as it was asked for or found by name */
-    char                      mounted[CONTAINER_MOUNTED_MAX + 1]; /* what its root shows below its own writes; "": nothing does */
+    char                      mounted[CONTAINER_MOUNTED_MAX + 1]; /* what its root shows below its own writes; "": nothing yet */
     struct cgroup_limits      limits;
     bool                      is_deleted; /* by crun */
     bool                      has_terminal;
@@ -94,6 +94,12 @@ struct container *containers_find_cgroup(struct containers *all, uint64_t cgroup
  */
 FALLIBLE containers_add(struct containers *all, const char *id, struct policy_grant grant, struct container **out,
                         struct err *err);
+
+/*
+ * Where the images are that containers other than `but` show, as told to container_mount_root; borrowed. False when one of
+ * them has none yet, so that not all are known.
+ */
+bool containers_images(struct containers *all, const struct container *but, char *out[static CONTAINERS_MAX], size_t *n);
 
 /* What every id has to be: 1 to CONTAINER_ID_MAX of a-z, 0-9 and, not first, -. Fails MALFORMED. */
 FALLIBLE container_id_check(const char *id, struct err *err);

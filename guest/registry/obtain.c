@@ -254,13 +254,18 @@ static FALLIBLE image_get(struct job *job, const struct image_verdict *verdict, 
 static FALLIBLE job_run(struct job *job, int target_fd, struct image_config *config, struct image_progress *progress,
                         struct err *err)
 {
-    struct image_verdict verdict = { 0 };
+    struct obtain *o = job->obtain;
 
+    o->verdict      = (struct image_verdict){ 0 };
+    o->was_there    = false;
     progress->phase = IMAGE_PULL;
     if (!places_find(job, err) || !manifest_resolve(job, err))
         return false;
     progress->phase = IMAGE_VERIFY;
-    return policy_hold(job, &verdict, err) && image_get(job, &verdict, target_fd, config, progress, err);
+    if (!policy_hold(job, &o->verdict, err))
+        return false;
+    o->was_there = o->have && o->have(o->owner, &job->manifest, &o->verdict);
+    return o->was_there || image_get(job, &o->verdict, target_fd, config, progress, err);
 }
 
 FALLIBLE obtain_image(struct obtain *obtain, const char *name, const struct digest *pinned, int target_fd,

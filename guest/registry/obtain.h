@@ -19,8 +19,12 @@ struct obtain {
     bool   (*resource)(void *owner, const char *kid, struct buffer *out, struct err *err);
     kek_fn  *kek;
     image_mount_fn *mount; /* NULL: nothing can be mounted */
+    /* Whether this image is here already, as it came under the same verdict; NULL: none ever is. Nothing is fetched then. */
+    bool   (*have)(void *owner, const struct digest *manifest, const struct image_verdict *verdict);
     void    *owner;
 
+    struct image_verdict verdict; /* written: what policy wanted of the image */
+    bool                 was_there; /* written: `have` said so, and neither target nor config was touched */
     struct image_budget budget;
     int                 scratch_fd;
     bool                keeps_our_owner; /* tests */

@@ -3,7 +3,7 @@
 killed in between.
 
     containerd_test.py [--suite SUITE] [--sandboxer podsandbox|shim] [TEST...]    SUITE: of tests/newer_containerd"""
-import argparse, os, signal, time
+import argparse, os, pathlib, re, signal, time
 
 from node import GIVEN_FILES, IMAGE, PAUSE, Node, allowed, annotation_of, enter_namespaces, run_tests, shims_of, vms_of
 
@@ -84,6 +84,11 @@ def refused(what, *words):
     raise AssertionError(f"was not refused: wanted {words}")
 
 
+def reads_of(pid):
+    """Bytes that a process has read so far. Of a shim: blobs for its guest, and next to nothing else."""
+    return int(re.search(r"rchar: (\d+)", pathlib.Path(f"/proc/{pid}/io").read_text())[1])
+
+
 def a_pod_of_two_containers_lives_and_ends(node):
     node.development_initdata(*policy_of(node), network=True)
     pod, config, logs = start_pod(node, "rt")
@@ -98,8 +103,11 @@ def a_pod_of_two_containers_lives_and_ends(node):
     stats = cri.at(node.cri.call("ContainerStats", {1: main}), 1)
     assert cri.at(stats, 3, 2, 1) > 0 and cri.at(stats, 2, 2, 1) > 0, stats
     node.cri.call("UpdateContainerResources", {1: main, 2: {4: 64 << 20}})
+    before = reads_of(shims_of(node)[0])
     two = start_container(node, pod, config, "two", SH + ["exit 7"])
     assert node.cri.wait_exited(two)[0] == 7
+    read = reads_of(shims_of(node)[0]) - before
+    assert read < os.path.getsize("/bin/busybox") // 4, f"{read} bytes were read for an image that the pod has"  # gzip makes half of it
     node.cri.call("RemoveContainer", {1: two})
     node.cri.call("StopContainer", {1: main, 2: 2})
     assert node.cri.wait_exited(main)[0] == 137  # a first process without a handler does not hear SIGTERM
