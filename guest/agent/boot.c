@@ -14,6 +14,7 @@
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
 #include "guest/init/network.h"
+#include "guest/init/ports.h"
 #include "guest/init/scratch.h"
 #include "guest/init/sysctls.h"
 
@@ -36,6 +37,13 @@ static FALLIBLE load_modules(struct cmdline *cmdline, struct err *err)
 {
     (void) cmdline;
     return modules_load("/modules", err) && mounts_make_late(err);
+}
+
+/* Three modules that nobody else wants; without them the ports are virtio-serial's, which is built in. */
+static FALLIBLE load_vsock(struct cmdline *cmdline, struct err *err)
+{
+    (void) cmdline;
+    return !ports_are_vsock("/sys/bus/virtio/devices") || modules_load("/modules-vsock", err);
 }
 
 /* A process of its own: PID 1 and what it forks never hold the disk's key. */
@@ -144,7 +152,7 @@ static const struct step {
 } steps[] = {
     { "boot", mount_all },     { "config", read_command_line }, { "boot", load_modules },
     { "boot", wait_for_entropy }, { "boot", raise_clock },      { "boot", open_scratch }, /* whose keys are the first */
-    { "boot", load_image_modules },
+    { "boot", load_image_modules }, { "boot", load_vsock },
     { "boot", close_kernel },  { "boot", open_cgroups },        { "boot", raise_loopback },
     { "boot", bound_images },
 };

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+
+#include "guest/api/vsock.h"
 
 enum { READ_LEN = 60 << 10, /* with what a buffer adds, 64 KiB */ INPUT_MAX = TTRPC_HEADER_LEN + MESSAGE_LEN_MAX };
 
@@ -21,6 +24,7 @@ struct ttrpc_connection {
     struct loop_source              port;  /* the descriptor itself */
     struct loop_source              retry; /* a timer, while a port has no host */
     bool                            is_port;
+    bool                            is_listening; /* `port` is a socket that no peer has come to yet */
     uint32_t                        host;    /* counts those that went: their tokens are void */
     bool                            has_met; /* a port's host: bytes went or came since it was last waited for */
     bool                            is_over;   /* `closed` was or is being told */
@@ -90,7 +94,7 @@ static void watch(struct ttrpc_connection *c)
 
     if (c->output.len > 0)
         wanted |= EPOLLOUT;
-    if (c->is_over || !c->port.loop || wanted == c->watched)
+    if (c->is_over || c->is_listening || !c->port.loop || wanted == c->watched)
         return;
     c->watched = wanted;
     if (!loop_change(&c->port, wanted, &err))
@@ -103,7 +107,7 @@ static void flush(struct ttrpc_connection *c)
     size_t     sent = 0;
     struct err err;
 
-    if (c->is_over || (c->is_port && !c->port.loop))
+    if (c->is_over || c->is_listening || (c->is_port && !c->port.loop))
         return; /* no one to send to, or none yet */
     while (sent < c->output.len) {
         ssize_t n = ttrpc_write(c->port.fd, c->is_port, (struct bytes){ c->output.at + sent, c->output.len - sent });
@@ -337,11 +341,35 @@ static void read_port(struct ttrpc_connection *c)
     }
 }
 
+/* One peer is all that may come: the listener is closed behind it. A stranger is sent away. */
+static void meet_peer(struct ttrpc_connection *c)
+{
+    AUTO(fd) int fd = accept4(c->port.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct err   err;
+
+    if (fd < 0 || !vsock_is_guest(c->port.fd, fd))
+        return; /* it was gone again, or is nobody of ours; the listener stays */
+    loop_remove(&c->port);
+    (void) close(c->port.fd); /* nothing was written to it */
+    c->port.fd      = TAKE_FD(fd);
+    c->is_listening = false;
+    c->watched      = EPOLLIN;
+    if (!loop_add(c->options.loop, &c->port, c->watched, &err))
+        end(c, &err);
+    else
+        flush(c);
+}
+
 static void on_port(struct loop_source *source, uint32_t events)
 {
     struct ttrpc_connection *c = source->owner;
 
     c->depth++;
+    if (c->is_listening) {
+        meet_peer(c);
+        leave(c);
+        return;
+    }
     if (events & EPOLLOUT) {
         flush(c);
         take_frames(c); /* those that waited for room in the output */
@@ -358,6 +386,8 @@ FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, in
 {
     AUTO(fd) int fd    = fd_take;
     int          flags = fcntl(fd, F_GETFL);
+    int          listens = 0;
+    socklen_t    len     = sizeof listens;
     struct stat  about;
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fstat(fd, &about) < 0)
@@ -369,6 +399,7 @@ FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, in
     c->options     = *options;
     c->is_port     = S_ISCHR(about.st_mode);
     c->next_stream = 1;
+    c->is_listening = S_ISSOCK(about.st_mode) && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
     c->watched     = EPOLLIN;
     c->port        = (struct loop_source){ .fd = TAKE_FD(fd), .ready = on_port, .owner = c };
     c->retry       = (struct loop_source){ .fd = NO_FD, .ready = on_retry, .owner = c };

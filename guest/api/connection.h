@@ -58,8 +58,8 @@ struct ttrpc_connection_options {
 };
 
 /*
- * Takes `fd`, a stream socket or a virtio-serial port; the latter waits for its host, also when that goes and another
- * comes. `options` is copied; what it points to must outlive the connection.
+ * Takes `fd`: a stream socket; a virtio-serial port, which waits for its host, also when that goes and another comes; or a
+ * listening socket, whose first guest (vsock_is_guest) becomes the peer, and what is said until then waits. `options` is copied; what it points to must outlive the connection.
  */
 FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, int fd_take,
                               struct ttrpc_connection **out, struct err *err);

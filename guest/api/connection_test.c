@@ -1,7 +1,9 @@
 #include "tests/harness/test.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "guest/api/connection.h"
 
@@ -310,6 +312,46 @@ static void a_frame_may_come_byte_by_byte(void **state)
     buffer_free(&feeder.wire);
 }
 
+/* As a host waits for its guest by vsock: what it asked before the guest was there is answered. */
+static void a_listener_becomes_the_connection_of_its_first_peer(void **state)
+{
+    struct ends        e;
+    struct ends        guest   = { .stop_after = 1 };
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    socklen_t          len     = sizeof address;
+    int                listener, connected, late;
+    struct err         err;
+
+    (void) state;
+    e = (struct ends){ .stop_after = 4 };
+    assert_true(loop_new(&e.loop, &err));
+    guest.loop = e.loop;
+    listener   = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_return_code(bind(listener, (const struct sockaddr *) &address, sizeof address.sun_family), 0); /* a name of the kernel's choice */
+    assert_return_code(listen(listener, 4), 0);
+    assert_return_code(getsockname(listener, (struct sockaddr *) &address, &len), 0);
+
+    struct ttrpc_connection_options options = { .loop = e.loop, .closed = on_closed, .owner = &e };
+    assert_true(ttrpc_connection_new(&options, listener, &e.client, &err));
+    Agent__StartContainerRequest request = AGENT__START_CONTAINER_REQUEST__INIT;
+    for (int i = 0; i < 3; i++)
+        ask_for_output(&e);
+    ask(&e, &start, &request.base);
+
+    connected = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_return_code(connect(connected, (const struct sockaddr *) &address, len), 0);
+    open_server(&guest, connected);
+    run(&e);
+    assert_int_equal(e.n_replies, 4);
+    assert_string_equal(e.why.text, "start: not now");
+    late = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(late, (const struct sockaddr *) &address, len), -1); /* the door is closed */
+    assert_int_equal(errno, ECONNREFUSED);
+    (void) close(late);
+    ttrpc_connection_free(guest.server);
+    close_ends(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +363,7 @@ int main(void)
         cmocka_unit_test(calls_are_told_when_the_peer_goes),
         cmocka_unit_test(a_callback_may_free_its_own_connection),
         cmocka_unit_test(a_frame_may_come_byte_by_byte),
+        cmocka_unit_test(a_listener_becomes_the_connection_of_its_first_peer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

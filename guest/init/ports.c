@@ -7,6 +7,9 @@
 
 #include "base/auto.h"
 #include "base/bytes.h"
+#include "guest/api/vsock.h"
+
+#define VIRTIO_ID_OF_VSOCK "0x0013" /* [VIRTIO-1.2 section 5] */
 
 /* An empty name is a port without one. The text ends in a line end. */
 static FALLIBLE read_name(int class_fd, const char *port, char out[static PORT_NAME_MAX + 1], struct err *err)
@@ -64,5 +67,22 @@ FALLIBLE port_open_in(const char *class_directory, const char *device_directory,
 
 FALLIBLE port_open(const char *name, int *out_fd, struct err *err)
 {
-    return port_open_in("/sys/class/virtio-ports", "/dev", name, out_fd, err);
+    if (port_open_in("/sys/class/virtio-ports", "/dev", name, out_fd, err))
+        return true;
+    return err->kind == ERR_NOT_FOUND && access("/dev/vsock", F_OK) == 0 && vsock_connect(name, out_fd, err);
+}
+
+bool ports_are_vsock(const char *directory)
+{
+    AUTO(dir) DIR *devices = opendir(directory);
+    bool           found   = false;
+
+    for (struct dirent *entry; devices && !found && (entry = readdir(devices));) {
+        char path[PATH_MAX], type[16] = "";
+
+        (void) snprintf(path, sizeof path, "%s/%s/device", directory, entry->d_name); /* a cut path fails to open */
+        AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        found           = fd >= 0 && read(fd, type, sizeof type - 1) > 0 && strcmp(type, VIRTIO_ID_OF_VSOCK "\n") == 0;
+    }
+    return found;
 }

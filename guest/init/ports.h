@@ -1,4 +1,4 @@
-/* Virtio-serial ports by the name that the host gave them; there is no udev to make links. */
+/* Virtio-serial ports by the name that the host gave them; there is no udev to make links. Where it gave vsock, that. */
 #pragma once
 
 #include "base/err.h"
@@ -15,4 +15,9 @@ enum { PORT_NAME_MAX = 64, PORTS_MAX = 64 };
  */
 FALLIBLE port_open_in(const char *class_directory, const char *device_directory, const char *name, int *out_fd,
                       struct err *err);
+
+/* Of this machine; a port that there is not is looked for by vsock. */
 FALLIBLE port_open(const char *name, int *out_fd, struct err *err);
+
+/* Whether the host gave a vsock device, below `directory` ("/sys/bus/virtio/devices"): its driver is a module of its own. */
+bool ports_are_vsock(const char *directory);

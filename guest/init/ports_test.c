@@ -86,12 +86,27 @@ static void a_machine_without_ports_is_told(void **state)
     assert_string_equal(err.text, "port cloister.agent: this machine has no virtio-serial ports");
 }
 
+static void a_vsock_device_is_known_by_its_virtio_id(void **state)
+{
+    struct tree     *t = *state;
+    AUTO(text) char *device = NULL, *id = NULL;
+    struct err       err;
+
+    assert_false(ports_are_vsock("/nowhere"));
+    assert_true(asprintf(&device, "%s/virtio3", t->devices) > 0 && asprintf(&id, "%s/device", device) > 0);
+    assert_true(directory_make(device, &err) && file_write(id, bytes_of_text("0x0002\n"), 0644, &err));
+    assert_false(ports_are_vsock(t->devices));
+    assert_true(file_write(id, bytes_of_text("0x0013\n"), 0644, &err));
+    assert_true(ports_are_vsock(t->devices));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(opens_the_port_that_has_the_name, open_tree, close_tree),
         cmocka_unit_test_setup_teardown(refuses_a_name_that_no_port_or_two_ports_have, open_tree, close_tree),
         cmocka_unit_test(a_machine_without_ports_is_told),
+        cmocka_unit_test_setup_teardown(a_vsock_device_is_known_by_its_virtio_id, open_tree, close_tree),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@ and those that they depend on. Names are sorted; owners, times and modes are fix
 """
 import argparse, hashlib, lzma, os, pathlib, stat, struct, subprocess, sys, tempfile
 
-DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "modules-images", "modules-scratch", "proc", "run", "sys", "tmp"]
+DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "modules-images", "modules-scratch", "modules-vsock", "proc", "run", "sys", "tmp"]
 LIBRARY_PATH = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_STRTAB = 1, 5
@@ -128,8 +128,8 @@ def entry(inode, name, mode, content=b"", device=(0, 0)):
     return head + content + b"\0" * (-len(content) % 4)
 
 
-def archive(files):
-    rows = {name: (stat.S_IFDIR | 0o755, b"", (0, 0)) for name in DIRECTORIES}
+def archive(files, directories=DIRECTORIES):
+    rows = {name: (stat.S_IFDIR | 0o755, b"", (0, 0)) for name in directories}
     rows["dev/console"] = (stat.S_IFCHR | 0o600, b"", (5, 1))
     rows.update({name: (stat.S_IFREG | mode, content, (0, 0)) for name, (mode, content) in files.items()})
     out = b"".join(entry(i + 1, name, *rows[name]) for i, name in enumerate(sorted(rows)))
@@ -146,6 +146,7 @@ def main():
     options.add_argument("--module", action="append", default=[], help="a kernel module to carry, by name")
     options.add_argument("--scratch-module", action="append", default=[], help="one that is loaded only when there is a scratch disk")
     options.add_argument("--image-module", action="append", default=[], help="one that is loaded, after those, only when there is an image disk")
+    options.add_argument("--vsock-module", action="append", default=[], help="one that is loaded only when the host gives a vsock device")
     options.add_argument("--out", required=True, type=pathlib.Path)
     o = options.parse_args()
 
@@ -163,6 +164,8 @@ def main():
         more = [module for module in modules_in_order(o.kernel_dir, o.image_module) if module not in scratch]
         for i, (name, content) in enumerate(more):
             files[f"modules-images/{i:02}-{name}.ko"] = (0o644, content)
+        for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.vsock_module)):
+            files[f"modules-vsock/{i:02}-{name}.ko"] = (0o644, content)
     packed = archive(files)
     o.out.write_bytes(packed)
     for name, (_, content) in sorted(files.items(), key=lambda f: -len(f[1][1])):
@@ -171,4 +174,5 @@ def main():
           f"sha256 {hashlib.sha256(packed).hexdigest()}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -292,8 +292,8 @@ static void check_host(struct diagnosis *d, const char *root)
     bool is_v2 = exists(root, "/sys/fs/cgroup/cgroup.controllers");
 
     diagnosis_add(d, exists(root, "/dev/vhost-vsock") ? FINDING_GOOD : FINDING_NOTE, "/dev/vhost-vsock",
-                  "not needed: the agent is reached by virtio-serial", "%s",
-                  exists(root, "/dev/vhost-vsock") ? "is there; not used yet" : "is not there");
+                  "not needed: without it the agent is reached by virtio-serial; modprobe vhost_vsock brings it", "%s",
+                  exists(root, "/dev/vhost-vsock") ? "is there: --channel auto takes vsock where it may open it" : "is not there");
     diagnosis_add(d, is_v2 || exists(root, "/sys/fs/cgroup") ? FINDING_GOOD : FINDING_NOTE, "cgroups",
                   "mount cgroup2 at /sys/fs/cgroup", "%s",
                   is_v2 ? "v2" : exists(root, "/sys/fs/cgroup/unified") ? "v1 with v2 beside it" : exists(root, "/sys/fs/cgroup") ? "v1" : "none");

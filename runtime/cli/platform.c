@@ -70,7 +70,7 @@ FALLIBLE platform_choose(const struct platform_options *o, struct host *host, st
         host_ask_qemu(host);
     if (!host_check_tee(host, p.tee, &lacks))
         return fail_with(err, lacks.kind, "%s; cloister doctor says more", lacks.text);
-    if (!host_choose_accelerator(o->accel, host, &p.accel, &accel_why, err))
+    if (!channel_read(o->channel, &p.channel, err) || !host_choose_accelerator(o->accel, host, &p.accel, &accel_why, err))
         return false;
     switch (p.tee) {
     case TEE_SNP:

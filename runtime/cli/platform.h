@@ -7,7 +7,7 @@
 #define DEFAULT_SNP_POLICY 0x30000 /* SMT allowed; no debugging, no migration [SNP-ABI table 9] */
 
 struct platform_options {
-    const char *tee, *accel;           /* as typed; "auto" */
+    const char *tee, *accel, *channel; /* as typed; "auto" */
     const char *cpu_model;             /* snp */
     uint64_t    snp_policy;
     const char *id_block, *id_auth;    /* snp: files; NULL: none */
@@ -17,6 +17,7 @@ struct platform_options {
 struct platform {
     enum tee          tee;
     enum accelerator  accel;
+    enum channel      channel;
     struct vm_binding binding;  /* borrows from the buffers below and from the options */
     struct buffer     id_block, id_auth;
 };

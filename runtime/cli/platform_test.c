@@ -15,7 +15,7 @@ static char *path_of(const char *name)
 
 static struct platform_options asked(const char *tee)
 {
-    return (struct platform_options){ .tee = tee, .accel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY };
+    return (struct platform_options){ .tee = tee, .accel = "auto", .channel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY };
 }
 
 static struct host able(void)

@@ -375,6 +375,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     development_tpm_folder(&tpm);
     sandbox.tee             = platform.tee;
     sandbox.accel           = platform.accel;
+    sandbox.channel         = platform.channel;
     sandbox.binding         = platform.binding;
     sandbox.cpus            = (unsigned) options->cpus;
     sandbox.memory_mib      = (unsigned) options->memory_mib;
@@ -408,7 +409,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
 /* `cloister run` and `cloister job run`, which differ in the receipt only. */
 static int run_command(const char *command, const char *about, const char *receipt, int argc, char **argv)
 {
-    struct run_options options = { .platform = { .tee = "auto", .accel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY },
+    struct run_options options = { .platform = { .tee = "auto", .accel = "auto", .channel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY },
                                    .broker = "https://127.0.0.1:8443", .cpus = 1,
                                    .memory_mib = DEFAULT_MEMORY_MIB, .cache_max_mib = DEFAULT_CACHE_MIB, .timeout_s = DEFAULT_TIMEOUT_S,
                                    .receipt = receipt };
@@ -418,6 +419,7 @@ static int run_command(const char *command, const char *about, const char *recei
         { "nonce", OPTION_TEXT, &nonce, "HEX", "stands in the receipt, which is then no older than this", 0, 0 },
         { "tee", OPTION_TEXT, &options.platform.tee, "TEE", "auto, snp, tdx, tpm or sim (default auto)", 0, 0 },
         { "accel", OPTION_TEXT, &options.platform.accel, "ACCEL", "auto, kvm or tcg (default auto)", 0, 0 },
+        { "channel", OPTION_TEXT, &options.platform.channel, "CHANNEL", "auto, vsock or serial: what carries the agent's requests (default auto)", 0, 0 },
         { "cpus", OPTION_NUMBER, &options.cpus, "N", "virtual CPUs (default 1)", 1, VM_CPUS_MAX },
         { "memory", OPTION_NUMBER, &options.memory_mib, "MiB", "guest memory (default 512)", VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB },
         { "scratch", OPTION_NUMBER, &options.scratch_mib, "MiB", "encrypted scratch disk, for images larger than memory (default none)", SCRATCH_MIN_MIB, VM_MEMORY_MAX_MIB },

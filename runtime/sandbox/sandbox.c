@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/ossl.h"
 #include "firmware/measure/kernel_hashes.h"
+#include "guest/api/vsock.h"
 #include "keys/api/initdata.h"
 #include "runtime/sandbox/blob_service.h"
 #include "runtime/sandbox/console.h"
@@ -17,6 +18,7 @@
 #include "runtime/vmm/qemu.h"
 #include "runtime/vmm/simulated_platform.h"
 #include "runtime/vmm/software_tpm.h"
+#include "runtime/vmm/vhost_vsock.h"
 
 enum {
     BOOT_FILE_MAX = 512 << 20, /* bytes of a firmware, kernel or initrd: ours are 64 KiB, 12 MiB and 24 MiB */
@@ -49,12 +51,14 @@ struct launch {
     int           ours[N_PORTS], theirs[N_PORTS];
     int           console_ours, console_theirs, words_ours, words_theirs;
     int           tpm_of_qemu;
+    int           vsock_fd;
+    uint32_t      guest_cid; /* 0: the ports are virtio-serial's */
 };
 
 static void auto_launch(struct launch *l)
 {
     int *fds[] = { &l->firmware_fd, &l->kernel_fd, &l->initrd_fd, &l->cmdline_fd, &l->disk_fd, &l->console_ours, &l->console_theirs,
-                   &l->words_ours, &l->words_theirs, &l->tpm_of_qemu, &l->scratch_fd };
+                   &l->words_ours, &l->words_theirs, &l->tpm_of_qemu, &l->scratch_fd, &l->vsock_fd };
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         auto_fd(fds[i]);
@@ -264,19 +268,31 @@ static FALLIBLE open_scratch(const struct sandbox_options *o, struct launch *l, 
     return true;
 }
 
-static FALLIBLE open_ports(struct launch *l, size_t n_ports, struct err *err)
+static FALLIBLE open_pair(int *ours, int *theirs, struct err *err)
 {
     int ends[2];
 
-    int *others[2][2] = { { &l->console_ours, &l->console_theirs }, { &l->words_ours, &l->words_theirs } };
-
-    for (size_t i = 0; i < n_ports + 2; i++) {
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-            return err_os(err, "boot: socket pair");
-        *(i < n_ports ? &l->ours[i] : others[i - n_ports][0])   = ends[0];
-        *(i < n_ports ? &l->theirs[i] : others[i - n_ports][1]) = ends[1];
-    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "boot: socket pair");
+    *ours   = ends[0];
+    *theirs = ends[1];
     return true;
+}
+
+/* What is said to a port waits there until the guest opens it, or comes to the socket that listens for it. */
+static FALLIBLE open_ports(const struct sandbox_options *o, struct launch *l, size_t n_ports, struct err *err)
+{
+    bool use_vsock = o->channel == CHANNEL_VSOCK || (o->channel == CHANNEL_AUTO && access(VHOST_VSOCK_DEVICE, R_OK | W_OK) == 0);
+
+    if (use_vsock && !vhost_vsock_open(&l->vsock_fd, &l->guest_cid, err))
+        return context(err, err->kind == ERR_NOT_FOUND ? "config" : "boot");
+    for (unsigned i = 0; i < n_ports; i++) {
+        if (use_vsock && !vsock_listen(l->guest_cid, i, &l->ours[i], err))
+            return context(err, "boot");
+        if (!use_vsock && !open_pair(&l->ours[i], &l->theirs[i], err))
+            return false;
+    }
+    return open_pair(&l->console_ours, &l->console_theirs, err) && open_pair(&l->words_ours, &l->words_theirs, err);
 }
 
 /* The measured command line goes to the platform as it goes to QEMU; initdata is bound by its digest in HOST_DATA. */
@@ -334,14 +350,15 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
         .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
         .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
         .scratch_fd = l->scratch_fd, .disks = s->options.disks, .n_disks = s->options.n_disks,
-        .console_fd = l->console_theirs, .ports = ports, .n_ports = n_ports,
+        .console_fd = l->console_theirs, .ports = ports, .n_ports = l->guest_cid ? 0 : n_ports,
+        .guest_cid = l->guest_cid, .vsock_fd = l->vsock_fd,
         .nics = nics, .n_nics = s->network ? s->network->n_interfaces : 0,
         .tpm_fd = l->tpm_of_qemu, .binding = s->options.binding,
     };
 
     if (!bind_initdata(s, &config.binding, err))
         return false;
-    for (size_t i = 0; i < n_ports; i++)
+    for (size_t i = 0; i < config.n_ports; i++)
         ports[i] = (struct vm_port){ port_names[i], l->theirs[i] };
     for (size_t i = 0; i < config.n_nics; i++) {
         nics[i].tap_fd = s->options.network->taps[i];
@@ -388,7 +405,7 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
     AUTO(sandbox) struct sandbox *s = calloc(1, sizeof *s);
     AUTO(launch) struct launch    l = { .firmware_fd = NO_FD, .kernel_fd = NO_FD, .initrd_fd = NO_FD, .cmdline_fd = NO_FD, .disk_fd = NO_FD,
                                         .console_ours = NO_FD, .console_theirs = NO_FD, .words_ours = NO_FD, .words_theirs = NO_FD, .tpm_of_qemu = NO_FD,
-                                        .scratch_fd = NO_FD };
+                                        .scratch_fd = NO_FD, .vsock_fd = NO_FD };
     size_t n_ports = options->tee == TEE_SIM ? N_PORTS : PORT_REPORT;
 
     if (!s)
@@ -404,7 +421,7 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
             abort();
         *s->network = options->network->pod.network;
     }
-    if (!load_all(options, &l, err) || !open_scratch(options, &l, err) || !open_ports(&l, n_ports, err) || !start_services(s, &l, err))
+    if (!load_all(options, &l, err) || !open_scratch(options, &l, err) || !open_ports(options, &l, n_ports, err) || !start_services(s, &l, err))
         return false;
     if (options->tee == TEE_SIM && !start_platform(s, &l, err))
         return false;

@@ -18,6 +18,7 @@ struct sandbox_options {
     struct loop         *loop;
     enum tee             tee;
     enum accelerator     accel;
+    enum channel         channel;
     struct vm_binding    binding;        /* snp, tdx; the digest of the initdata is filled in here */
     unsigned             cpus, memory_mib;
     unsigned             scratch_mib;    /* disk that the guest may encrypt into, below TMPDIR or /var/tmp; 0: none */

@@ -40,7 +40,7 @@ static FALLIBLE choose_platform(const struct settings *settings, struct sandbox_
         return false;
     if ((out->tee == TEE_SNP || out->tee == TEE_TDX) && !host.has_qemu)
         host_ask_qemu(&host);
-    if (!host_check_tee(&host, out->tee, err) ||
+    if (!channel_read(settings->channel, &out->channel, err) || !host_check_tee(&host, out->tee, err) ||
         !host_choose_accelerator(settings->accel, &host, &out->accel, &accel_why, err))
         return false;
     switch (out->tee) {

@@ -16,7 +16,7 @@ enum { BOOT_TIMEOUT_MAX_S = 3600 };
 
 void settings_default(struct settings *out)
 {
-    *out = (struct settings){ .tee = "auto", .accel = "auto", .cpus = 1, .memory_mib = 512,
+    *out = (struct settings){ .tee = "auto", .accel = "auto", .channel = "auto", .cpus = 1, .memory_mib = 512,
                               .memory_most_mib = 64 << 10, .boot_timeout_s = 180 };
 }
 
@@ -65,6 +65,7 @@ static FALLIBLE read_key(struct settings *s, const char *name, struct json_objec
            : strcmp(name, "blobs") == 0       ? read_path(name, value, &s->blobs, err)
            : strcmp(name, "tee") == 0         ? read_text(name, value, &s->tee, err)
            : strcmp(name, "accel") == 0       ? read_text(name, value, &s->accel, err)
+           : strcmp(name, "channel") == 0     ? read_text(name, value, &s->channel, err)
            : strcmp(name, "cpus") == 0        ? read_number(name, value, 1, VM_CPUS_MAX, &s->cpus, err)
            : strcmp(name, "memory") == 0      ? read_number(name, value, VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB, &s->memory_mib, err)
            : strcmp(name, "memory_most") == 0 ? read_number(name, value, VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB, &s->memory_most_mib, err)

@@ -6,6 +6,7 @@
  *   initdata = "/path"          TOML text for such pods
  *   tee = "auto"                snp, tdx, tpm, sim
  *   accel = "auto"              kvm, tcg
+ *   channel = "auto"            vsock, serial
  *   guest = "/path"             the guest image's folder; default: beside the program or under share/
  *   cpus = 1                    at least
  *   memory = 512                MiB for the guest itself and its images; a pod's limit is added
@@ -23,7 +24,7 @@ struct settings {
     struct json_object *document; /* owns the texts; NULL: all defaults */
     bool                development;
     const char         *initdata, *guest, *blobs; /* NULL: none */
-    const char         *tee, *accel;
+    const char         *tee, *accel, *channel;
     uint64_t            cpus, memory_mib, memory_most_mib, boot_timeout_s;
 };
 

@@ -187,6 +187,26 @@ static void add_boot(struct qemu_command *c, const struct vm_config *config)
     }
 }
 
+/* The guest's channels: by vsock, whose descriptor has its context id already, or one virtio-serial port each. */
+static void add_ports(struct qemu_command *c, const struct vm_config *config)
+{
+    const char *bounce = is_confidential(config) ? ",iommu_platform=on" : "";
+
+    if (config->guest_cid != 0) {
+        add(c, "-device");
+        add(c, "vhost-vsock-pci,guest-cid=%u,vhostfd=%d,disable-legacy=on%s", config->guest_cid, pass(c, config->vsock_fd), bounce);
+        return;
+    }
+    add(c, "-device");
+    add(c, "virtio-serial-pci,id=ports,max_ports=%d,disable-legacy=on%s", VM_PORTS_MAX, bounce);
+    for (size_t i = 0; i < config->n_ports; i++) {
+        add(c, "-chardev");
+        add(c, "socket,id=port%zu,fd=%d", i, pass(c, config->ports[i].fd));
+        add(c, "-device");
+        add(c, "virtserialport,bus=ports.0,chardev=port%zu,name=%s", i, config->ports[i].name);
+    }
+}
+
 static void add_devices(struct qemu_command *c, const struct vm_config *config)
 {
     int         fd     = pass(c, config->initdata_fd);
@@ -202,14 +222,7 @@ static void add_devices(struct qemu_command *c, const struct vm_config *config)
     add(c, "socket,id=console,fd=%d", pass(c, config->console_fd));
     add(c, "-serial");
     add(c, "chardev:console");
-    add(c, "-device");
-    add(c, "virtio-serial-pci,id=ports,max_ports=%d,disable-legacy=on%s", VM_PORTS_MAX, bounce);
-    for (size_t i = 0; i < config->n_ports; i++) {
-        add(c, "-chardev");
-        add(c, "socket,id=port%zu,fd=%d", i, pass(c, config->ports[i].fd));
-        add(c, "-device");
-        add(c, "virtserialport,bus=ports.0,chardev=port%zu,name=%s", i, config->ports[i].name);
-    }
+    add_ports(c, config);
 }
 
 /* The guest knows it by its serial, encrypts it under a key of its own, and gives back what it frees. */

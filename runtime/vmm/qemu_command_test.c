@@ -63,8 +63,16 @@ static void each_platform_has_its_golden_command_line(void **state)
     assert_golden("sim", &c);
     c = of_tee(TEE_TPM);
     assert_golden("tpm", &c);
+    c.n_ports   = 0;
+    c.guest_cid = 3;
+    c.vsock_fd  = 22;
+    assert_golden("tpm-vsock", &c);
     c = of_tee(TEE_SNP);
     assert_golden("snp", &c);
+    c.n_ports   = 0;
+    c.guest_cid = 0xfffffff;
+    c.vsock_fd  = 22;
+    assert_golden("snp-vsock", &c);
     c = of_tee(TEE_TDX);
     assert_golden("tdx", &c);
     c.binding.quote_socket = "/run/tdx-qgs/qgs.socket";
@@ -269,6 +277,10 @@ static void refuses_what_it_could_not_honour(void **state)
     c.append = long_append;
     assert_false(qemu_command_build(&c, &command, &err));
     assert_int_equal(err.kind, ERR_CONFIG);
+    c = config();
+    c.guest_cid = 3;
+    assert_false(qemu_command_build(&c, &command, &err));
+    assert_string_equal(err.text, "vsock and 2 ports");
     c = config();
     c.ports = forged;
     c.n_ports = 1;

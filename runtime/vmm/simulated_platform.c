@@ -72,6 +72,7 @@ static void port_closed(void *owner, const struct err *why)
 static const int system_calls[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_ctl), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(fcntl),
+    SCMP_SYS(accept4), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), /* the guest comes by vsock */
     SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap),
     SCMP_SYS(madvise), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(exit_group),
 };

@@ -17,6 +17,18 @@ const char *accelerator_name(enum accelerator accel)
     return accel == ACCEL_KVM ? "kvm" : "tcg";
 }
 
+FALLIBLE channel_read(const char *word, enum channel *out, struct err *err)
+{
+#define CHANNEL_READ(name, text)    \
+    if (strcmp(word, text) == 0) {  \
+        *out = name;                \
+        return true;                \
+    }
+    CHANNELS(CHANNEL_READ)
+#undef CHANNEL_READ
+    return fail_with(err, ERR_CONFIG, "channel \"%.40s\": auto, vsock or serial is wanted", word);
+}
+
 static bool is_port_name(const char *name)
 {
     return name[0] != 0 && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.")] == 0;
@@ -60,6 +72,8 @@ FALLIBLE vm_config_check(const struct vm_config *config, struct err *err)
                          VM_APPEND_MAX);
     if (config->n_ports > VM_PORTS_MAX)
         return fail_with(err, ERR_BUG, "%zu ports; at most %d fit", config->n_ports, VM_PORTS_MAX);
+    if (config->guest_cid != 0 && config->n_ports > 0)
+        return fail_with(err, ERR_BUG, "vsock and %zu ports", config->n_ports);
     if (config->n_nics > VM_NICS_MAX)
         return fail_with(err, ERR_CONFIG, "%zu network interfaces; at most %d fit", config->n_nics, VM_NICS_MAX);
     if (config->n_disks > VM_DISKS_MAX)

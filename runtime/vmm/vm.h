@@ -19,8 +19,20 @@ enum tee { TEES(TEE_ENUM) };
 
 enum accelerator { ACCEL_KVM, ACCEL_TCG };
 
+#define CHANNELS(X)           \
+    X(CHANNEL_AUTO, "auto")     /* vsock where this host has vhost-vsock and may open it, else serial */ \
+    X(CHANNEL_VSOCK, "vsock")   \
+    X(CHANNEL_SERIAL, "serial") /* virtio-serial ports, which every host has */
+
+#define CHANNEL_ENUM(name, text) name,
+enum channel { CHANNELS(CHANNEL_ENUM) };
+#undef CHANNEL_ENUM
+
 const char *tee_name(enum tee tee);
 const char *accelerator_name(enum accelerator accel);
+
+/* What carries the agent's requests. Fails CONFIG for another word. */
+FALLIBLE channel_read(const char *word, enum channel *out, struct err *err);
 
 enum {
     VM_CPUS_MAX       = 64,
@@ -94,6 +106,8 @@ struct vm_config {
     const struct vm_nic  *nics;
     size_t                n_nics;
     struct vm_binding     binding;     /* for TEE_SNP and TEE_TDX */
+    uint32_t              guest_cid;   /* vsock: the guest's context id, and no `ports`; 0: virtio-serial */
+    int                   vsock_fd;    /* /dev/vhost-vsock that was given guest_cid */
     int                   tpm_fd;      /* for TEE_TPM: control channel of a swtpm */
 };
 
