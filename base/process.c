@@ -67,12 +67,12 @@ static bool place_fds(const struct process_options *o)
 /* What no program that we start needs. The bounding set is root's to empty; others have nothing in it to gain. */
 static bool confine(void)
 {
-    const struct rlimit no_core = { 0, 0 };
+    const struct rlimit no_core = { 0, 0 }, descriptors = { CONFINED_FDS_MAX, CONFINED_FDS_MAX };
 
     for (unsigned long c = 0; c < 64; c++)
         if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EINVAL && errno != EPERM) /* not a capability; not root */
             return false;
-    return setrlimit(RLIMIT_CORE, &no_core) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+    return setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_NOFILE, &descriptors) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0;
 }
 

@@ -6,6 +6,8 @@
 #include "base/auto.h"
 #include "base/bytes.h"
 
+enum { CONFINED_FDS_MAX = 1024 };
+
 struct process_fd { int ours, theirs; }; /* `ours` appears as number `theirs` in the child */
 
 struct process_options {
@@ -17,7 +19,7 @@ struct process_options {
     bool               new_group;   /* own process group: terminal signals do not reach it */
     uid_t              user;        /* not 0: become this user and group, without any other group */
     gid_t              group;       /* with `user`: this group instead of the user's own number; 0: that */
-    bool               confined;    /* no new privileges, no capability ever again, no core file */
+    bool               confined;    /* no new privileges, no capability ever again, no core file, at most CONFINED_FDS_MAX descriptors */
     bool               dies_with_us; /* SIGKILL when the thread that started it ends */
 };
 

@@ -56,6 +56,8 @@ def the_hosts_processes_are_jailed(world):
         assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, status
         if os.geteuid() == 0:
             assert int(status["CapBnd"], 16) == 0 and status["Uid"].split() == ["65534"] * 4, status
+        limits = {line[:26].strip(): line[26:].split()[:2] for line in pathlib.Path(f"/proc/{child}/limits").read_text().splitlines()}
+        assert limits["Max core file size"] == ["0", "0"] and int(limits["Max open files"][1]) <= 1024, limits
     assert seen == {"cloister", "qemu-system-x86"}, seen  # the simulated platform is a fork of cloister
     run.send_signal(signal.SIGKILL)
     run.communicate()
