@@ -17,6 +17,7 @@ tls_certificate = "/w/broker/server.pem"
 tls_key = "/w/broker/server.key"
 token_certificate = "/w/broker/token.pem"
 token_key = "/w/broker/token.key"
+admin_key = "/w/broker/admin.pub"
 development_root = "/w/dev-tee"
 snp_crl_required = false
 handshake_seconds = 600
