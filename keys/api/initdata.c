@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "base/ossl.h"
+#include "base/text.h"
 #include "base/toml.h"
 
 enum { DISK_HEADER_LEN = 16, DISK_BLOCK = 512, ENTRIES_MAX = 64 };
@@ -219,11 +220,11 @@ static FALLIBLE gunzip(struct bytes packed, struct buffer *text, struct err *err
     left        = z.avail_in;
     (void) inflateEnd(&z); /* frees; its verdict was inflate's */
     if (n > KBS_INITDATA_TEXT_MAX)
-        return fail_with(err, ERR_LIMIT, "initdata disk: more than %d bytes when unpacked", KBS_INITDATA_TEXT_MAX);
+        return fail_with(err, ERR_LIMIT, "more than %d bytes when unpacked", KBS_INITDATA_TEXT_MAX);
     if (ended != Z_STREAM_END)
-        return fail_with(err, ERR_MALFORMED, "initdata disk: broken gzip stream");
+        return fail_with(err, ERR_MALFORMED, "broken gzip stream");
     if (left > 0)
-        return fail_with(err, ERR_MALFORMED, "initdata disk: %zu bytes behind the gzip stream", left);
+        return fail_with(err, ERR_MALFORMED, "%zu bytes behind the gzip stream", left);
     buffer_append(text, (struct bytes){ room, n });
     return true;
 }
@@ -245,7 +246,18 @@ FALLIBLE initdata_disk_read(struct bytes disk, struct buffer *text, struct err *
     packed = take(&r, (size_t) len);
     if (!reader_ok(&r, err))
         return context(err, "initdata disk");
-    return gunzip(packed, text, err);
+    return gunzip(packed, text, err) || context(err, "initdata disk");
+}
+
+FALLIBLE initdata_annotation_read(const char *base64, struct buffer *text, struct err *err)
+{
+    AUTO(buffer) struct buffer packed = { 0 };
+
+    if (!base64_read(bytes_of_text(base64), BASE64_STANDARD, &packed, err))
+        return false;
+    if (packed.len > KBS_INITDATA_DISK_MAX)
+        return fail_with(err, ERR_LIMIT, "%zu bytes of gzip; at most %d", packed.len, KBS_INITDATA_DISK_MAX);
+    return gunzip(buffer_bytes(&packed), text, err);
 }
 
 FALLIBLE initdata_disk_write(struct bytes text, struct buffer *disk, struct err *err)

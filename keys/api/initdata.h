@@ -78,5 +78,8 @@ void initdata_write_broker(const char *url, const char *ca_pem, struct buffer *o
 FALLIBLE initdata_disk_read(struct bytes disk, struct buffer *text, struct err *err);
 FALLIBLE initdata_disk_write(struct bytes text, struct buffer *disk, struct err *err); /* the same bytes each time */
 
+/* What a pod's annotation holds: base64 of the same gzip. `text` is appended to; on failure it may hold a part. Fails MALFORMED, LIMIT. */
+FALLIBLE initdata_annotation_read(const char *base64, struct buffer *text, struct err *err);
+
 /* How many bytes of the disk initdata_disk_read wants, from its first 16; 0 when they are no initdata. */
 size_t initdata_disk_len(struct bytes first);

@@ -164,6 +164,35 @@ static void reads_the_disks_of_kata_and_its_own(void **state)
     assert_true(bytes_equal(buffer_bytes(&text), buffer_bytes(&plain)));
 }
 
+static void reads_what_a_pods_annotation_holds(void **state)
+{
+    static const char          document[] = "version = \"0.1.0\"\nalgorithm = \"sha256\"\n[data]\n\"a\" = \"b\"\n";
+    AUTO(buffer) struct buffer disk = { 0 }, base64 = { 0 }, text = { 0 }, more = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_true(initdata_disk_write(bytes_of_text(document), &disk, &err));
+    uint64_t len = 0;
+    for (size_t i = 0; i < 8; i++)
+        len |= (uint64_t) disk.at[8 + i] << (8 * i);
+    struct bytes gzip = { disk.at + 16, (size_t) len };
+    base64_append(&base64, gzip, BASE64_STANDARD);
+    assert_true(initdata_annotation_read(buffer_text(&base64), &text, &err));
+    assert_string_equal(buffer_text(&text), document);
+
+    assert_false(initdata_annotation_read("AAAA", &more, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_string_equal(err.text, "broken gzip stream");
+    assert_false(initdata_annotation_read("AA\nAA", &more, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    for (size_t cut = 0; cut < gzip.len; cut++) {
+        AUTO(buffer) struct buffer part = { 0 }, out = { 0 };
+
+        base64_append(&part, (struct bytes){ gzip.at, cut }, BASE64_STANDARD);
+        assert_false(initdata_annotation_read(buffer_text(&part), &out, &err));
+    }
+}
+
 static void refuses_every_truncation_of_a_disk(void **state)
 {
     AUTO(buffer) struct buffer disk = { 0 };
@@ -257,6 +286,7 @@ int main(void)
         cmocka_unit_test(writes_what_it_reads_back),
         cmocka_unit_test(wants_a_certificate_for_the_broker),
         cmocka_unit_test(reads_the_disks_of_kata_and_its_own),
+        cmocka_unit_test(reads_what_a_pods_annotation_holds),
         cmocka_unit_test(refuses_every_truncation_of_a_disk),
         cmocka_unit_test(unpacks_up_to_the_limit_and_not_a_byte_more),
         cmocka_unit_test(refuses_a_disk_that_lies_about_its_length),

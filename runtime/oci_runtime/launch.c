@@ -17,7 +17,6 @@
 
 #include "base/file.h"
 #include "base/loop.h"
-#include "base/text.h"
 #include "keys/api/initdata.h"
 #include "runtime/oci_runtime/control.h"
 #include "runtime/oci_runtime/monitor.h"
@@ -66,26 +65,10 @@ static FALLIBLE read_settings(const char *path, struct settings *out, struct err
            contextf(err, "settings %.100s", path ? path : SYSTEM_SETTINGS);
 }
 
-/* The annotation holds what stands on the initdata disk between its header and its padding. */
-static FALLIBLE decode_initdata(const char *base64, struct buffer *text, struct err *err)
-{
-    AUTO(buffer) struct buffer gzip = { 0 }, disk = { 0 };
-    uint8_t                    head[16] = "initdata";
-
-    if (!base64_read(bytes_of_text(base64), BASE64_STANDARD, &gzip, err))
-        return false;
-    for (size_t i = 0; i < 8; i++)
-        head[8 + i] = (uint8_t) ((uint64_t) gzip.len >> (8 * i));
-    buffer_append(&disk, BYTES_OF(head));
-    buffer_append(&disk, buffer_bytes(&gzip));
-    (void) buffer_grow(&disk, -disk.len % 512);
-    return initdata_disk_read(buffer_bytes(&disk), text, err);
-}
-
 static FALLIBLE find_initdata(struct bundle *b, struct err *err)
 {
     if (b->spec.initdata)
-        return decode_initdata(b->spec.initdata, &b->initdata, err) || context(err, "initdata annotation");
+        return initdata_annotation_read(b->spec.initdata, &b->initdata, err) || context(err, "initdata annotation");
     if (!b->settings.development || !b->settings.initdata)
         return fail_with(err, ERR_CONFIG, "initdata: none came as annotation io.cloister.initdata, and the settings are not development ones with an initdata of their own");
     return file_read(b->settings.initdata, INITDATA_MAX, &b->initdata, err) || context(err, "initdata");

@@ -7,8 +7,8 @@
 /* Annotations with an effect: these and no others. [containerd internal/cri/annotations, CRI-O internal/annotations] */
 static const char *const role_names[]    = { "io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType" };
 static const char *const sandbox_names[] = { "io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID" };
-static const char *const image_names[]   = { "io.kubernetes.cri.image-name", "io.kubernetes.cri-o.Image",
-                                             "io.kubernetes.cri-o.ImageName" };
+static const char *const image_names[]   = { "io.kubernetes.cri.image-name", "io.kubernetes.cri-o.Image" };
+static const char *const other_names[]   = { "io.kubernetes.cri-o.ImageName" };
 static const char *const digest_names[]  = { "io.kubernetes.cri-o.ImageRepoDigests" };
 static const char *const initdata_names[] = { "io.cloister.initdata",
                                               "io.katacontainers.config.hypervisor.cc_init_data" };
@@ -159,12 +159,29 @@ static FALLIBLE number_annotation(struct json_object *from, const char *name, ui
     return true;
 }
 
+/*
+ * CRI-O's Image is what was asked for: a name, or the image's id, which is the digest of a configuration and names nothing
+ * in a registry. Its ImageName is some name of the same image, often with the manifest's digest.
+ */
+static FALLIBLE read_image(struct json_object *from, struct container_spec *s, struct err *err)
+{
+    const char *other = NULL;
+
+    if (!ANNOTATION(from, image_names, &s->image_name, err) || !ANNOTATION(from, other_names, &other, err) ||
+        !ANNOTATION(from, digest_names, &s->image_digests, err))
+        return false;
+    if (!s->image_digests && image_reference_digest(other))
+        s->image_digests = other;
+    if (!s->image_name || (strlen(s->image_name) == 64 && strspn(s->image_name, "0123456789abcdef") == 64))
+        s->image_name = other;
+    return true;
+}
+
 static FALLIBLE read_annotations(struct json_object *from, struct container_spec *s, struct err *err)
 {
     const char *both[2] = { NULL, NULL };
 
-    if (!read_role(from, s, err) || !ANNOTATION(from, image_names, &s->image_name, err) ||
-        !ANNOTATION(from, digest_names, &s->image_digests, err) ||
+    if (!read_role(from, s, err) || !read_image(from, s, err) ||
         !text_member(from, initdata_names[0], &both[0], err) || !text_member(from, initdata_names[1], &both[1], err) ||
         !number_annotation(from, "io.kubernetes.cri.sandbox-memory", &s->pod_limits.memory_bytes, err) ||
         !number_annotation(from, "io.kubernetes.cri.sandbox-cpu-quota", &s->pod_limits.cpu_quota_us, err) ||

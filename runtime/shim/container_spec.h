@@ -35,7 +35,7 @@ struct container_spec {
     enum container_role role;
     const char         *sandbox_id;    /* NULL for ROLE_SINGLE */
     const char         *image_name;    /* as a person wrote it; NULL: the engine did not say */
-    const char         *image_digests; /* CRI-O: "repo@sha256:…,…"; NULL */
+    const char         *image_digests; /* CRI-O: "repo@sha256:…" or several, "…,…"; NULL */
     const char         *hostname;      /* "" when it has none of its own */
     const char         *initdata;      /* base64 of gzip of TOML; NULL */
     const char         *network;       /* path of the network namespace; NULL: none of its own */

@@ -62,6 +62,42 @@ static void reads_a_container_of_crio(void **state)
     assert_int_equal(s.limits.cpu_period_us, 0);
 }
 
+#define IMAGE_ID "b9db0e3163d83888b597dbc16f6a38beb5c1355e160a5388d8444f8e032890e3"
+#define CRIO_IMAGE(image, name)                                                                       \
+    "{" PROCESS ",\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"container\","         \
+    "\"io.kubernetes.cri-o.SandboxID\":\"c82433\",\"io.kubernetes.cri-o.Image\":\"" image "\"," \
+    "\"io.kubernetes.cri-o.ImageName\":\"" name "\"}}"
+
+static void the_images_of_crio_have_a_name_and_a_digest_where_it_says_them(void **state)
+{
+    static const struct { const char *text, *name; bool has_digest; } rows[] = {
+        { CRIO_IMAGE("r/a:1", "r/a:1"), "r/a:1", false },
+        { CRIO_IMAGE("r/a:1", "r/a@" DIGEST), "r/a:1", true },
+        { CRIO_IMAGE("r/a@" DIGEST, ""), "r/a@" DIGEST, true },
+        { CRIO_IMAGE(IMAGE_ID, "r/a@" DIGEST), "r/a@" DIGEST, true },
+        { CRIO_IMAGE(IMAGE_ID, "r/a:1"), "r/a:1", false },
+        { CRIO_IMAGE(IMAGE_ID, ""), NULL, false },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(container_spec) struct container_spec s = { 0 };
+        struct err                                 err;
+
+        if (!container_spec_read(bytes_of_text(rows[i].text), &s, &err))
+            fail_msg("%s", err.text);
+        if (rows[i].name)
+            assert_string_equal(s.image_name, rows[i].name);
+        else
+            assert_null(s.image_name);
+        const char *digest = image_reference_digest(s.image_name);
+        digest             = digest ? digest : image_reference_digest(s.image_digests);
+        assert_true((digest != NULL) == rows[i].has_digest);
+        if (digest)
+            assert_memory_equal(digest, DIGEST, 71);
+    }
+}
+
 static void without_a_container_type_it_is_its_own_pod(void **state)
 {
     AUTO(container_spec) struct container_spec s = { 0 };
@@ -216,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_sandbox_of_containerd),
         cmocka_unit_test(reads_a_container_of_crio),
+        cmocka_unit_test(the_images_of_crio_have_a_name_and_a_digest_where_it_says_them),
         cmocka_unit_test(without_a_container_type_it_is_its_own_pod),
         cmocka_unit_test(refuses_what_breaks_the_form),
         cmocka_unit_test(every_truncation_is_refused),

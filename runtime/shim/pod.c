@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "keys/api/initdata.h"
 
 enum { MIB = 1 << 20, STATUS_UNKNOWN = 255, FAREWELL_MS = 1 };
@@ -247,26 +246,10 @@ static void vm_is_ready(void *owner)
         pod->on_ready(pod, NULL);
 }
 
-/* The annotation holds what stands on the disk between its header and its padding. */
-static FALLIBLE decode_initdata(const char *base64, struct buffer *text, struct err *err)
-{
-    AUTO(buffer) struct buffer gzip = { 0 }, disk = { 0 };
-    uint8_t                    head[16] = "initdata";
-
-    if (!base64_read(bytes_of_text(base64), BASE64_STANDARD, &gzip, err))
-        return false;
-    for (size_t i = 0; i < 8; i++)
-        head[8 + i] = (uint8_t) ((uint64_t) gzip.len >> (8 * i));
-    buffer_append(&disk, BYTES_OF(head));
-    buffer_append(&disk, buffer_bytes(&gzip));
-    (void) buffer_grow(&disk, (512 - disk.len % 512) % 512);
-    return initdata_disk_read(buffer_bytes(&disk), text, err);
-}
-
 static FALLIBLE get_initdata(const struct pod *pod, const struct pod_boot *boot, struct buffer *text, struct err *err)
 {
     if (boot->initdata)
-        return decode_initdata(boot->initdata, text, err);
+        return initdata_annotation_read(boot->initdata, text, err);
     if (!pod->settings.development)
         return fail_with(err, ERR_CONFIG, "the pod has no annotation io.cloister.initdata (cloister policy gen makes it), "
                                           "and this handler is not for development");

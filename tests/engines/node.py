@@ -165,10 +165,15 @@ state = "{d}/state"
 
     # ---- images and what a guest may run ----
 
+    def make_layout(self, name, **more):
+        """Builds an image. Returns the digest of its manifest."""
+        busybox(str(self.path(name)), packings=("gzip", "gzip", "gzip"), **more)
+        return manifest_digest(str(self.path(name)))
+
     def make_image(self, name, reference, namespaces=("default",), **more):
         """Builds an image and gives it to containerd. Returns the digest of its manifest."""
         layout = self.path(name)
-        busybox(str(layout), packings=("gzip", "gzip", "gzip"), **more)
+        digest = self.make_layout(name, **more)
         index = json.loads((layout / "index.json").read_text())
         index["manifests"][0]["annotations"] = {"io.containerd.image.name": reference}
         index["manifests"][0]["platform"] = {"os": "linux", "architecture": "amd64"}
@@ -178,7 +183,7 @@ state = "{d}/state"
                 tar.add(layout / part, part)
         for namespace in namespaces:
             self.ctr("image", "import", "--snapshotter", "native", self.path(name + ".tar"), namespace=namespace)
-        return manifest_digest(str(layout))
+        return digest
 
     def initdata_for(self, *containers, network=False):
         """Initdata that allows exactly these containers, registered at the broker. Returns its text."""
