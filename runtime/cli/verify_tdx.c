@@ -1,6 +1,8 @@
 /* `cloister verify tdx`: a TDX quote against Intel's collateral, all given as files. */
 #include <stdio.h>
 
+#include "attestation/collateral/bundle.h"
+#include "attestation/collateral/pcs.h"
 #include "attestation/verifier/tdx_claims.h"
 #include "base/file.h"
 #include "base/options.h"
@@ -10,7 +12,7 @@ enum { FILE_LEN_MAX = 4 << 20 };
 
 struct inputs {
     const char       *quote_path, *tcb_info_path, *qe_identity_path, *issuer_chain_path, *root_ca_path, *root_crl_path,
-        *pck_crl_path, *event_log_path, *at, *policy_path;
+        *pck_crl_path, *collateral_path, *event_log_path, *at, *policy_path;
     bool              explain;
     struct buffer     quote, tcb_info, qe_identity, issuer_chain, root_ca, root_crl, pck_crl, event_log, policy_text;
     struct tdx_policy policy;
@@ -28,24 +30,67 @@ static void inputs_free(struct inputs *in)
 }
 static inline void auto_inputs(struct inputs *in) { inputs_free(in); }
 
+/* What the bundle has for the quote's platform, where no file of its own was given. */
+static FALLIBLE bundle_take(struct inputs *in, const struct bundle *bundle, struct err *err)
+{
+    struct buffer       urls[4] = { { 0 } };
+    const char *const   given[] = { in->tcb_info_path, in->qe_identity_path, in->pck_crl_path, in->root_crl_path };
+    struct buffer      *into[]  = { &in->tcb_info, &in->qe_identity, &in->pck_crl, &in->root_crl };
+    uint8_t             fmspc[PCS_FMSPC_LEN];
+    bool                of_platform_ca, found = true;
+
+    if (!tdx_platform_hint(buffer_bytes(&in->quote), fmspc, &of_platform_ca, err))
+        return context(err, "--quote");
+    pcs_tcb_info_url(PCS_BASE_URL, fmspc, PCS_UPDATE_STANDARD, &urls[0]);
+    pcs_qe_identity_url(PCS_BASE_URL, PCS_UPDATE_STANDARD, &urls[1]);
+    pcs_pck_crl_url(PCS_BASE_URL, of_platform_ca, &urls[2]);
+    buffer_append_text(&urls[3], PCS_ROOT_CRL_URL);
+    for (size_t i = 0; i < 4 && found; i++) {
+        const struct answer *a = given[i] ? NULL : bundle_find(bundle, buffer_text(&urls[i]));
+
+        found = given[i] || a || fail_with(err, ERR_CONFIG, "--collateral: %.150s is not in it", buffer_text(&urls[i]));
+        if (a)
+            buffer_append(into[i], buffer_bytes(&a->body));
+        if (a && i == 0 && !in->issuer_chain_path)
+            buffer_append(&in->issuer_chain, buffer_bytes(&a->issuer_chain));
+    }
+    for (size_t i = 0; i < 4; i++)
+        buffer_free(&urls[i]);
+    return found;
+}
+
+static FALLIBLE bundle_load(struct inputs *in, struct err *err)
+{
+    AUTO(buffer) struct buffer  text   = { 0 };
+    AUTO(bundle) struct bundle *bundle = NULL;
+
+    if (!file_read(in->collateral_path, BUNDLE_LEN_MAX, &text, err) || !bundle_read(buffer_bytes(&text), &bundle, err))
+        return context(err, "--collateral");
+    return bundle_take(in, bundle, err);
+}
+
 static FALLIBLE inputs_load(struct inputs *in, struct err *err)
 {
-    const struct { const char *option, *path; struct buffer *into; } files[] = {
-        { "--quote", in->quote_path, &in->quote },
-        { "--tcb-info", in->tcb_info_path, &in->tcb_info },
-        { "--qe-identity", in->qe_identity_path, &in->qe_identity },
-        { "--issuer-chain", in->issuer_chain_path, &in->issuer_chain },
-        { "--root-ca", in->root_ca_path, &in->root_ca },
-        { "--root-crl", in->root_crl_path, &in->root_crl },
-        { "--pck-crl", in->pck_crl_path, &in->pck_crl },
+    const struct { const char *option, *path; struct buffer *into; bool is_bundled; } files[] = {
+        { "--quote", in->quote_path, &in->quote, false },
+        { "--tcb-info", in->tcb_info_path, &in->tcb_info, true },
+        { "--qe-identity", in->qe_identity_path, &in->qe_identity, true },
+        { "--issuer-chain", in->issuer_chain_path, &in->issuer_chain, true },
+        { "--root-ca", in->root_ca_path, &in->root_ca, false },
+        { "--root-crl", in->root_crl_path, &in->root_crl, true },
+        { "--pck-crl", in->pck_crl_path, &in->pck_crl, true },
     };
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (!files[i].path && files[i].is_bundled && in->collateral_path)
+            continue;
         if (!files[i].path)
             return fail_with(err, ERR_CONFIG, "%s is missing (see --help)", files[i].option);
         if (!file_read(files[i].path, FILE_LEN_MAX, files[i].into, err))
             return context(err, files[i].option);
     }
+    if (in->collateral_path && !bundle_load(in, err))
+        return false;
     verify_chain_normalize(&in->issuer_chain);
     verify_list_normalize(&in->root_crl);
     verify_list_normalize(&in->pck_crl);
@@ -86,6 +131,7 @@ int verify_tdx(int argc, char **argv)
         { "root-ca", OPTION_TEXT, &in.root_ca_path, "FILE", "the trust root, PEM or DER: Intel SGX Root CA", 0, 0 },
         { "root-crl", OPTION_TEXT, &in.root_crl_path, "FILE", "the root's revocation list: DER, PEM or hex", 0, 0 },
         { "pck-crl", OPTION_TEXT, &in.pck_crl_path, "FILE", "the PCK authority's revocation list, likewise", 0, 0 },
+        { "collateral", OPTION_TEXT, &in.collateral_path, "FILE", "a bundle, as the broker takes it, that has all of these but the root", 0, 0 },
         { "event-log", OPTION_TEXT, &in.event_log_path, "FILE", "the guest's CCEL: it must explain all four RTMRs", 0, 0 },
         { "at", OPTION_TEXT, &in.at, "TIME", "judge validity at this time instead of now (2026-11-23T12:00:00Z)", 0, 0 },
         { "policy", OPTION_TEXT, &in.policy_path, "FILE", "JSON: what to accept (docs/attestation.md)", 0, 0 },
@@ -93,8 +139,8 @@ int verify_tdx(int argc, char **argv)
     };
     const struct option_table table = {
         "cloister verify tdx",
-        "--quote FILE --tcb-info FILE --qe-identity FILE --issuer-chain FILE --root-ca FILE --root-crl FILE "
-        "--pck-crl FILE [OPTION]...",
+        "--quote FILE --root-ca FILE (--collateral FILE | --tcb-info FILE --qe-identity FILE --issuer-chain FILE --root-crl FILE "
+        "--pck-crl FILE) [OPTION]...",
         "Verifies an Intel TDX quote and prints one JSON object. Exit code 0: accepted, 1: rejected, 2: unusable "
         "arguments. Without --policy: TCB status UpToDate only, SEPT_VE_DISABLE set, no debugging, migration or "
         "service TD.", rows, sizeof rows / sizeof rows[0], false, NULL };

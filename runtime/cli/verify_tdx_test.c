@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "attestation/collateral/bundle.h"
+#include "attestation/collateral/pcs.h"
+#include "attestation/verifier/tdx.h"
 #include "base/file.h"
 #include "runtime/cli/verify.h"
 #include "tests/harness/vectors.h"
@@ -156,6 +159,51 @@ static void lists_and_chain_come_in_the_forms_of_services(void **state)
     expect_tdx(AT_2025, (const char *[]){ "--root-crl", made("list", bytes_of_text("no list")), NULL }, "tdx-bad-crl", "");
 }
 
+/* The same specimen's collateral as one file; the list of the PCK authority may be left out. */
+static const char *bundle_made(const char *name, bool is_whole)
+{
+    static const char *const   FILES[]    = { "tdx/intel_v4/tcb_info.json", "tdx/intel_v4/qe_identity.json", "tdx/intel_v4/root_ca_crl.der",
+                                              "tdx/intel_v4/pck_crl.der" };
+    AUTO(buffer) struct buffer quote      = own_vector("tdx/intel_v4/quote.bin"), text = { 0 };
+    struct answer              answers[4] = { { { 0 } } };
+    uint8_t                    fmspc[PCS_FMSPC_LEN];
+    bool                       of_platform_ca;
+    struct err                 err;
+
+    assert_true(tdx_platform_hint(buffer_bytes(&quote), fmspc, &of_platform_ca, &err));
+    pcs_tcb_info_url(PCS_BASE_URL, fmspc, PCS_UPDATE_STANDARD, &answers[0].url);
+    pcs_qe_identity_url(PCS_BASE_URL, PCS_UPDATE_STANDARD, &answers[1].url);
+    buffer_append_text(&answers[2].url, PCS_ROOT_CRL_URL);
+    pcs_pck_crl_url(PCS_BASE_URL, of_platform_ca, &answers[3].url);
+    answers[0].issuer_chain = own_vector("tdx/intel_v4/issuer_chain.pem");
+    for (size_t i = 0; i < 4; i++)
+        answers[i].body = own_vector(FILES[i]);
+    bundle_write(answers, is_whole ? 4 : 3, &text);
+    for (size_t i = 0; i < 4; i++)
+        answer_free(&answers[i]);
+    return made(name, buffer_bytes(&text));
+}
+
+static void collateral_comes_as_one_file_too(void **state)
+{
+    const char *words[WORDS] = { "tdx", "--quote", own_path(0, "tdx/intel_v4/quote.bin"), "--root-ca", own_path(1, "tdx/intel_v4/root_ca.pem"),
+                                 "--at", AT_2025, "--collateral" };
+
+    (void) state;
+    words[8] = bundle_made("bundle", true);
+    expect(verify_tdx, words, "ok", "UpToDate");
+    words[2] = own_path(0, "tdx/intel_v5/quote.bin"); /* of another platform */
+    expect(verify_tdx, words, NULL, NULL);
+    words[2] = own_path(0, "tdx/intel_v4/quote.bin");
+    words[8] = bundle_made("bundle", false);
+    expect(verify_tdx, words, NULL, NULL);
+    words[9]  = "--pck-crl";
+    words[10] = own_path(2, "tdx/intel_v4/pck_crl.der");
+    expect(verify_tdx, words, "ok", "UpToDate");
+    words[8] = made("bundle", bytes_of_text("{}"));
+    expect(verify_tdx, words, NULL, NULL);
+}
+
 static void unusable_arguments_are_no_verdict(void **state)
 {
     (void) state;
@@ -215,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_quote_is_judged_with_its_status),
         cmocka_unit_test(a_policy_file_decides),
         cmocka_unit_test(lists_and_chain_come_in_the_forms_of_services),
+        cmocka_unit_test(collateral_comes_as_one_file_too),
         cmocka_unit_test(unusable_arguments_are_no_verdict),
         cmocka_unit_test(a_tpm_quote_is_judged),
         cmocka_unit_test(pcr_values_must_be_the_quoted_ones),
