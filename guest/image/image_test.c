@@ -16,7 +16,8 @@ struct rig {
     struct secret kek;
     char         *target;
     int           target_fd;
-    bool          broker_refuses;
+    bool          broker_refuses, has_disk, disk_lies;
+    size_t        n_mounted;
     const char   *required_kid;
 };
 
@@ -49,6 +50,24 @@ static bool rig_kek(void *owner, const char *kid, struct secret *out, struct err
     if (r->broker_refuses)
         return fail_with(err, ERR_DENIED, "the broker says no");
     return secret_copy(secret_expose(&r->kek), out, err);
+}
+
+static uint8_t block[VERITY_BLOCK_LEN] = "a file system";
+
+static bool rig_mount(void *owner, const struct digest *layer, const struct block_layer *blocks, const struct secret *key,
+                      char path[static IMAGE_MOUNT_PATH_MAX], struct err *err)
+{
+    struct rig   *r = owner;
+    struct digest wanted;
+
+    r->n_mounted++;
+    digest_of(BYTES_OF(block), DIGEST_SHA256, &wanted);
+    assert_true(digest_equal(layer, &wanted) && blocks->n_blocks == 1 && key->len == 0);
+    assert_memory_equal(blocks->root, wanted.value, SHA256_LEN); /* of one block */
+    if (r->disk_lies)
+        return fail_with(err, ERR_UNTRUSTED, "other blocks");
+    memcpy(path, "/run/images/x", sizeof "/run/images/x");
+    return true;
 }
 
 static struct rig *rig_new(void)
@@ -159,6 +178,27 @@ static struct digest image_make(struct rig *r, size_t n_layers, bool is_encrypte
     return put_blob(r, buffer_bytes(&manifest));
 }
 
+/* Layers of one block each, which are in no source: they are not to be fetched. */
+static struct digest mountable_make(struct rig *r, size_t n_layers)
+{
+    AUTO(buffer) struct buffer config = { 0 }, manifest = { 0 }, root = { 0 }, ids = { 0 }, layers = { 0 };
+    struct digest              d;
+
+    digest_of(BYTES_OF(block), DIGEST_SHA256, &d);
+    hex_append(&root, (struct bytes){ d.value, SHA256_LEN });
+    for (size_t i = 0; i < n_layers; i++) {
+        buffer_printf(&ids, "%s\"%s\"", i > 0 ? "," : "", digest_text(&d).at);
+        buffer_printf(&layers, "%s{\"mediaType\":\"" BLOCK_LAYER_TYPE "\",\"digest\":\"%s\",\"size\":4096,\"annotations\":{\""
+                      BLOCK_LAYER_ANNOTATION "\":\"1 4096 1 sha256 %s\"}}", i > 0 ? "," : "", digest_text(&d).at, buffer_text(&root));
+    }
+    buffer_printf(&config, "{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"/a\"]},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}",
+                  buffer_text(&ids));
+    d = put_blob(r, buffer_bytes(&config));
+    buffer_printf(&manifest, "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[%s]}",
+                  digest_text(&d).at, config.len, buffer_text(&layers));
+    return put_blob(r, buffer_bytes(&manifest));
+}
+
 static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_encrypted, struct image_config *config,
                    struct image_progress *progress, struct err *err)
 {
@@ -166,7 +206,8 @@ static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_en
     struct image_request request = { .manifest = *manifest, .architecture = "amd64", .sources = &source, .n_sources = 1,
                                      .kek = rig_kek, .kek_owner = r, .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD,
                                      .keeps_our_owner = true, .must_be_encrypted = must_be_encrypted,
-                                     .required_kid = r->required_kid };
+                                     .required_kid = r->required_kid, .mount = r->has_disk ? rig_mount : NULL,
+                                     .mount_owner = r };
 
     return image_unpack(&request, r->target_fd, config, progress, err);
 }
@@ -174,6 +215,51 @@ static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_en
 static bool has_file(const struct rig *r, const char *name)
 {
     return faccessat(r->target_fd, name, F_OK, 0) == 0;
+}
+
+static void mounts_what_is_made_for_it(void **state)
+{
+    AUTO(rig) struct rig                  *r        = rig_new();
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct image_progress                  progress = { .phase = IMAGE_PULL };
+    struct digest                          manifest = mountable_make(r, 1);
+    struct err                             err;
+
+    (void) state;
+    r->has_disk = true;
+    if (!unpack(r, &manifest, false, &config, &progress, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(r->n_mounted, 1);
+    assert_string_equal(progress.mounted, "/run/images/x");
+    assert_string_equal(config.cmd.at[0], "/a");
+    assert_int_equal(progress.n_inodes, 0);
+}
+
+static void refuses_to_mount_by_the_one_defect(void **state)
+{
+    static const struct { bool has_disk, lies, sealed; size_t n; enum err_kind kind; enum image_phase phase; const char *why; } CASES[] = {
+        { false, false, false, 1, ERR_UNSUPPORTED, IMAGE_PULL, "layer 1 of 1: made to be mounted from a disk, and the host lent none" },
+        { true, true, false, 1, ERR_UNTRUSTED, IMAGE_VERIFY, "layer 1 of 1: other blocks" },
+        { true, false, true, 1, ERR_DENIED, IMAGE_VERIFY, "layer 1 of 1: not encrypted" },
+        { true, false, false, 2, ERR_UNSUPPORTED, IMAGE_VERIFY, "layer 1 of 2: one that is mounted stands alone" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        AUTO(rig) struct rig                  *r        = rig_new();
+        AUTO(image_config) struct image_config config   = { 0 };
+        struct image_progress                  progress = { .phase = IMAGE_PULL };
+        struct digest                          manifest = mountable_make(r, CASES[i].n);
+        struct err                             err;
+
+        r->has_disk  = CASES[i].has_disk;
+        r->disk_lies = CASES[i].lies;
+        assert_false(unpack(r, &manifest, CASES[i].sealed, &config, &progress, &err));
+        assert_int_equal(err.kind, CASES[i].kind);
+        assert_string_equal(err.text, CASES[i].why);
+        assert_int_equal(progress.phase, CASES[i].phase);
+        assert_null(config.document);
+    }
 }
 
 static void unpacks_plain_and_encrypted_images(void **state)
@@ -285,6 +371,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unpacks_plain_and_encrypted_images),
+        cmocka_unit_test(mounts_what_is_made_for_it),
+        cmocka_unit_test(refuses_to_mount_by_the_one_defect),
         cmocka_unit_test(refuses_a_plain_layer_where_encryption_is_a_must),
         cmocka_unit_test(wants_the_key_that_the_policy_names),
         cmocka_unit_test(passes_on_what_the_broker_says_before_a_layer_is_pulled),
