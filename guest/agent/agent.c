@@ -20,6 +20,8 @@
 #include "guest/init/power.h"
 #include "guest/init/rights.h"
 #include "guest/registry/fetcher.h"
+#include "guest/volume/opener.h"
+#include "guest/volume/volume.h"
 #include "guest/workload/endpoints.h"
 
 enum { LAST_WORDS_MS = 50 };
@@ -28,6 +30,9 @@ enum { LAST_WORDS_MS = 50 };
 #define KEEPER_RIGHTS                                                                                           \
     (RIGHT(CAP_CHOWN) | RIGHT(CAP_DAC_OVERRIDE) | RIGHT(CAP_FOWNER) | RIGHT(CAP_FSETID) | RIGHT(CAP_MKNOD) |    \
      RIGHT(CAP_SETFCAP))
+
+/* To mount and to make devices; the folders and disks are root's, as it is. */
+#define OPENER_RIGHTS RIGHT(CAP_SYS_ADMIN)
 
 static const struct ttrpc_method prepare_method = { &keeper_service, "Prepare" };
 
@@ -168,10 +173,35 @@ static void on_keeper_closed(void *owner, const struct err *why)
     give_up("boot", &shown);
 }
 
-static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take, int mounter_take, struct err *err)
+/* Only where the host gives disks for volumes. It knows no key when it starts, and is asked by the keeper alone. */
+static FALLIBLE start_opener(struct agent *a, int *control, struct err *err)
+{
+    static char  name[] = "the opener of volumes";
+    AUTO(fd) int ours = NO_FD, theirs = NO_FD;
+    int          ends[2];
+
+    *control = NO_FD;
+    if (!disk_with_prefix("/sys/block", VOLUME_SERIAL_PREFIX))
+        return true;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "opener");
+    ours      = ends[0];
+    theirs    = ends[1];
+    pid_t pid = fork_clean();
+    if (pid < 0)
+        return err_os(err, "opener");
+    if (pid == 0) {
+        rights_close_all_but(&theirs, 1);
+        _exit(rights_keep(OPENER_RIGHTS, err) ? opener_run(TAKE_FD(theirs)) : 1);
+    }
+    *control = TAKE_FD(ours);
+    return reaper_watch(a->reaper, pid, on_child_ended, name, err);
+}
+
+static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take, int mounter_take, int opener_take, struct err *err)
 {
     struct ttrpc_connection_options options = { .loop = a->loop, .closed = on_keeper_closed, .owner = a };
-    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, mounter = mounter_take, ours = NO_FD, theirs = NO_FD;
+    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, mounter = mounter_take, opener = opener_take, ours = NO_FD, theirs = NO_FD;
     int                             ends[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -182,8 +212,14 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take,
     if (pid < 0)
         return err_os(err, "keeper");
     if (pid == 0) {
-        rights_close_all_but((const int[]){ theirs, tunnel, fetcher, mounter }, mounter >= 0 ? 4 : 3);
-        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher), TAKE_FD(mounter) };
+        int kept[5] = { theirs, tunnel, fetcher }, n = 3;
+
+        if (mounter >= 0)
+            kept[n++] = mounter;
+        if (opener >= 0)
+            kept[n++] = opener;
+        rights_close_all_but(kept, (size_t) n);
+        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher), TAKE_FD(mounter), TAKE_FD(opener) };
         _exit(rights_keep(KEEPER_RIGHTS, err) ? keeper_run(&keeper) : 1);
     }
     return ttrpc_connection_new(&options, TAKE_FD(ours), &a->keeper, err);
@@ -295,10 +331,11 @@ static void on_prepared(void *owner, const ProtobufCMessage *response, const str
 static FALLIBLE begin(struct agent *a, struct err *err)
 {
     Keeper__PrepareRequest request = KEEPER__PREPARE_REQUEST__INIT;
-    int                    tunnel, fetcher, mounter;
+    int                    tunnel, fetcher, mounter, opener;
 
     return loop_new(&a->loop, err) && reaper_new(a->loop, &a->reaper, err) && start_fetcher(a, &fetcher, err) &&
-           start_tunnel(a, &tunnel, err) && start_mounter(a, &mounter, err) && start_keeper(a, tunnel, fetcher, mounter, err) &&
+           start_tunnel(a, &tunnel, err) && start_mounter(a, &mounter, err) && start_opener(a, &opener, err) &&
+           start_keeper(a, tunnel, fetcher, mounter, opener, err) &&
            ttrpc_connection_call(a->keeper, &prepare_method, &request.base, on_prepared, a, err) &&
            loop_run(a->loop, err);
 }

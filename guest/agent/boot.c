@@ -17,6 +17,7 @@
 #include "guest/init/ports.h"
 #include "guest/init/scratch.h"
 #include "guest/init/sysctls.h"
+#include "guest/volume/volume.h"
 
 static FALLIBLE mount_all(struct cmdline *cmdline, struct err *err)
 {
@@ -75,15 +76,17 @@ static FALLIBLE open_scratch_apart(const char *name, struct err *err)
     return false;
 }
 
-/* Its modules are many, and wanted only where the host lends a disk. */
+/* The modules are many, and wanted only where the host lends a disk; no other can be loaded later. */
 static FALLIBLE open_scratch(struct cmdline *cmdline, struct err *err)
 {
-    char name[SCRATCH_NAME_MAX];
+    char name[DISK_NAME_MAX];
 
     (void) cmdline;
-    if (!scratch_find("/sys/block", name, err))
+    if (!disk_find("/sys/block", SCRATCH_SERIAL, name, err))
         return false;
-    return !name[0] || (modules_load("/modules-scratch", err) && open_scratch_apart(name, err));
+    if (!name[0] && !disk_with_prefix("/sys/block", VOLUME_SERIAL_PREFIX))
+        return true;
+    return modules_load("/modules-scratch", err) && (!name[0] || open_scratch_apart(name, err));
 }
 
 /* Likewise, for layers that are mounted. */

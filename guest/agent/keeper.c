@@ -8,6 +8,7 @@
 #include "attestation/attester/attester.h"
 #include "base/secret.h"
 #include "guest/agent/evidence.h"
+#include "guest/agent/keeper_volumes.h"
 #include "guest/agent/mounter.h"
 #include "guest/agent/shared_images.h"
 #include "guest/agent/simulated.h"
@@ -52,6 +53,7 @@ struct keeper {
     struct image_settings settings; /* of the initdata */
     bool                is_fetcher_ready, has_other_sources, is_host_full;
     struct shared_images images;
+    struct keeper_volumes volumes;
 };
 
 /* Spans of one answer, with room for their texts to be pointed to. */
@@ -139,7 +141,8 @@ static FALLIBLE read_floor(const struct initdata *initdata, int64_t *floor_s, st
 static FALLIBLE open_blobs(struct keeper *k, struct err *err)
 {
     return port_open(BLOBS_PORT, &k->blobs_fd, err) && ttrpc_client_over(k->blobs_fd, &k->blobs, err) &&
-           ttrpc_client_over(k->fetcher_fd, &k->fetcher, err);
+           ttrpc_client_over(k->fetcher_fd, &k->fetcher, err) &&
+           (k->volumes.opener_fd < 0 || ttrpc_client_over(k->volumes.opener_fd, &k->volumes.opener, err));
 }
 
 static FALLIBLE read_settings(struct keeper *k, const struct initdata *initdata, struct err *err)
@@ -570,11 +573,40 @@ static void serve_receipt(void *owner, struct ttrpc_pending pending, const Proto
         ttrpc_refuse(pending, &err);
 }
 
+static void serve_open_volume(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct keeper             *k      = owner;
+    Keeper__OpenVolumeResponse answer = KEEPER__OPEN_VOLUME_RESPONSE__INIT;
+    bool                       was_formatted;
+    struct err                 err;
+
+    if (!keeper_volume_open(&k->volumes, k->client, (const Keeper__OpenVolumeRequest *) message, &was_formatted, &err)) {
+        ttrpc_refuse(pending, &err);
+        return;
+    }
+    answer.was_formatted = was_formatted;
+    ttrpc_answer(pending, &answer.base);
+}
+
+static void serve_close_volumes(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct keeper               *k      = owner;
+    Keeper__CloseVolumesResponse answer = KEEPER__CLOSE_VOLUMES_RESPONSE__INIT;
+    AUTO(buffer) struct buffer   note   = { 0 };
+
+    (void) message;
+    keeper_volumes_close(&k->volumes, &note);
+    answer.note = (char *) (uintptr_t) buffer_text(&note); /* written to the wire only */
+    ttrpc_answer(pending, &answer.base);
+}
+
 static const struct ttrpc_row rows[] = {
     { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", serve_resource },
     { "GetToken", serve_token },  { "GetEvidence", serve_evidence }, { "Unseal", serve_unseal },
     { "GetEvents", serve_events }, { "Measure", serve_measure },
     { "SignReceipt", serve_receipt },
+    { "OpenVolume", serve_open_volume },
+    { "CloseVolumes", serve_close_volumes },
 };
 
 static void on_closed(void *owner, const struct err *why)
@@ -589,7 +621,7 @@ int keeper_run(const struct keeper_options *options)
 {
     struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd,
                                                 .fetcher_fd = options->fetcher_fd, .mounter_fd = options->mounter_fd,
-                                                .blobs_fd = NO_FD };
+                                                .blobs_fd = NO_FD, .volumes = { .opener_fd = options->opener_fd } };
     struct ttrpc_connection_options serving = { .service = &keeper_service, .rows = rows,
                                                 .n_rows = sizeof rows / sizeof *rows, .closed = on_closed,
                                                 .owner = &k };
@@ -608,6 +640,7 @@ int keeper_run(const struct keeper_options *options)
     buffer_free(&k.initdata_text);
     auto_ttrpc_client(&k.blobs);
     auto_ttrpc_client(&k.fetcher);
+    auto_keeper_volumes(&k.volumes);
     image_settings_free(&k.settings);
     shared_images_free(&k.images);
     auto_fd(&k.fetcher_fd);

@@ -2,9 +2,13 @@
 
 #include <string.h>
 
+#include "guest/agent/keeper.h"
 #include "guest/agent/service_methods.h"
 #include "guest/api/message_json.h"
 #include "guest/init/network.h"
+#include "guest/init/power.h"
+
+static const struct ttrpc_method close_volumes_method = { &keeper_service, "CloseVolumes" };
 
 void service_refuse(struct ttrpc_pending pending, const char *phase, struct err *why)
 {
@@ -103,15 +107,34 @@ static void get_timeline(void *owner, struct ttrpc_pending pending, const Protob
     ttrpc_answer(pending, &answer.base);
 }
 
-static void shut_down(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+static void end_guest(struct service *s)
 {
-    struct service          *s      = owner;
-    Agent__ShutdownResponse  answer = AGENT__SHUTDOWN_RESPONSE__INIT;
+    Agent__ShutdownResponse answer = AGENT__SHUTDOWN_RESPONSE__INIT;
 
-    (void) request;
-    ttrpc_answer(pending, &answer.base);
+    ttrpc_answer(s->ending, &answer.base);
     s->is_ending = true;
     loop_stop(s->loop);
+}
+
+static void on_volumes_closed(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    const Keeper__CloseVolumesResponse *answer = (const Keeper__CloseVolumesResponse *) message;
+
+    if (!answer || answer->note[0])
+        power_note("start", answer ? answer->note : why->text);
+    end_guest(owner);
+}
+
+static void shut_down(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    struct service              *s     = owner;
+    Keeper__CloseVolumesRequest  close = KEEPER__CLOSE_VOLUMES_REQUEST__INIT;
+    struct err                   ignored; /* a keeper that cannot be asked closes nothing: the end comes all the same */
+
+    (void) request;
+    s->ending = pending;
+    if (!s->has_volumes || !ttrpc_connection_call(s->keeper, &close_volumes_method, &close.base, on_volumes_closed, s, &ignored))
+        end_guest(s);
 }
 
 static FALLIBLE configure(struct service *s, const Agent__ConfigureNetworkRequest *asked, struct err *err)

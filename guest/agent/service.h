@@ -18,6 +18,8 @@ struct service {
     enum cmdline_tee         tee;
     bool                     has_network; /* it was configured, or tried to be */
     bool                     is_ending; /* Shutdown was asked for */
+    struct ttrpc_pending     ending;      /* the Shutdown that waits for its answer */
+    bool                     has_volumes; /* persistent ones were opened: they are closed before the end */
 };
 
 extern const struct ttrpc_row service_rows[];

@@ -5,6 +5,7 @@
 #include "guest/agent/measurements.h"
 #include "guest/agent/service_methods.h"
 #include "guest/agent/unseal.h"
+#include "guest/agent/volumes_opening.h"
 #include "guest/container/oci.h"
 #include "guest/init/power.h"
 
@@ -20,6 +21,7 @@ struct creation {
     struct image_config  image;
     struct volumes       volumes;
     const char         **env;       /* n_env of the request; owned, the texts are not */
+    struct volumes_opening opening;
     struct unsealing     unsealing; /* holds what takes the place of sealed values in these */
 };
 
@@ -65,13 +67,18 @@ static FALLIBLE volumes_of(const Agent__CreateContainerRequest *asked, struct vo
         return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
     if (asked->n_empty_directories > VOLUME_DIRECTORIES_MAX)
         return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);
+    if (asked->n_volumes > VOLUME_DISKS_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d volumes", VOLUME_DISKS_MAX);
     for (size_t i = 0; i < asked->n_files; i++)
         out->files[i] = (struct volume_file){ asked->files[i]->path, { asked->files[i]->content.data, asked->files[i]->content.len },
                                               asked->files[i]->mode };
     for (size_t i = 0; i < asked->n_empty_directories; i++)
         out->directories[i] = (struct volume_directory){ asked->empty_directories[i]->path, asked->empty_directories[i]->volume };
+    for (size_t i = 0; i < asked->n_volumes; i++)
+        out->disks[i] = (struct volume_disk){ .path = asked->volumes[i]->path, .volume = asked->volumes[i]->volume };
     out->n_files       = asked->n_files;
     out->n_directories = asked->n_empty_directories;
+    out->n_disks       = asked->n_volumes;
     return volumes_check(out, err);
 }
 
@@ -92,7 +99,7 @@ static void end_with(struct creation *creation, const struct err *why)
     end_creation(creation);
 }
 
-static void on_unsealed(void *owner, const struct err *why)
+static void on_volumes_opened(void *owner, const struct err *why)
 {
     struct creation                     *creation = owner;
     const Agent__CreateContainerRequest *asked    = (const Agent__CreateContainerRequest *) creation->request;
@@ -107,6 +114,19 @@ static void on_unsealed(void *owner, const struct err *why)
         why = &err;
     }
     end_with(creation, why);
+}
+
+static void on_unsealed(void *owner, const struct err *why)
+{
+    struct creation *creation = owner;
+
+    if (why) {
+        end_with(creation, why);
+        return;
+    }
+    creation->opening = (struct volumes_opening){ .service = creation->service, .container = creation->container,
+                                                  .volumes = &creation->volumes, .done = on_volumes_opened, .owner = creation };
+    volumes_opening_begin(&creation->opening);
 }
 
 /* The image's own variables that the request sets anew are nobody's any more. */

@@ -208,30 +208,35 @@ static struct json_object *compose_mounts(void)
     return out;
 }
 
-static void add_bind(struct json_object *to, const char *target, const char *source, bool read_only)
+static void add_bind(struct json_object *to, const char *target, const char *source, struct json_object *options_take)
 {
-    static const char *const fixed[] = { "bind", "ro", "nosuid", "nodev", "noexec" }, *const free[] = { "bind", "rw", "nosuid", "nodev" };
-    struct json_object      *row     = json_object_new_object();
+    struct json_object *row = json_object_new_object();
 
     json_add_text(row, "destination", target);
     json_add_text(row, "type", "bind");
     json_add_text(row, "source", source);
-    json_add(row, "options", read_only ? TEXTS(fixed) : TEXTS(free));
+    json_add(row, "options", options_take);
     json_object_array_add(to, row);
 }
 
 /* Directories first: a file may lie in one. */
 static void add_volumes(struct json_object *to, const struct oci_request *r)
 {
-    char source[VOLUME_HOST_PATH_MAX];
+    static const char *const of_file[] = { "bind", "ro", "nosuid", "nodev", "noexec" }, *const of_room[] = { "bind", "rw", "nosuid", "nodev" },
+                            *const of_fixed_room[] = { "bind", "ro", "nosuid", "nodev" };
+    char                     source[VOLUME_HOST_PATH_MAX];
 
+    for (size_t i = 0; r->volumes && i < r->volumes->n_disks; i++) {
+        volume_disk_place(r->volumes->disks[i].volume, source);
+        add_bind(to, r->volumes->disks[i].path, source, r->volumes->disks[i].read_only ? TEXTS(of_fixed_room) : TEXTS(of_room));
+    }
     for (size_t i = 0; r->volumes && i < r->volumes->n_directories; i++) {
         volume_directory_place(r->volume_directories, r->volumes->directories[i].volume, source);
-        add_bind(to, r->volumes->directories[i].path, source, false);
+        add_bind(to, r->volumes->directories[i].path, source, TEXTS(of_room));
     }
     for (size_t i = 0; r->volumes && i < r->volumes->n_files; i++) {
         volume_file_place(r->volume_files, i, source);
-        add_bind(to, r->volumes->files[i].path, source, true);
+        add_bind(to, r->volumes->files[i].path, source, TEXTS(of_file));
     }
 }
 

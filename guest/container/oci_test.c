@@ -135,6 +135,21 @@ static void volumes_are_bound_last_and_files_cannot_be_written(void **state)
                               "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\",\"noexec\"]}");
 }
 
+static void a_persistent_volume_is_written_unless_policy_says_no(void **state)
+{
+    const struct volumes       volumes = { .disks = { { "/d", "data", false }, { "/in", "in", true } }, .n_disks = 2 };
+    AUTO(buffer) struct buffer json    = { 0 };
+    struct oci_request         with    = { .volumes = &volumes, .volume_files = "/run/c/files", .volume_directories = "/run/_volumes" };
+    struct err                 err;
+
+    (void) state;
+    assert_true(compose("{\"Cmd\":[\"c\"]}", &with, &json, &err));
+    expect(&json, "mounts/7", "{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/run/volumes/data\","
+                              "\"options\":[\"bind\",\"rw\",\"nosuid\",\"nodev\"]}");
+    expect(&json, "mounts/8", "{\"destination\":\"/in\",\"type\":\"bind\",\"source\":\"/run/volumes/in\","
+                              "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\"]}");
+}
+
 static void refuses(const char *image_text, const struct oci_request *like, enum err_kind kind, const char *why)
 {
     AUTO(buffer) struct buffer json = { 0 };
@@ -190,6 +205,7 @@ int main(void)
         cmocka_unit_test(the_requests_environment_is_stronger),
         cmocka_unit_test(root_has_few_capabilities_and_others_none),
         cmocka_unit_test(volumes_are_bound_last_and_files_cannot_be_written),
+        cmocka_unit_test(a_persistent_volume_is_written_unless_policy_says_no),
         cmocka_unit_test(refuses_what_it_cannot_run),
         cmocka_unit_test(bounds_arguments),
     };

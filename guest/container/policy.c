@@ -5,6 +5,7 @@
 #include "base/ossl.h"
 #include "base/text.h"
 #include "guest/container/limits.h"
+#include "keys/api/rcar.h"
 #include "keys/ocicrypt/reference.h"
 
 static FALLIBLE check_texts(struct json_object *list, const char *name, struct err *err)
@@ -31,6 +32,11 @@ static FALLIBLE check_members(struct json_object *of, const char *const *known, 
             return fail_with(err, ERR_MALFORMED, "unknown member \"%.40s\"", name);
     }
     return true;
+}
+
+static bool flag(struct json_object *entry, const char *name)
+{
+    return json_object_get_boolean(json_object_object_get(entry, name));
 }
 
 static FALLIBLE check_flag(struct json_object *entry, const char *name, struct err *err)
@@ -131,6 +137,21 @@ static FALLIBLE check_directory(struct json_object *directory, struct err *err)
            volume_path_check(path, err) && json_get_text(directory, "volume", &volume, err) && volume_name_check(volume, err);
 }
 
+static FALLIBLE check_disk(struct json_object *disk, struct err *err)
+{
+    static const char *const known[] = { "path", "volume", "key", "read_only", "format" };
+    const char              *path, *volume, *key, *of_broker;
+
+    if (!json_object_is_type(disk, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "not an object");
+    if (!check_members(disk, known, sizeof known / sizeof *known, err) || !json_get_text(disk, "path", &path, err) ||
+        !volume_path_check(path, err) || !json_get_text(disk, "volume", &volume, err) || !volume_disk_name_check(volume, err) ||
+        !json_get_text(disk, "key", &key, err) || !rcar_path_of_uri(key, &of_broker, err) || !check_flag(disk, "read_only", err) ||
+        !check_flag(disk, "format", err))
+        return false;
+    return !flag(disk, "read_only") || !flag(disk, "format") || fail_with(err, ERR_MALFORMED, "format: what is read-only cannot be formatted");
+}
+
 static FALLIBLE check_objects(struct json_object *entry, const char *name, size_t most,
                               bool (*check)(struct json_object *, struct err *), struct err *err)
 {
@@ -152,7 +173,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update",
-                                         "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories" };
+                                         "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "volumes" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -174,7 +195,8 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
            check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) &&
            check_objects(entry, "files", VOLUME_FILES_MAX, check_file, err) &&
-           check_objects(entry, "empty_directories", VOLUME_DIRECTORIES_MAX, check_directory, err);
+           check_objects(entry, "empty_directories", VOLUME_DIRECTORIES_MAX, check_directory, err) &&
+           check_objects(entry, "volumes", VOLUME_DISKS_MAX, check_disk, err);
 }
 
 FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err)
@@ -334,11 +356,6 @@ static bool names_once(char *const *env, size_t n)
     return true;
 }
 
-static bool flag(struct json_object *entry, const char *name)
-{
-    return json_object_get_boolean(json_object_object_get(entry, name));
-}
-
 /* By its digest; by its name only when the request leaves the digest to the image policy. */
 static bool is_image(const char *wanted, const struct policy_request *request)
 {
@@ -350,6 +367,17 @@ static bool is_image(const char *wanted, const struct policy_request *request)
 static const char *member_text(struct json_object *of, const char *name)
 {
     return json_object_get_string(json_object_object_get(of, name));
+}
+
+struct json_object *policy_volume(struct json_object *list, const struct volume_disk *disk)
+{
+    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+        struct json_object *row = json_object_array_get_idx(list, i);
+
+        if (strcmp(member_text(row, "path"), disk->path) == 0 && strcmp(member_text(row, "volume"), disk->volume) == 0)
+            return row;
+    }
+    return NULL;
 }
 
 static bool file_is_listed(struct json_object *list, const struct volume_file *file)
@@ -394,6 +422,11 @@ static const char *unlisted_volume(struct json_object *entry, const struct volum
             *path = volumes->directories[i].path;
             return "empty directory";
         }
+    for (size_t i = 0; volumes && i < volumes->n_disks; i++)
+        if (!policy_volume(json_object_object_get(entry, "volumes"), &volumes->disks[i])) {
+            *path = volumes->disks[i].path;
+            return "volume";
+        }
     return NULL;
 }
 
@@ -422,7 +455,7 @@ static const char *difference(struct json_object *entry, const struct policy_req
 /* A later field that differs means a nearer entry. */
 static size_t nearness(const char *field)
 {
-    static const char *const fields[] = { "image", "args", "env", "terminal", "file", "empty directory" };
+    static const char *const fields[] = { "image", "args", "env", "terminal", "file", "empty directory", "volume" };
     size_t                   i        = 0;
 
     while (i < sizeof fields / sizeof *fields - 1 && strcmp(fields[i], field) != 0)
@@ -443,6 +476,8 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
     struct json_object *list    = policy->document ? json_object_object_get(policy->document, "containers") : NULL;
     const char         *nearest = "image", *path = "";
 
+    if (policy->rules_decide && request->volumes && request->volumes->n_disks > 0)
+        return fail_with(err, ERR_DENIED, "persistent volumes are policy.json's to allow: it names their keys");
     if (policy->rules_decide) {
         *out = (struct policy_grant){ .output = true, .input = true, .terminal = true, .update = true, .rules_decide = true,
                                       .token = true, .evidence = true, .measure = true };
@@ -473,6 +508,7 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                 .resources      = json_object_object_get(entry, "resources"),
                 .sealed         = json_object_object_get(entry, "sealed"),
                 .sealed_unsigned = flag(entry, "sealed_unsigned"),
+                .volumes        = json_object_object_get(entry, "volumes"),
             };
             return true;
         }

@@ -25,6 +25,8 @@
  *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
  *                     "sha256"}, with this content; {"directory"}, files of any content below it
  *   empty_directories {"path","volume"}: writable; one directory for all containers that have the same volume
+ *   volumes           {"path","volume","key"}: persistent volumes and the "kbs:///REPOSITORY/TYPE/TAG" that opens each; with
+ *                     "read_only":true, or with "format":true, which lets a blank disk become a volume
  */
 #pragma once
 
@@ -66,6 +68,7 @@ struct policy_grant {
     struct json_object *resources; /* NULL: none */
     struct json_object *sealed;    /* NULL: none */
     bool                sealed_unsigned;
+    struct json_object *volumes;   /* NULL: none */
 };
 
 /*
@@ -90,6 +93,9 @@ FALLIBLE policy_allow_network(const struct policy *policy, struct err *err);
  */
 FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_request *request,
                              const struct image_config *image, struct policy_grant *out, struct err *err);
+
+/* The row of `list`, a grant's volumes, that is for this disk; NULL when there is none. */
+struct json_object *policy_volume(struct json_object *list, const struct volume_disk *disk);
 
 /* Fails DENIED unless the container's entry lists the resource, "kbs:///...". */
 FALLIBLE policy_allow_resource(const struct policy_grant *grant, const char *uri, struct err *err);

@@ -279,6 +279,66 @@ static void volumes_of_a_policy_are_checked(void **state)
             "policy.json: container 0: empty_directories: entry 0: volume name: wanted 1 to 63 of a-z, 0-9 and, not first, -");
 }
 
+static void a_persistent_volume_is_allowed_with_its_key(void **state)
+{
+    static const char listing[] = "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"volumes\":["
+                               "{\"path\":\"/data\",\"volume\":\"data\",\"key\":\"kbs:///a/b/c\",\"format\":true},"
+                               "{\"path\":\"/in\",\"volume\":\"in\",\"key\":\"kbs:///a/b/d\",\"read_only\":true}]}]}";
+    static const struct { struct volume_disk disk; bool is_allowed; } cases[] = {
+        { { .path = "/data", .volume = "data" }, true },  { { .path = "/in", .volume = "in" }, true },
+        { { .path = "/data", .volume = "in" }, false },   { { .path = "/data/x", .volume = "data" }, false },
+        { { .path = "/dat", .volume = "data" }, false },  { { .path = "/data", .volume = "" }, false },
+    };
+    AUTO(policy) struct policy policy = { 0 };
+    struct policy_grant        grant;
+    struct err                 err;
+
+    (void) state;
+    assert_true(policy_read(bytes_of_text(listing), &policy, &err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct volumes        volumes = { .disks = { cases[i].disk }, .n_disks = 1 };
+        struct policy_request request = { .image_digest = IMAGE, .volumes = &volumes };
+
+        grant = (struct policy_grant){ 0 };
+        if (policy_allow_create(&policy, &request, NULL, &grant, &err) != cases[i].is_allowed)
+            fail_msg("case %zu", i);
+        if (!cases[i].is_allowed)
+            assert_non_null(strstr(err.text, "policy does not list the volume /"));
+        else
+            assert_non_null(policy_volume(grant.volumes, &volumes.disks[0]));
+    }
+    struct policy         rules   = { .rules_decide = true };
+    struct volumes        volumes = { .disks = { cases[0].disk }, .n_disks = 1 };
+    struct policy_request request = { .image_digest = IMAGE, .volumes = &volumes };
+    assert_false(policy_allow_create(&rules, &request, NULL, &grant, &err));
+    assert_string_equal(err.text, "persistent volumes are policy.json's to allow: it names their keys");
+}
+
+static void persistent_volumes_of_a_policy_are_checked(void **state)
+{
+    static const struct { const char *row, *why; } cases[] = {
+        { "1", "not an object" },
+        { "{\"path\":\"/d\",\"volume\":\"d\"}", "\"key\"" },
+        { "{\"path\":\"/d\",\"volume\":\"D\",\"key\":\"kbs:///a/b/c\"}", "volume name" },
+        { "{\"path\":\"d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\"}", "volume path d" },
+        { "{\"path\":\"/d\",\"volume\":\"d\",\"key\":\"kbs:///a/b\"}", "volumes: entry 0" },
+        { "{\"path\":\"/d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\",\"formats\":true}", "unknown member \"formats\"" },
+        { "{\"path\":\"/d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\",\"format\":1}", "format: not a boolean" },
+        { "{\"path\":\"/d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\",\"format\":true,\"read_only\":true}", "what is read-only cannot be formatted" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO(policy) struct policy policy = { 0 };
+        char                       listing[400];
+        struct err                 err;
+
+        (void) snprintf(listing, sizeof listing, "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"volumes\":[%s]}]}", cases[i].row);
+        if (policy_read(bytes_of_text(listing), &policy, &err) || err.kind != ERR_MALFORMED || !strstr(err.text, cases[i].why))
+            fail_msg("case %zu: %s", i, err.text);
+    }
+}
+
 static void bounds_its_size(void **state)
 {
     AUTO(buffer) struct buffer large = { 0 };
@@ -367,6 +427,8 @@ int main(void)
         cmocka_unit_test(a_policy_that_is_not_understood_is_no_policy),
         cmocka_unit_test(files_and_empty_directories_are_allowed_by_path),
         cmocka_unit_test(volumes_of_a_policy_are_checked),
+        cmocka_unit_test(a_persistent_volume_is_allowed_with_its_key),
+        cmocka_unit_test(persistent_volumes_of_a_policy_are_checked),
         cmocka_unit_test(bounds_its_size),
         cmocka_unit_test(a_name_counts_where_no_digest_is_asked_for),
         cmocka_unit_test(every_truncation_is_refused),

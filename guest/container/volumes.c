@@ -45,13 +45,23 @@ FALLIBLE volume_path_check(const char *path, struct err *err)
     return true;
 }
 
+static FALLIBLE check_name(const char *name, size_t most, struct err *err)
+{
+    size_t len = strnlen(name, most + 1);
+
+    if (len > 0 && len <= most && *name != '-' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len)
+        return true;
+    return fail_with(err, ERR_MALFORMED, "volume name: wanted 1 to %zu of a-z, 0-9 and, not first, -", most);
+}
+
 FALLIBLE volume_name_check(const char *name, struct err *err)
 {
-    size_t len = strnlen(name, VOLUME_NAME_MAX + 1);
+    return check_name(name, VOLUME_NAME_MAX, err);
+}
 
-    if (len > 0 && len <= VOLUME_NAME_MAX && *name != '-' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len)
-        return true;
-    return fail_with(err, ERR_MALFORMED, "volume name: wanted 1 to %d of a-z, 0-9 and, not first, -", VOLUME_NAME_MAX);
+FALLIBLE volume_disk_name_check(const char *name, struct err *err)
+{
+    return check_name(name, VOLUME_DISK_NAME_MAX, err);
 }
 
 static FALLIBLE check_file(const struct volume_file *file, size_t *total, struct err *err)
@@ -77,6 +87,31 @@ static FALLIBLE check_against(const struct volumes *v, const char *path, size_t 
     return true;
 }
 
+static FALLIBLE check_apart(const struct volume_disk *disk, const char *path, struct err *err)
+{
+    if (!volume_path_is_in(path, disk->path) && !volume_path_is_in(disk->path, path))
+        return true;
+    return fail_with(err, ERR_MALFORMED, "volume path %.80s: overlaps with the persistent volume at %.80s", path, disk->path);
+}
+
+static FALLIBLE check_disk(const struct volumes *v, size_t disk, struct err *err)
+{
+    const struct volume_disk *d = &v->disks[disk];
+
+    if (!volume_path_check(d->path, err) || !volume_disk_name_check(d->volume, err))
+        return false;
+    for (size_t i = 0; i < v->n_files; i++)
+        if (!check_apart(d, v->files[i].path, err))
+            return false;
+    for (size_t i = 0; i < v->n_directories; i++)
+        if (!check_apart(d, v->directories[i].path, err))
+            return false;
+    for (size_t i = 0; i < disk; i++)
+        if (!check_apart(d, v->disks[i].path, err))
+            return false;
+    return true;
+}
+
 static int by_length(const void *a, const void *b)
 {
     size_t la = strlen(((const struct volume_directory *) a)->path), lb = strlen(((const struct volume_directory *) b)->path);
@@ -95,6 +130,9 @@ FALLIBLE volumes_check(struct volumes *volumes, struct err *err)
         if (!volume_path_check(volumes->directories[i].path, err) || !volume_name_check(volumes->directories[i].volume, err) ||
             !check_against(volumes, volumes->directories[i].path, SIZE_MAX, i, err))
             return false;
+    for (size_t i = 0; i < volumes->n_disks; i++)
+        if (!check_disk(volumes, i, err))
+            return false;
     qsort(volumes->directories, volumes->n_directories, sizeof *volumes->directories, by_length);
     return true;
 }
@@ -102,6 +140,11 @@ FALLIBLE volumes_check(struct volumes *volumes, struct err *err)
 void volume_file_place(const char *folder, size_t i, char out[static VOLUME_HOST_PATH_MAX])
 {
     (void) snprintf(out, VOLUME_HOST_PATH_MAX, "%s/%zu", folder, i); /* both are short */
+}
+
+void volume_disk_place(const char *volume, char out[static VOLUME_HOST_PATH_MAX])
+{
+    (void) snprintf(out, VOLUME_HOST_PATH_MAX, "/run/volumes/%s", volume); /* it is short */
 }
 
 void volume_directory_place(const char *shared, const char *volume, char out[static VOLUME_HOST_PATH_MAX])

@@ -1,7 +1,7 @@
 /*
  * What a container finds in its file system beside its image: small read-only files whose content the request carries,
- * and empty directories, which containers of the pod may share. Both are memory of the guest; nothing is mounted from
- * the host.
+ * and empty directories, which containers of the pod may share: both are memory of the guest. And persistent volumes, which
+ * guest/volume opens. Nothing is mounted from the host.
  */
 #pragma once
 
@@ -22,17 +22,28 @@ struct volume_directory {
     const char *volume; /* directories of one name are one directory */
 };
 
+struct volume_disk {
+    const char *path;
+    const char *volume; /* its name */
+    bool        read_only; /* as policy says */
+};
+
 struct volumes { /* the texts and contents are borrowed */
     struct volume_file      files[VOLUME_FILES_MAX];
     size_t                  n_files;
     struct volume_directory directories[VOLUME_DIRECTORIES_MAX]; /* an outer one before those in it, after the check */
     size_t                  n_directories;
+    struct volume_disk      disks[VOLUME_DISKS_MAX]; /* nothing else lies in one or around one */
+    size_t                  n_disks;
 };
 
 /* Absolute, in its one form, and neither "/" nor in /proc, /sys or /dev. Fails MALFORMED; LIMIT when it is too long. */
 FALLIBLE volume_path_check(const char *path, struct err *err);
 /* 1 to VOLUME_NAME_MAX of a-z, 0-9 and, not first, -. Fails MALFORMED. */
 FALLIBLE volume_name_check(const char *name, struct err *err);
+
+/* The same for a persistent volume's, up to VOLUME_DISK_NAME_MAX. */
+FALLIBLE volume_disk_name_check(const char *name, struct err *err);
 
 /* Whether `path` is `directory` or something below it. */
 bool volume_path_is_in(const char *path, const char *directory);
@@ -47,6 +58,7 @@ FALLIBLE volumes_check(struct volumes *volumes, struct err *err);
 enum { VOLUME_HOST_PATH_MAX = 400 };
 /* Where the guest keeps them; `folder` is the container's own, `shared` the pod's. */
 void volume_file_place(const char *folder, size_t i, char out[static VOLUME_HOST_PATH_MAX]);
+void volume_disk_place(const char *volume, char out[static VOLUME_HOST_PATH_MAX]); /* where guest/volume mounts it */
 void volume_directory_place(const char *shared, const char *volume, char out[static VOLUME_HOST_PATH_MAX]);
 
 /* Writes the files, which will be the container's user's, and makes the directories that do not exist. Fails OS. */

@@ -73,6 +73,31 @@ static void refuses_what_collides_or_is_too_much(void **state)
     refuses((struct volumes){ .files = { { "/a", whole, 0 }, { "/b", whole, 0 } }, .n_files = 2 }, ERR_LIMIT, "files: over 458752 bytes together");
 }
 
+static void persistent_volumes_stand_apart(void **state)
+{
+    struct volumes good = { .files = { { "/etc/x" } }, .n_files = 1, .directories = { { "/tmp", "v" } }, .n_directories = 1,
+                            .disks = { { .path = "/data", .volume = "data" }, { .path = "/data2", .volume = "data" } }, .n_disks = 2 };
+    struct err     err;
+    char           place[VOLUME_HOST_PATH_MAX];
+
+    (void) state;
+    assert_true(volumes_check(&good, &err));
+    refuses((struct volumes){ .disks = { { .path = "/a", .volume = "v" }, { .path = "/a/b", .volume = "w" } }, .n_disks = 2 }, ERR_MALFORMED,
+            "volume path /a: overlaps with the persistent volume at /a/b");
+    refuses((struct volumes){ .disks = { { .path = "/a/b", .volume = "v" } }, .n_disks = 1, .files = { { "/a/b/c" } }, .n_files = 1 }, ERR_MALFORMED,
+            "volume path /a/b/c: overlaps with the persistent volume at /a/b");
+    refuses((struct volumes){ .disks = { { .path = "/a/b", .volume = "v" } }, .n_disks = 1, .directories = { { "/a", "v" } }, .n_directories = 1 },
+            ERR_MALFORMED, "volume path /a: overlaps with the persistent volume at /a/b");
+    refuses((struct volumes){ .disks = { { .path = "/dev/x", .volume = "v" } }, .n_disks = 1 }, ERR_MALFORMED,
+            "volume path /dev/x: nothing can be put into /dev");
+    refuses((struct volumes){ .disks = { { .path = "/a", .volume = "abcdefghijklmnopq" } }, .n_disks = 1 }, ERR_MALFORMED,
+            "volume name: wanted 1 to 16 of a-z, 0-9 and, not first, -");
+    refuses((struct volumes){ .disks = { { .path = "/a", .volume = "../v" } }, .n_disks = 1 }, ERR_MALFORMED,
+            "volume name: wanted 1 to 16 of a-z, 0-9 and, not first, -");
+    volume_disk_place("data", place);
+    assert_string_equal(place, "/run/volumes/data");
+}
+
 static void makes_files_and_keeps_directories(void **state)
 {
     struct volumes v = { .files = { { "/d/f", bytes_of_text("content"), 0440 } }, .n_files = 1,
@@ -109,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_has_one_form),
         cmocka_unit_test(refuses_what_collides_or_is_too_much),
+        cmocka_unit_test(persistent_volumes_stand_apart),
         cmocka_unit_test(makes_files_and_keeps_directories),
     };
 

@@ -6,21 +6,11 @@
  */
 #pragma once
 
-#include "base/bytes.h"
-#include "base/err.h"
+#include "guest/init/disk.h"
 
 #define SCRATCH_SERIAL "cloister-scratch" /* of the virtio-blk device, by which the guest knows it */
 
-enum { SCRATCH_NAME_MAX = 8, SCRATCH_LEN_MIN = 16 << 20 };
-
-/* Finds the disk below `blocks` ("/sys/block"); `name` is "" when there is none. Fails MALFORMED for two, OS. */
-FALLIBLE scratch_find(const char *blocks, char name[static SCRATCH_NAME_MAX], struct err *err);
+enum { SCRATCH_LEN_MIN = 16 << 20 };
 
 /* Opens the disk /dev/`name` and gives it to the kernel as swap. Its modules are loaded. Fails LIMIT, MALFORMED, OS. */
 FALLIBLE scratch_open(const char *name, struct err *err);
-
-/*
- * Reads how many sectors of 512 bytes an integrity device provides, off its superblock, in whole pages.
- * [Linux, Documentation/admin-guide/device-mapper/dm-integrity.rst] Fails MALFORMED.
- */
-FALLIBLE scratch_superblock_read(struct bytes superblock, uint64_t disk_sectors, uint64_t *out, struct err *err);

@@ -25,6 +25,8 @@
  *   resource-policy      "*", REPO, REPO/TYPE or REPO/TYPE/TAG       text: Rego, package policy, rule allow
  *   reference-value      as policies ask for it                      text: JSON; "add": put its elements into the list there
  *   binding              REPO/TYPE/TAG                               text: {"initdata":[hex...],"workload":[text...]}
+ *   volume-epoch         REPO/TYPE/TAG of the volume's key           text: the epoch, a number; guests advance it, see
+ *                                                                    keys/api/epoch.h
  *
  * And what Trustee's client calls below /kbs/v0: attestation-policy, resource-policy, reference-value. [KBS 12]
  */

@@ -81,6 +81,17 @@ FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_g
     return entry_add(store, &entry, err);
 }
 
+FALLIBLE audit_epoch_advanced(struct store *store, int64_t now, const struct audit_guest *guest, const char *path, uint64_t epoch,
+                              struct err *err)
+{
+    AUTO(buffer) struct buffer entry = entry_begin(now, "epoch", "advanced");
+
+    guest_members(&entry, guest);
+    text_member(&entry, "resource", path);
+    buffer_printf(&entry, ",\"epoch\":%llu", (unsigned long long) epoch);
+    return entry_add(store, &entry, err);
+}
+
 FALLIBLE audit_administered(struct store *store, int64_t now, const char *who, const char *action, const char *subject,
                             struct err *err)
 {

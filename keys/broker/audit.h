@@ -22,6 +22,10 @@ FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit
 FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
                           const char *reason, struct err *err);
 
+/* A guest brought the volume of this key to its next epoch. */
+FALLIBLE audit_epoch_advanced(struct store *store, int64_t now, const struct audit_guest *guest, const char *path, uint64_t epoch,
+                              struct err *err);
+
 /* What the administrator `who` did: "put", "read", "remove", "expect", "forget"...; to a path, a name or a number. */
 FALLIBLE audit_administered(struct store *store, int64_t now, const char *who, const char *action, const char *subject,
                             struct err *err);

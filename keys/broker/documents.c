@@ -5,6 +5,7 @@
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
 #include "keys/broker/administration.h"
+#include "keys/broker/epoch.h"
 #include "keys/jose/jcs.h"
 
 enum { VALUE_NAME_MAX = 200, POLICY_NAME_MAX = 64 };
@@ -48,6 +49,15 @@ static FALLIBLE binding_check(struct call *call, const char *name, struct bytes 
            release_binding_check(binding, err);
 }
 
+/* An administrator sets it to what a volume that is put back shows, or removes it. */
+static FALLIBLE volume_epoch_check(struct call *call, const char *name, struct bytes text, struct err *err)
+{
+    uint64_t epoch;
+
+    (void) call;
+    return call_path_check(name, err) && epoch_text_read(text, &epoch, err);
+}
+
 static const struct row {
     const char     *name;
     enum permission permission;
@@ -58,6 +68,7 @@ static const struct row {
     [DOCUMENT_RESOURCE_POLICY]    = { "resource-policy", MAY_POLICY, true, resource_policy_check },
     [DOCUMENT_REFERENCE_VALUE]    = { "reference-value", MAY_REFERENCE, false, reference_value_check },
     [DOCUMENT_BINDING]            = { "binding", MAY_PUT, true, binding_check },
+    [DOCUMENT_VOLUME_EPOCH]       = { "volume-epoch", MAY_PUT, true, volume_epoch_check },
 };
 
 enum { SCOPE_ROOM = DOCUMENT_NAME_MAX + 1 };
@@ -86,7 +97,7 @@ static FALLIBLE kind_read(const char *rest, enum document_kind *kind, const char
             return true;
         }
     }
-    return fail_with(err, ERR_NOT_FOUND, "there are attestation-policy, resource-policy, reference-value and binding");
+    return fail_with(err, ERR_NOT_FOUND, "there are attestation-policy, resource-policy, reference-value, binding and volume-epoch");
 }
 
 FALLIBLE document_store(struct call *call, enum document_kind kind, const char *name, struct bytes text, int64_t expires,

@@ -689,6 +689,34 @@ static void holds_the_log_across_kill_9(void **state)
     assert_memory_equal(&after.root, &before.root, sizeof after.root);
 }
 
+static void keeps_a_volumes_epoch_for_whoever_may_have_its_key(void **state)
+{
+    AUTO(kbs_client) struct kbs_client *client = client_new(), *other_client = client_new();
+    struct test_guest                   guest = test_guest_good(&broker), other = guest;
+    uint64_t                            epoch = 7;
+    struct err                          err;
+
+    (void) state;
+    assert_false(kbs_epoch_get(client, URI, &epoch, &err)); /* not attested */
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_fine(attest_as(client, &guest, NULL, &err) && kbs_epoch_get(client, URI, &epoch, &err), &err);
+    assert_int_equal(epoch, 0);
+    assert_fine(kbs_epoch_advance(client, URI, 1, &err) && kbs_epoch_advance(client, URI, 5, &err), &err);
+    assert_false(kbs_epoch_advance(client, URI, 5, &err)); /* a second guest that opened the same state */
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, "epoch 5 of default/image-key/1 is not beyond 5, which is known");
+    assert_fine(kbs_epoch_get(client, URI, &epoch, &err), &err);
+    assert_int_equal(epoch, 5);
+    assert_false(kbs_epoch_get(client, OTHER, &epoch, &err)); /* a key that this guest does not get */
+    assert_int_equal(err.kind, ERR_DENIED);
+    other.host_data[0] ^= 1;
+    assert_fine(attest_as(other_client, &other, NULL, &err), &err);
+    assert_false(kbs_epoch_advance(other_client, URI, 9, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_fine(kbs_epoch_get(client, URI, &epoch, &err), &err);
+    assert_int_equal(epoch, 5);
+}
+
 static void ends_cleanly_on_sigterm(void **state)
 {
     (void) state;
@@ -724,6 +752,7 @@ int main(void)
         cmocka_unit_test(logs_each_decision_in_a_tree_that_only_grows),
         cmocka_unit_test(gives_a_counted_key_so_often_and_no_more),
         cmocka_unit_test(holds_the_log_across_kill_9),
+        cmocka_unit_test(keeps_a_volumes_epoch_for_whoever_may_have_its_key),
         cmocka_unit_test(ends_cleanly_on_sigterm),
     };
 

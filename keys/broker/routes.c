@@ -6,8 +6,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "keys/api/admin.h"
+#include "keys/api/epoch.h"
 #include "keys/api/limits.h"
 #include "keys/broker/administration.h"
+#include "keys/broker/epoch.h"
 #include "keys/broker/reference_value.h"
 #include "keys/jose/jcs.h"
 #include "keys/jose/jwe.h"
@@ -370,16 +372,23 @@ static FALLIBLE value_take(struct call *call, const char *keeper, struct secret 
     return true;
 }
 
-static FALLIBLE resource_get(struct call *call, struct err *err)
+/* Who asks, and whether they may have the resource that the path names. */
+struct applicant {
+    struct ear         ear;
+    char               policy[POLICY_VERSION_MAX];
+    struct audit_guest guest;
+};
+
+static void auto_applicant(struct applicant *a)
 {
-    const char                *keeper;
-    bool                       asks; /* first of all, an external store */
-    char                       policy[POLICY_VERSION_MAX] = "";
-    struct audit_guest         guest;
-    struct release_request     asked;
+    auto_ear(&a->ear);
+}
+
+/* With `begins` it is decided in the transaction that follows. */
+static FALLIBLE applicant_admit(struct call *call, bool begins, struct applicant *a, struct err *err)
+{
     AUTO(buffer) struct buffer token = { 0 };
-    AUTO(ear) struct ear       ear   = { 0 };
-    AUTO(secret) struct secret value = { 0 };
+    struct release_request     asked;
 
     call->variant = "InvalidRequestPath";
     if (!call_path_check(call->rest, err))
@@ -388,25 +397,32 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     if (!token_find(call, &token, err))
         return false;
     call->variant = "TokenVerifierError";
-    if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &ear, err))
+    if (!ear_read(&call->broker->issuer, buffer_bytes(&token), call->request->now, &a->ear, err))
         return false;
-    keeper = external_keeper(call->broker->external, call->rest);
-    asks   = keeper && !call->request->brought;
-    if (!asks && !store_begin(call->broker->store, err)) /* decided and released in one transaction */
+    if (begins && !store_begin(call->broker->store, err))
         return false;
+    a->guest = (struct audit_guest){ &a->ear.subject, BYTES_OF(a->ear.evidence), a->policy };
     call->variant = "PolicyEngineError";
-    if (!tenant_appraise(call, &ear, err)) {
-        guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
-        return denial_audit(call, &guest, err);
-    }
+    if (!tenant_appraise(call, &a->ear, err))
+        return denial_audit(call, &a->guest, err);
+    asked    = (struct release_request){ .store = call->broker->store, .engine = call->broker->engine, .subject = &a->ear.subject,
+                                         .path = call->rest, .query = call->request->query, .claims = a->ear.claims, .now = call->request->now };
     call->variant = "PolicyDeny";
-    guest = (struct audit_guest){ &ear.subject, BYTES_OF(ear.evidence), policy };
-    asked = (struct release_request){ .store = call->broker->store, .engine = call->broker->engine, .subject = &ear.subject,
-                                      .path = call->rest, .query = call->request->query, .claims = ear.claims, .now = call->request->now };
-    if (!release_decide(&asked, policy, err)) {
-        call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PolicyEngineError";
-        return denial_audit(call, &guest, err);
-    }
+    if (release_decide(&asked, a->policy, err))
+        return true;
+    call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : "PolicyEngineError";
+    return denial_audit(call, &a->guest, err);
+}
+
+static FALLIBLE resource_get(struct call *call, struct err *err)
+{
+    const char                      *keeper = external_keeper(call->broker->external, call->rest);
+    bool                             asks   = keeper && !call->request->brought; /* first of all, an external store */
+    AUTO(applicant) struct applicant a      = { 0 };
+    AUTO(secret) struct secret       value  = { 0 };
+
+    if (!applicant_admit(call, !asks, &a, err))
+        return false;
     if (asks) { /* it may have it: then it is decided again, by what holds when the secret is there */
         call->answer->wanted = outside_resource(call->broker->external, call->rest);
         return true;
@@ -414,12 +430,56 @@ static FALLIBLE resource_get(struct call *call, struct err *err)
     call->variant = "PluginInternalError";
     if (!value_take(call, keeper, &value, err)) {
         call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : call->variant;
-        return denial_audit(call, &guest, err);
+        return denial_audit(call, &a.guest, err);
     }
     call->variant              = "JweError";
     call->answer->content_type = JSON_TYPE;
-    return jwe_seal(&ear.tee_key, &value, &call->answer->body, err) &&
-           audit_key_released(call->broker->store, call->request->now, &guest, call->rest, err);
+    return jwe_seal(&a.ear.tee_key, &value, &call->answer->body, err) &&
+           audit_key_released(call->broker->store, call->request->now, &a.guest, call->rest, err);
+}
+
+/* ---- epochs of volumes: whoever may have the key may ask for its volume's, and advance it ---- */
+
+/* Only of keys that are here, or that an external store is said to have. */
+static FALLIBLE epoch_applicant(struct call *call, struct applicant *a, struct err *err)
+{
+    AUTO(secret) struct secret ignored = { 0 };
+
+    if (!applicant_admit(call, true, a, err))
+        return false;
+    call->variant = "PluginInternalError";
+    return external_keeper(call->broker->external, call->rest) || store_resource_get(call->broker->store, call->rest, &ignored, err) || denial_audit(call, &a->guest, err);
+}
+
+static FALLIBLE epoch_tell(struct call *call, struct err *err)
+{
+    AUTO(applicant) struct applicant a = { 0 };
+    uint64_t                         epoch;
+
+    if (!epoch_applicant(call, &a, err) || !epoch_get(call->broker->store, call->rest, call->request->now, &epoch, err))
+        return false;
+    call->answer->content_type = JSON_TYPE;
+    buffer_printf(&call->answer->body, "{\"epoch\":%llu}", (unsigned long long) epoch);
+    return true;
+}
+
+static FALLIBLE epoch_take(struct call *call, struct err *err)
+{
+    AUTO(json) struct json_object   *body = NULL;
+    AUTO(applicant) struct applicant a    = { 0 };
+    uint64_t                         epoch;
+
+    if (!epoch_applicant(call, &a, err))
+        return false;
+    call->variant = "InvalidRequestPath";
+    if (!json_read(call->request->body, KBS_BODY_MAX, &body, err) || !json_get_u64(body, "epoch", EPOCH_MAX - 1, &epoch, err))
+        return false;
+    call->variant = "PolicyDeny";
+    if (!epoch_advance(call->broker->store, call->rest, epoch, call->request->now, err))
+        return denial_audit(call, &a.guest, err);
+    call->answer->content_type = JSON_TYPE;
+    buffer_printf(&call->answer->body, "{\"epoch\":%llu}", (unsigned long long) epoch);
+    return audit_epoch_advanced(call->broker->store, call->request->now, &a.guest, call->rest, epoch, err);
 }
 
 /* ---- the audit log ---- */
@@ -552,6 +612,8 @@ static const struct route {
     { "POST", KBS_PREFIX "/auth", GUESTS, OPEN, "AttestationError", auth },
     { "POST", KBS_PREFIX "/attest", GUESTS, OPEN, "AttestationError", attest },
     { "GET", KBS_PREFIX "/resource/", GUESTS, OPEN, "PluginInternalError", resource_get },
+    { "GET", KBS_EPOCHS, GUESTS, OPEN, "PluginInternalError", epoch_tell },
+    { "POST", KBS_EPOCHS, GUESTS, OPEN, "PluginInternalError", epoch_take },
     { "POST", KBS_PREFIX "/resource/", ADMINS, ADMIN, "PluginInternalError", resource_put },
     { "DELETE", KBS_PREFIX "/resource/", ADMINS, ADMIN, "PluginInternalError", resource_remove },
     { "GET", ADMIN_RESOURCES, ADMINS, ADMIN, "PluginInternalError", resource_list },

@@ -6,6 +6,7 @@
 
 #include "base/ossl.h"
 #include "base/text.h"
+#include "keys/api/epoch.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
 #include "keys/client/http.h"
@@ -193,6 +194,56 @@ FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct sec
         return fail_with(err, ERR_NOT_FOUND, "the broker has no %.200s, or cannot read it", uri);
     return http_succeeded(&answer, err) &&
            jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, client->key, out, err);
+}
+
+/* ---- epochs of volumes ---- */
+
+static FALLIBLE epoch_answer(struct kbs_client *client, const char *path, struct bytes body, struct http_answer *answer, struct err *err)
+{
+    AUTO(buffer) struct buffer url = { 0 };
+    struct http_request        r   = { .method = body.len ? "POST" : "GET", .cookie = client->cookie, .body = body };
+
+    if (body.len)
+        r.content_type = "application/json";
+    buffer_printf(&url, KBS_EPOCHS "%s", path);
+    r.path = buffer_text(&url);
+    return http_exchange(client->http, &r, NULL, answer, err);
+}
+
+/* One question about an epoch; attests again, once, when the session ended. An empty body asks. */
+static FALLIBLE epoch_exchange(struct kbs_client *client, const char *uri, struct bytes body, uint64_t *out, struct err *err)
+{
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(json) struct json_object       *read   = NULL;
+    const char                          *path;
+
+    if (!rcar_path_of_uri(uri, &path, err) || !epoch_answer(client, path, body, &answer, err))
+        return false;
+    if (is_session_lost(&answer) && client->attester.evidence)
+        if (!kbs_attest(client, &client->attester, NULL, err) || !epoch_answer(client, path, body, &answer, err))
+            return false;
+    if (answer.status == 404 && !http_error_is(&answer, "PluginInternalError"))
+        return fail_with(err, ERR_NOT_FOUND, "the broker keeps no epochs of volumes");
+    if (!http_succeeded(&answer, err))
+        return false;
+    return (json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) && json_get_u64(read, "epoch", INT64_MAX, out, err)) ||
+           context(err, "the broker's epoch");
+}
+
+FALLIBLE kbs_epoch_get(struct kbs_client *client, const char *uri, uint64_t *out, struct err *err)
+{
+    return epoch_exchange(client, uri, (struct bytes){ 0 }, out, err);
+}
+
+FALLIBLE kbs_epoch_advance(struct kbs_client *client, const char *uri, uint64_t epoch, struct err *err)
+{
+    char     body[48];
+    uint64_t now;
+
+    (void) snprintf(body, sizeof body, "{\"epoch\":%llu}", (unsigned long long) epoch); /* fits */
+    if (!epoch_exchange(client, uri, bytes_of_text(body), &now, err))
+        return false;
+    return now == epoch || fail_with(err, ERR_MALFORMED, "the broker says epoch %llu to %llu", (unsigned long long) now, (unsigned long long) epoch);
 }
 
 /* Wiped: it holds the private key. */

@@ -83,3 +83,12 @@ FALLIBLE kbs_token_get(struct kbs_client *client, const struct kbs_attester *att
  * Fails as kbs_attest; NOT_FOUND when the broker has no such resource; DENIED when its policy says no.
  */
 FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct secret *out, struct err *err);
+
+/*
+ * How far the volume of this key was brought, and to what it is brought now. [keys/api/epoch.h; our broker's]
+ *
+ * Fail as kbs_resource_get; the second fails DENIED unless `epoch` is beyond what the broker knows; NOT_FOUND, with
+ * "the broker keeps no epochs", by a broker that is not ours.
+ */
+FALLIBLE kbs_epoch_get(struct kbs_client *client, const char *uri, uint64_t *out, struct err *err);
+FALLIBLE kbs_epoch_advance(struct kbs_client *client, const char *uri, uint64_t epoch, struct err *err);

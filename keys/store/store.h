@@ -106,7 +106,8 @@ bool        reference_kind_by_name(const char *name, enum reference_kind *out);
     X(DOCUMENT_ATTESTATION_POLICY, "attestation-policy") /* Rego; by policy id and class: "default_cpu" */         \
     X(DOCUMENT_RESOURCE_POLICY, "resource-policy")       /* Rego; by the start of paths: "*", "repo", "repo/type" */ \
     X(DOCUMENT_REFERENCE_VALUE, "reference-value")       /* JSON; by the name that policies ask for */            \
-    X(DOCUMENT_BINDING, "binding")                       /* JSON; by path: who alone may have that resource */
+    X(DOCUMENT_BINDING, "binding")                       /* JSON; by path: who alone may have that resource */        \
+    X(DOCUMENT_VOLUME_EPOCH, "volume-epoch")             /* a number; by the path of a volume's key: how far it is */
 #define DOCUMENT_ENUM(name, text) name,
 enum document_kind { DOCUMENT_KINDS(DOCUMENT_ENUM) N_DOCUMENT_KINDS };
 #undef DOCUMENT_ENUM

@@ -35,6 +35,8 @@ int cmd_initdata(int argc, char **argv)
     struct initdata_command  command = { .broker = "https://127.0.0.1:8443" };
     const struct option_row  rows[]  = {
         { "env", OPTION_LIST, &command.pod.env, "NAME=VALUE", "add to the image's environment", 0, 0 },
+        { "volume", OPTION_LIST, &command.pod.volume_options, "NAME=FILE:PATH[:ro|:new]", "persistent encrypted volume in FILE, at PATH of the container; new: a blank FILE may be formatted", 0, 0 },
+        { "volume-key", OPTION_LIST, &command.pod.volume_keys, "NAME=URI", "the key of that volume at the broker (default kbs:///default/volume/NAME)", 0, 0 },
         { "image-config", OPTION_TEXT, &command.pod.image_config, "FILE", "cdh.toml for the guest: registries, their CA, credentials, image policy", 0, 0 },
         { "resolv-conf", OPTION_TEXT, &command.pod.resolv_conf, "FILE", "resolv.conf for the guest; without one it resolves no names", 0, 0 },
         { "network", OPTION_FLAG, &command.pod.network, NULL, "allow a network: for runs with --netns", 0, 0 },

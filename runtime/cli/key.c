@@ -115,6 +115,17 @@ static FALLIBLE key_unbind(struct admin_client *client, const struct key_call *c
     return true;
 }
 
+/* After a volume's backup was put back on purpose: from then on the broker takes whatever state comes first. */
+static FALLIBLE key_rewind(struct admin_client *client, const struct key_call *call, struct err *err)
+{
+    const char *path;
+
+    if (!rcar_path_of_uri(call->operands[0], &path, err) || !admin_document_remove(client, "volume-epoch", path, err))
+        return false;
+    printf("rewound %s: the next copy of its volume that a guest opens counts, whatever its age\n", call->operands[0]);
+    return true;
+}
+
 static FALLIBLE resource_print(struct json_object *one, struct err *err)
 {
     const char *path;
@@ -190,7 +201,7 @@ static const struct verb {
     FALLIBLE  (*run)(struct admin_client *client, const struct key_call *call, struct err *err);
     bool        is_offline;
 } VERBS[] = { { "put", 2, key_put }, { "get", 1, key_get }, { "list", 0, key_list }, { "rm", 1, key_rm },
-            { "bind", 1, key_bind }, { "unbind", 1, key_unbind },
+            { "bind", 1, key_bind }, { "unbind", 1, key_unbind }, { "rewind", 1, key_rewind },
             { "seal", 1, key_seal, .is_offline = true }, { "signer", 1, key_signer, .is_offline = true } };
 
 static FALLIBLE key_run(const struct verb *verb, const struct key_call *call, struct err *err)
@@ -227,7 +238,7 @@ int cmd_key(int argc, char **argv)
         { "json", OPTION_FLAG, &call.json, NULL, "list: print JSON", 0, 0 },
     };
     const struct option_table table = {
-        .command = "cloister key", .synopsis = "put URI FILE | get URI | list | rm URI | bind URI | unbind URI | seal URI | signer FILE   [OPTION]...",
+        .command = "cloister key", .synopsis = "put URI FILE | get URI | list | rm URI | bind URI | unbind URI | rewind URI | seal URI | signer FILE   [OPTION]...",
         .about = "Keeps secrets at a broker. URI is kbs:///REPOSITORY/TYPE/TAG; FILE - is standard input.\n"
                  "seal prints a text for a variable or a file, which only an attested guest can open; signer prints the\n"
                  "public half of the key that signs it, for put, and makes FILE if there is none.",

@@ -38,6 +38,8 @@ FALLIBLE pod_resolve(const char *image, struct pod *pod, struct err *err)
     for (size_t i = 0; i < pod->n_args + pod->env.n; i++)
         if (!is_utf8(bytes_of_text(i < pod->n_args ? pod->args[i] : pod->env.at[i - pod->n_args])))
             return fail_with(err, ERR_CONFIG, "arguments and environment must be UTF-8");
+    if (!pod_volumes_read(&pod->volume_options, &pod->volume_keys, &pod->volumes, err))
+        return false;
     if (strncmp(image, "oci:", 4) != 0)
         return resolve_in_registry(image, pod, err);
     pod->image_name = image;
@@ -54,6 +56,26 @@ static struct json_object *array_of(const char *const *texts, size_t n)
     return array;
 }
 
+static struct json_object *volumes_of(const struct pod_volumes *volumes)
+{
+    struct json_object *array = json_object_new_array();
+
+    for (size_t i = 0; i < volumes->n; i++) {
+        struct json_object *one = json_object_new_object();
+
+        json_add_text(one, "path", volumes->at[i].path);
+        json_add_text(one, "volume", volumes->at[i].name);
+        json_add_text(one, "key", volumes->at[i].key);
+        if (volumes->at[i].read_only)
+            json_add(one, "read_only", json_object_new_boolean(true));
+        if (volumes->at[i].format)
+            json_add(one, "format", json_object_new_boolean(true));
+        if (json_object_array_add(array, one) != 0)
+            abort();
+    }
+    return array;
+}
+
 static void write_policy(const struct pod *pod, struct buffer *out)
 {
     AUTO(json) struct json_object *policy = json_object_new_object();
@@ -64,6 +86,8 @@ static void write_policy(const struct pod *pod, struct buffer *out)
     json_add(container, "env", array_of(pod->env.at, pod->env.n));
     sealing_add_signers(container, json_object_object_get(container, "env"));
     json_add(container, "output", json_object_new_boolean(true));
+    if (pod->volumes.n > 0)
+        json_add(container, "volumes", volumes_of(&pod->volumes));
     if (json_object_array_add(containers, container) != 0)
         abort();
     json_add(policy, "containers", containers);

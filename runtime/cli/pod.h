@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "keys/api/initdata.h"
 #include "keys/ocicrypt/reference.h"
+#include "runtime/cli/pod_volume.h"
 #include "runtime/oci/layout.h"
 
 enum { CA_FILE_MAX = 64 << 10, IMAGE_CONFIG_FILE_MAX = 512 << 10, RESOLV_CONF_FILE_MAX = 4096 };
@@ -23,6 +24,8 @@ struct pod {
     size_t                  n_args;
     struct option_list      env;        /* "K=V" */
     bool                    network;    /* the guest may have one */
+    struct option_list      volume_options, volume_keys; /* as typed: pod_resolve reads them into */
+    struct pod_volumes      volumes;
 };
 
 /* IMAGE: oci:DIR[:TAG], or REGISTRY/REPOSITORY[:TAG][@DIGEST]. Fails as image_reference_read, layout_reference_read and layout_find_manifest do; CONFIG for an environment entry that is not K=V. */

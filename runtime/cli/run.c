@@ -73,6 +73,48 @@ static void request_failed(struct run *run, const struct err *why)
 
 /* ---- the workload, from created to ended ---- */
 
+/* ---- volumes, which outlive the VM, are closed before it ends ---- */
+
+static void guest_shut_down(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    (void) message;
+    (void) why; /* a journal that was not closed is read at the next start */
+    stop(owner);
+}
+
+static void container_deleted(void *owner, const ProtobufCMessage *message, const struct err *why)
+{
+    struct run             *run     = owner;
+    Agent__ShutdownRequest  request = AGENT__SHUTDOWN_REQUEST__INIT;
+    struct err              err;
+
+    (void) message;
+    (void) why; /* likewise */
+    if (!sandbox_call(run->sandbox, "Shutdown", &request.base, guest_shut_down, run, &err))
+        stop(run);
+}
+
+static void close_volumes(struct run *run)
+{
+    Agent__DeleteContainerRequest request = AGENT__DELETE_CONTAINER_REQUEST__INIT;
+    char                          id[]    = CONTAINER_ID;
+    struct err                    err;
+
+    request.id = id;
+    sandbox_expect_end(run->sandbox);
+    if (!sandbox_call(run->sandbox, "DeleteContainer", &request.base, container_deleted, run, &err))
+        stop(run);
+}
+
+/* Without volumes the VM is simply ended: nothing in it outlives it. */
+static void end_guest(struct run *run)
+{
+    if (run->options->pod.volumes.n > 0)
+        close_volumes(run);
+    else
+        stop(run);
+}
+
 static void timeline_came(void *owner, const ProtobufCMessage *message, const struct err *why)
 {
     struct run *run = owner;
@@ -80,10 +122,9 @@ static void timeline_came(void *owner, const ProtobufCMessage *message, const st
     (void) why; /* without it the timeline has the host's part only */
     if (message)
         timeline_add_guest(&run->timeline, (const Agent__GetTimelineResponse *) message);
-    stop(run);
+    end_guest(run);
 }
 
-/* The VM is simply ended: nothing in it outlives it. */
 static void finish(struct run *run)
 {
     Agent__GetTimelineRequest request = AGENT__GET_TIMELINE_REQUEST__INIT;
@@ -91,7 +132,7 @@ static void finish(struct run *run)
 
     if (!run->options->wants_timeline ||
         !sandbox_call(run->sandbox, "GetTimeline", &request.base, timeline_came, run, &err))
-        stop(run);
+        end_guest(run);
 }
 
 static void receipt_came(void *owner, const ProtobufCMessage *message, const struct err *why)
@@ -237,6 +278,7 @@ static void guest_is_ready(void *owner)
     struct run                    *run     = owner;
     const struct pod              *pod     = &run->options->pod;
     Agent__CreateContainerRequest  request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
+    Agent__Volume                  volumes[VOLUME_DISKS_MAX], *at[VOLUME_DISKS_MAX];
     char                           id[]    = CONTAINER_ID;
     struct err                     err;
 
@@ -247,13 +289,24 @@ static void guest_is_ready(void *owner)
     request.n_args       = pod->n_args;
     request.env          = (char **) (uintptr_t) pod->env.at;    /* as above */
     request.n_env        = pod->env.n;
+    for (size_t i = 0; i < pod->volumes.n; i++) {
+        volumes[i]        = (Agent__Volume) AGENT__VOLUME__INIT;
+        volumes[i].path   = (char *) (uintptr_t) pod->volumes.at[i].path; /* as above */
+        volumes[i].volume = (char *) (uintptr_t) pod->volumes.at[i].name;
+        at[i]             = &volumes[i];
+    }
+    request.volumes   = at;
+    request.n_volumes = pod->volumes.n;
     if (!sandbox_call(run->sandbox, "CreateContainer", &request.base, container_created, run, &err))
         stop_failed(run, &err);
 }
 
 static void vm_has_ended(void *owner, const struct err *why)
 {
-    stop_failed(owner, why);
+    if (why->kind == ERR_NONE)
+        stop(owner);
+    else
+        stop_failed(owner, why);
 }
 
 /* ---- signals ---- */
@@ -355,6 +408,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     struct vm_disk                               disks[IMAGE_DISKS_MAX];
     struct run                                   run      = { .options = options };
     struct sandbox_options                       sandbox  = { 0 };
+    struct sandbox_volume                        volumes[VOLUME_DISKS_MAX];
 
     if (!choose_platform(options, &platform, err))
         return context(err, "config");
@@ -380,6 +434,10 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     sandbox.cpus            = (unsigned) options->cpus;
     sandbox.memory_mib      = (unsigned) options->memory_mib;
     sandbox.scratch_mib     = (unsigned) options->scratch_mib;
+    for (size_t i = 0; i < options->pod.volumes.n; i++)
+        volumes[i] = (struct sandbox_volume){ options->pod.volumes.at[i].name, options->pod.volumes.at[i].file, options->pod.volumes.at[i].read_only };
+    sandbox.volumes         = volumes;
+    sandbox.n_volumes       = options->pod.volumes.n;
     sandbox.disks           = disks;
     sandbox.n_disks         = images.n;
     sandbox.files           = (struct sandbox_files){ guest.firmware, guest.kernel, guest.initrd };
@@ -423,6 +481,8 @@ static int run_command(const char *command, const char *about, const char *recei
         { "cpus", OPTION_NUMBER, &options.cpus, "N", "virtual CPUs (default 1)", 1, VM_CPUS_MAX },
         { "memory", OPTION_NUMBER, &options.memory_mib, "MiB", "guest memory (default 512)", VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB },
         { "scratch", OPTION_NUMBER, &options.scratch_mib, "MiB", "encrypted scratch disk, for images larger than memory (default none)", SCRATCH_MIN_MIB, VM_MEMORY_MAX_MIB },
+        { "volume", OPTION_LIST, &options.pod.volume_options, "NAME=FILE:PATH[:ro|:new]", "persistent encrypted volume in FILE, at PATH of the container; new: a blank FILE may be formatted", 0, 0 },
+        { "volume-key", OPTION_LIST, &options.pod.volume_keys, "NAME=URI", "the key of that volume at the broker (default kbs:///default/volume/NAME)", 0, 0 },
         { "env", OPTION_LIST, &options.pod.env, "NAME=VALUE", "add to the image's environment", 0, 0 },
         { "broker", OPTION_TEXT, &options.broker, "URL", "key broker (default https://127.0.0.1:8443)", 0, 0 },
         { "broker-ca", OPTION_TEXT, &options.ca, "FILE", "the certificate, PEM, that the guest trusts for it", 0, 0 },

@@ -1,9 +1,12 @@
 #include "runtime/sandbox/sandbox.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/file.h"
@@ -53,6 +56,8 @@ struct launch {
     int           tpm_of_qemu;
     int           vsock_fd;
     uint32_t      guest_cid; /* 0: the ports are virtio-serial's */
+    struct vm_disk disks[VM_DISKS_MAX]; /* those of the options, which stay theirs, then the volumes */
+    size_t        n_lent, n_disks;
 };
 
 static void auto_launch(struct launch *l)
@@ -62,6 +67,8 @@ static void auto_launch(struct launch *l)
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         auto_fd(fds[i]);
+    for (size_t i = l->n_lent; i < l->n_disks; i++)
+        auto_fd(&l->disks[i].fd);
     for (size_t i = 0; i < N_PORTS; i++) {
         auto_fd(&l->ours[i]);
         auto_fd(&l->theirs[i]);
@@ -268,6 +275,43 @@ static FALLIBLE open_scratch(const struct sandbox_options *o, struct launch *l, 
     return true;
 }
 
+/* The lock goes with the descriptor to the hypervisor, and ends with it. */
+static FALLIBLE open_volume(const struct sandbox_volume *v, struct vm_disk *out, struct err *err)
+{
+    AUTO(fd) int fd = open(v->path, (v->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    struct stat  st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_os(err, "volume %.16s: %.160s", v->name, v->path);
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return fail_with(err, ERR_CONFIG, "volume %.16s: %.160s is neither a file nor a block device", v->name, v->path);
+    if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % 512 != 0))
+        return fail_with(err, ERR_CONFIG, "volume %.16s: %.120s has %lld bytes: make it with truncate -s SIZE", v->name, v->path,
+                         (long long) st.st_size);
+    if (flock(fd, (v->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? fail_with(err, ERR_CONFIG, "volume %.16s: %.160s is in use", v->name, v->path)
+                                    : err_os(err, "volume %.16s: lock %.160s", v->name, v->path);
+    if (snprintf(out->serial, sizeof out->serial, "vol-%s", v->name) >= (int) sizeof out->serial)
+        return fail_with(err, ERR_CONFIG, "volume name \"%.40s\" is too long", v->name);
+    out->fd           = TAKE_FD(fd);
+    out->is_read_only = v->read_only;
+    out->is_block     = S_ISBLK(st.st_mode);
+    return true;
+}
+
+static FALLIBLE open_volumes(const struct sandbox_options *o, struct launch *l, struct err *err)
+{
+    if (o->n_disks > VM_DISKS_MAX || o->n_volumes > VM_DISKS_MAX - o->n_disks)
+        return fail_with(err, ERR_CONFIG, "config: %zu disks; at most %d fit", o->n_disks + o->n_volumes, VM_DISKS_MAX);
+    for (; l->n_lent < o->n_disks; l->n_lent++)
+        l->disks[l->n_lent] = o->disks[l->n_lent];
+    l->n_disks = l->n_lent;
+    for (size_t i = 0; i < o->n_volumes; i++, l->n_disks++)
+        if (!open_volume(&o->volumes[i], &l->disks[l->n_disks], err))
+            return context(err, "config");
+    return true;
+}
+
 static FALLIBLE open_pair(int *ours, int *theirs, struct err *err)
 {
     int ends[2];
@@ -349,7 +393,7 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
         .tee = s->options.tee, .accel = s->options.accel, .cpus = s->options.cpus,
         .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
         .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
-        .scratch_fd = l->scratch_fd, .disks = s->options.disks, .n_disks = s->options.n_disks,
+        .scratch_fd = l->scratch_fd, .disks = l->disks, .n_disks = l->n_disks,
         .console_fd = l->console_theirs, .ports = ports, .n_ports = l->guest_cid ? 0 : n_ports,
         .guest_cid = l->guest_cid, .vsock_fd = l->vsock_fd,
         .nics = nics, .n_nics = s->network ? s->network->n_interfaces : 0,
@@ -421,7 +465,8 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
             abort();
         *s->network = options->network->pod.network;
     }
-    if (!load_all(options, &l, err) || !open_scratch(options, &l, err) || !open_ports(options, &l, n_ports, err) || !start_services(s, &l, err))
+    if (!load_all(options, &l, err) || !open_scratch(options, &l, err) || !open_volumes(options, &l, err) ||
+        !open_ports(options, &l, n_ports, err) || !start_services(s, &l, err))
         return false;
     if (options->tee == TEE_SIM && !start_platform(s, &l, err))
         return false;

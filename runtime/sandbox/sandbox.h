@@ -10,6 +10,13 @@
 struct pod_link;
 struct sandbox;
 
+/* A persistent volume: the file is locked while the VM runs, for itself alone unless it is read-only. */
+struct sandbox_volume {
+    const char *name; /* at most 16 characters: the disk's serial is vol-NAME */
+    const char *path; /* of a file or a block device */
+    bool        read_only;
+};
+
 struct sandbox_files {
     const char *firmware, *kernel, *initrd; /* paths */
 };
@@ -24,6 +31,8 @@ struct sandbox_options {
     unsigned             scratch_mib;    /* disk that the guest may encrypt into, below TMPDIR or /var/tmp; 0: none */
     const struct vm_disk *disks;         /* what the guest is lent besides; used by sandbox_start only */
     size_t               n_disks;
+    const struct sandbox_volume *volumes;
+    size_t               n_volumes;
     struct sandbox_files files;
     const char          *append;
     struct bytes         initdata;       /* the TOML text */

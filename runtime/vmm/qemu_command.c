@@ -248,8 +248,8 @@ static void add_disks(struct qemu_command *c, const struct vm_config *config)
         add(c, "-add-fd");
         add(c, "fd=%d,set=%zu", pass(c, disk->fd), i + 3);
         add(c, "-blockdev");
-        add(c, "driver=raw,node-name=disk%zu,read-only=%s,file.driver=file,file.filename=/dev/fdset/%zu,file.locking=off", i,
-            disk->is_read_only ? "on" : "off", i + 3);
+        add(c, "driver=raw,node-name=disk%zu,read-only=%s,file.driver=%s,file.filename=/dev/fdset/%zu,file.locking=off", i,
+            disk->is_read_only ? "on" : "off", disk->is_block ? "host_device" : "file", i + 3);
         add(c, "-device");
         add(c, "virtio-blk-pci,drive=disk%zu,serial=%s,disable-legacy=on%s", i, disk->serial,
             is_confidential(config) ? ",iommu_platform=on" : "");

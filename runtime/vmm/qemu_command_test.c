@@ -119,14 +119,14 @@ static void a_scratch_disk_is_writable_and_known_by_its_serial(void **state)
 
 static void disks_are_known_by_their_serials(void **state)
 {
-    static const struct vm_disk    disks[]  = { { 30, "img-0123456789abcdef", true }, { 31, "other", false } };
+    static const struct vm_disk    disks[]  = { { 30, "img-0123456789abcdef", true, false }, { 31, "other", false, true } };
     static const char *const       wanted[] = { "fd=10,set=3",
         "driver=raw,node-name=disk0,read-only=on,file.driver=file,file.filename=/dev/fdset/3,file.locking=off",
         "virtio-blk-pci,drive=disk0,serial=img-0123456789abcdef,disable-legacy=on", "fd=11,set=4",
-        "driver=raw,node-name=disk1,read-only=off,file.driver=file,file.filename=/dev/fdset/4,file.locking=off",
+        "driver=raw,node-name=disk1,read-only=off,file.driver=host_device,file.filename=/dev/fdset/4,file.locking=off",
         "virtio-blk-pci,drive=disk1,serial=other,disable-legacy=on" };
     AUTO(qemu_command) struct qemu_command command = { 0 };
-    struct vm_disk                         odd     = { 30, "a,b", true };
+    struct vm_disk                         odd     = { 30, "a,b", true, false };
     struct vm_config                       c       = config();
     struct err                             err;
     size_t                                 n_found = 0;

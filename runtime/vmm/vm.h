@@ -76,9 +76,10 @@ enum { VM_DISKS_MAX = 16, VM_SERIAL_MAX = 20 /* virtio-blk's */ };
 
 /* A disk that the guest knows by its serial. */
 struct vm_disk {
-    int  fd; /* of a file; borrowed */
+    int  fd; /* of a file or, then `is_block`, a device; borrowed */
     char serial[VM_SERIAL_MAX + 1]; /* letters, digits and - */
     bool is_read_only;
+    bool is_block; /* of a block device */
 };
 
 /*

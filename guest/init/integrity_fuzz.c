@@ -1,4 +1,4 @@
-#include "guest/init/scratch.h"
+#include "guest/init/integrity.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t   sectors = 0;
     struct err err;
 
-    if (scratch_superblock_read((struct bytes){ data, size }, 1 << 20, &sectors, &err) &&
+    if (integrity_superblock_read((struct bytes){ data, size }, 1 << 20, &sectors, &err) &&
         (sectors == 0 || sectors >= 1 << 20 || sectors % 8 != 0))
         __builtin_trap(); /* whole pages, and fewer than the disk has */
     return 0;

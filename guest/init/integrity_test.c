@@ -1,11 +1,6 @@
 #include "tests/harness/test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
-#include "base/file.h"
-#include "guest/init/scratch.h"
+#include "guest/init/integrity.h"
 
 enum { DISK_SECTORS = 2048 };
 
@@ -22,7 +17,7 @@ static bool read_superblock(const uint8_t *from, size_t len, uint64_t *out, stru
 {
     AUTO(heap) uint8_t *exact = exact_copy(from, len);
 
-    return scratch_superblock_read((struct bytes){ exact, len }, DISK_SECTORS, out, err);
+    return integrity_superblock_read((struct bytes){ exact, len }, DISK_SECTORS, out, err);
 }
 
 static void whole_pages_are_provided(void **state)
@@ -69,43 +64,8 @@ static void a_superblock_that_lies_is_refused(void **state)
     superblock(bytes, 1992);
     bytes[0] = 'I';
     assert_false(read_superblock(bytes, sizeof bytes, &sectors, &err));
-    assert_string_equal(err.text, "scratch: superblock: no dm-integrity");
+    assert_string_equal(err.text, "superblock: no dm-integrity");
     assert_int_equal(sectors, 7);
-}
-
-static void disk(const char *folder, const char *name, const char *serial)
-{
-    char       path[4096];
-    struct err err;
-
-    (void) snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_int_equal(mkdir(path, 0700), 0);
-    (void) snprintf(path, sizeof path, "%s/%s/serial", folder, name);
-    if (serial)
-        assert_true(file_write(path, bytes_of_text(serial), 0600, &err));
-}
-
-static void the_disk_is_known_by_its_serial(void **state)
-{
-    AUTO(text) char *folder = NULL;
-    char             name[SCRATCH_NAME_MAX];
-    struct err       err;
-
-    (void) state;
-    assert_true(directory_make_temporary("blocks", &folder, &err));
-    disk(folder, "vda", "initdata\n");
-    disk(folder, "vdb", NULL);
-    disk(folder, "sda", SCRATCH_SERIAL "\n");
-    disk(folder, "vdc", SCRATCH_SERIAL "-2\n");
-    assert_true(scratch_find(folder, name, &err));
-    assert_string_equal(name, "");
-    disk(folder, "vdd", SCRATCH_SERIAL "\n");
-    assert_true(scratch_find(folder, name, &err));
-    assert_string_equal(name, "vdd");
-    disk(folder, "vde", SCRATCH_SERIAL);
-    assert_false(scratch_find(folder, name, &err));
-    assert_string_equal(err.text, "two scratch disks");
-    assert_true(directory_remove(folder, &err));
 }
 
 int main(void)
@@ -114,7 +74,6 @@ int main(void)
         cmocka_unit_test(whole_pages_are_provided),
         cmocka_unit_test(rejects_every_truncation_and_leaves_out_alone),
         cmocka_unit_test(a_superblock_that_lies_is_refused),
-        cmocka_unit_test(the_disk_is_known_by_its_serial),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
