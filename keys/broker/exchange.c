@@ -149,7 +149,7 @@ static void query_read(struct MHD_Connection *connection, struct buffer *out)
 /* Only a new challenge is put off: whoever has one may finish. */
 static bool is_shed(const struct exchange *x, const char *method)
 {
-    return x->began_us < x->door->traffic->shed_until_us && activity_of(method, x->path) == ACTIVITY_CHALLENGE;
+    return activity_of(method, x->path) == ACTIVITY_CHALLENGE && !admission_lets_in(&x->door->traffic->admission, x->began_us);
 }
 
 static void exchange_answer(struct exchange *x, const char *method)
@@ -186,6 +186,8 @@ static void exchange_answer(struct exchange *x, const char *method)
     x->door->traffic->metrics.shed += x->answer.status == MHD_HTTP_SERVICE_UNAVAILABLE;
     x->is_answered = true;
     x->activity    = activity_of(method, x->path);
+    if (x->activity == ACTIVITY_ATTESTATION && x->answer.status == MHD_HTTP_OK)
+        admission_attested(&x->door->traffic->admission);
     answer_tell(x, method);
 }
 

@@ -6,6 +6,7 @@
 
 #include <microhttpd.h>
 
+#include "keys/broker/admission.h"
 #include "keys/broker/metrics.h"
 #include "keys/broker/peers.h"
 #include "keys/broker/routes.h"
@@ -20,7 +21,7 @@ struct traffic {
     struct exchange *waiting; /* answers that wait for the commit of this turn */
     struct outside  *outside;
     size_t           n_exchanges;
-    int64_t          shed_until_us; /* until then new challenges are answered 503: who is under way comes first */
+    struct admission admission; /* a challenge that it does not let in is answered 503 */
 };
 
 /* One of a server's addresses: the owner of libmicrohttpd's callbacks. */

@@ -96,25 +96,16 @@ static void run_again_soon(struct server *s)
     (void) timerfd_settime(s->again.fd, 0, &at_once, NULL); /* a valid time on a valid timer */
 }
 
-/* A turn that took too long: as much time again is for those who have begun. */
-static void overload_judge(struct server *s, int64_t began_us)
-{
-    int64_t now  = monotonic_us();
-    int64_t took = now - began_us;
-
-    if (took > (int64_t) s->options.config->shed_ms * 1000)
-        s->traffic.shed_until_us = now + took;
-}
-
 /* All that came in, one commit, all answers. libmicrohttpd is silent about connections that were resumed: it runs again. */
 static void turn(struct server *s)
 {
     int64_t began    = monotonic_us();
     bool    has_more = true;
 
+    admission_turn_begins(&s->traffic.admission, began);
     for (int i = 0; i < RUNS_OF_TURN && has_more; i++) {
         has_more = daemons_run(s);
-        overload_judge(s, began);
+        admission_turn_judge(&s->traffic.admission, began, monotonic_us(), (int64_t) s->options.config->shed_ms * 1000);
         if (s->traffic.waiting || store_is_dirty(s->options.broker->store)) {
             turn_commit(s);
             has_more = true;
