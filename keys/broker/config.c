@@ -185,7 +185,8 @@ FALLIBLE config_development(const char *folder, const char *listen, struct confi
         toml_append_text(&toml, buffer_text(&path));
         buffer_append_text(&toml, "\n");
     }
-    buffer_append_text(&toml, "sample = true\nsnp_crl_required = false\nadmin_listen = \"same\"\ntpm_any_key = true\nlisten = "); /* --dev fetches no lists; it says so */
+    buffer_append_text(&toml, "sample = true\nsnp_crl_required = false\nadmin_listen = \"same\"\ntpm_any_key = true\n"
+                              "shed_ms = 60000\nlisten = "); /* --dev fetches no lists, and says so; where it runs, builds do too */
     toml_append_text(&toml, listen);
     buffer_append_text(&toml, "\n");
     return config_read(buffer_bytes(&toml), out, err);

@@ -628,6 +628,22 @@ static void value_register(struct admin_client *admin, const char *kind, const u
     must(admin_reference_add(admin, &reference, &id, &err), "register a reference value");
 }
 
+/* From here on it sheds load as it does in production, which --dev does not. */
+static void broker_sheds(void)
+{
+    AUTO(buffer) struct buffer more = { 0 };
+    char                       path[PATH_MAX];
+
+    test_broker_path(&broker, "store.db", path);
+    buffer_append_text(&more, "store = ");
+    toml_append_text(&more, path);
+    buffer_append_text(&more, "\nshed_ms = 1000\n");
+    must(test_broker_stop(&broker, SIGTERM) == 0, "stop the broker");
+    broker.config = "sheds.toml";
+    test_broker_configure(&broker, broker.config, buffer_text(&more));
+    test_broker_start(&broker);
+}
+
 static void world_open(void)
 {
     AUTO(admin_client) struct admin_client *admin = NULL;
@@ -639,6 +655,7 @@ static void world_open(void)
 
     must(nowhere >= 0 && console >= 0 && dup2(nowhere, 2) == 2, "put the broker's log away");
     test_broker_make(&broker);
+    broker_sheds();
     must(dup2(console, 2) == 2, "get the console back");
     admin = test_admin(&broker);
     good  = test_guest_good(&broker);
