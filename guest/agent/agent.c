@@ -31,8 +31,8 @@ enum { LAST_WORDS_MS = 50 };
     (RIGHT(CAP_CHOWN) | RIGHT(CAP_DAC_OVERRIDE) | RIGHT(CAP_FOWNER) | RIGHT(CAP_FSETID) | RIGHT(CAP_MKNOD) |    \
      RIGHT(CAP_SETFCAP))
 
-/* To mount and to make devices; the folders and disks are root's, as it is. */
-#define OPENER_RIGHTS RIGHT(CAP_SYS_ADMIN)
+/* To mount and to make devices, and to read what workloads of any user wrote, for a receipt. */
+#define OPENER_RIGHTS (RIGHT(CAP_SYS_ADMIN) | RIGHT(CAP_DAC_READ_SEARCH))
 
 static const struct ttrpc_method prepare_method = { &keeper_service, "Prepare" };
 

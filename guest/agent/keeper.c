@@ -540,14 +540,15 @@ static void serve_measure(void *owner, struct ttrpc_pending pending, const Proto
 }
 
 /* What only the keeper knows is added, and the whole is signed with a key that the evidence is about. */
-static FALLIBLE sign_receipt(struct keeper *k, const char *said, struct buffer *out, struct err *err)
+static FALLIBLE sign_receipt(struct keeper *k, const Keeper__SignReceiptRequest *asked, struct buffer *out, struct err *err)
 {
     AUTO(json) struct json_object *statement = NULL;
     AUTO(initdata) struct initdata initdata  = { 0 };
     AUTO(buffer) struct buffer     text = { 0 }, key = { 0 }, evidence = { 0 };
     uint8_t                        digest[SHA256_LEN];
 
-    if (!json_read(bytes_of_text(said), RECEIPT_LEN_MAX, &statement, err) ||
+    if (!json_read(bytes_of_text(asked->statement), RECEIPT_LEN_MAX, &statement, err) ||
+        !keeper_volumes_state(&k->volumes, asked->volumes, asked->n_volumes, statement, err) ||
         !initdata_read(buffer_bytes(&k->initdata_text), &initdata, err))
         return false;
     json_add_text(statement, "version", RECEIPT_VERSION);
@@ -567,7 +568,7 @@ static void serve_receipt(void *owner, struct ttrpc_pending pending, const Proto
     AUTO(buffer) struct buffer receipt = { 0 };
     struct err                 err;
 
-    if (sign_receipt(k, ((const Keeper__SignReceiptRequest *) message)->statement, &receipt, &err))
+    if (sign_receipt(k, (const Keeper__SignReceiptRequest *) message, &receipt, &err))
         give(pending, buffer_bytes(&receipt));
     else
         ttrpc_refuse(pending, &err);

@@ -8,6 +8,7 @@ enum { OPEN_TIMEOUT_MS = 900000, SHORT_TIMEOUT_MS = 120000 }; /* what is formatt
 
 static const struct ttrpc_method open_method    = { &volumes_service, "Open" };
 static const struct ttrpc_method advance_method = { &volumes_service, "Advance" };
+static const struct ttrpc_method digest_method  = { &volumes_service, "Digest" };
 static const struct ttrpc_method close_method   = { &volumes_service, "Close" };
 
 void auto_keeper_volumes(struct keeper_volumes *volumes)
@@ -114,6 +115,42 @@ FALLIBLE keeper_volume_open(struct keeper_volumes *volumes, struct kbs_client *b
     (void) snprintf(now->name, sizeof now->name, "%s", asked->name); /* their lengths were compared */
     (void) snprintf(now->key, sizeof now->key, "%s", asked->key);
     now->read_only = asked->read_only;
+    return true;
+}
+
+static FALLIBLE call_digest(struct keeper_volumes *v, const char *name, struct json_object *out, struct err *err)
+{
+    Volume__DigestRequest           request = VOLUME__DIGEST_REQUEST__INIT;
+    AUTO(message) ProtobufCMessage *answer  = NULL;
+
+    request.name = (char *) (uintptr_t) name; /* written to the wire only */
+    if (!ttrpc_call(&v->opener, &digest_method, &request.base, OPEN_TIMEOUT_MS, &answer, err))
+        return without_name(&digest_method, err);
+    const Volume__DigestResponse *found = (const Volume__DigestResponse *) answer;
+    json_add_hex(out, "sha256", (struct bytes){ found->sha256.data, found->sha256.len });
+    json_add(out, "entries", json_object_new_uint64(found->entries));
+    json_add(out, "bytes", json_object_new_uint64(found->bytes));
+    return true;
+}
+
+FALLIBLE keeper_volumes_state(struct keeper_volumes *volumes, char *const *names, size_t n, struct json_object *statement, struct err *err)
+{
+    struct json_object *all = n > 0 ? json_object_new_object() : NULL;
+
+    if (all)
+        json_add(statement, "volumes", all);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *one     = json_object_new_object();
+        bool                is_open = false;
+
+        json_add(all, names[i], one);
+        for (size_t k = 0; k < volumes->n; k++)
+            is_open |= strcmp(volumes->open[k].name, names[i]) == 0;
+        if (!is_open)
+            return fail_with(err, ERR_DENIED, "volume %.16s is not open", names[i]);
+        if (!call_digest(volumes, names[i], one, err))
+            return false;
+    }
     return true;
 }
 

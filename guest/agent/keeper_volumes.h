@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/json.h"
 #include "guest/agent/keeper.pb-c.h"
 #include "guest/api/call.h"
 #include "guest/api/volume_limits.h"
@@ -35,6 +36,12 @@ void auto_keeper_volumes(struct keeper_volumes *volumes);
  */
 FALLIBLE keeper_volume_open(struct keeper_volumes *volumes, struct kbs_client *broker, const Keeper__OpenVolumeRequest *asked,
                             bool *was_formatted, struct err *err);
+
+/*
+ * Adds to `statement` what is in the named volumes: "volumes":{NAME:{"sha256","entries","bytes"}}; nothing when there are none.
+ * Fails DENIED for one that is not open; LIMIT, UNSUPPORTED, OS.
+ */
+FALLIBLE keeper_volumes_state(struct keeper_volumes *volumes, char *const *names, size_t n, struct json_object *statement, struct err *err);
 
 /* Closes all; what could not be closed is named in `note`, which is otherwise left alone. */
 void keeper_volumes_close(struct keeper_volumes *volumes, struct buffer *note);

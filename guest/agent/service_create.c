@@ -109,6 +109,10 @@ static void on_volumes_opened(void *owner, const struct err *why)
                                                       .volumes = &creation->volumes };
     struct err                           err;
 
+    for (size_t i = 0; !why && i < creation->volumes.n_disks; i++)
+        if (!creation->volumes.disks[i].read_only)
+            (void) snprintf(creation->container->volumes[creation->container->n_volumes++], VOLUME_DISK_NAME_MAX + 1, "%s",
+                            creation->volumes.disks[i].volume); /* its length was checked */
     if (!why && !container_create(creation->container, &command, on_created, creation->pending, &err)) {
         (void) context(&err, "start"); /* false is what it returns */
         why = &err;

@@ -66,6 +66,7 @@ void service_get_receipt(void *owner, struct ttrpc_pending pending, const Protob
     struct container               *c     = service_find(s, asked->id, pending);
     Keeper__SignReceiptRequest      sign  = KEEPER__SIGN_RECEIPT_REQUEST__INIT;
     AUTO(buffer) struct buffer      text  = { 0 };
+    char                           *volumes[VOLUME_DISKS_MAX];
     struct err                      err;
 
     if (!c)
@@ -74,6 +75,10 @@ void service_get_receipt(void *owner, struct ttrpc_pending pending, const Protob
     if (!wish)
         abort();
     wish->pending = pending;
+    for (size_t i = 0; i < c->n_volumes; i++)
+        volumes[i] = c->volumes[i];
+    sign.volumes   = volumes;
+    sign.n_volumes = c->n_volumes;
     if (write_statement(c, &asked->nonce, &text, &err)) {
         sign.statement = (char *) (uintptr_t) buffer_text(&text); /* written to the wire only */
         if (ttrpc_connection_call(s->keeper, &sign_method, &sign.base, on_receipt, wish, &err))

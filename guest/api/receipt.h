@@ -7,7 +7,8 @@
  *
  * statement   JSON: version, image (its manifest's digest), exit_code, stdout and stderr ({"sha256","bytes"}), nonce,
  *             initdata and policy (digests, hex); the initdata's digest stands in the evidence too, as the owner's policy
- *             with argv and environment is in the initdata
+ *             with argv and environment is in the initdata; volumes, when the container could write any: for each by name
+ *             {"sha256","entries","bytes"} of what was in it then, see tree_digest.h
  * signature   ECDSA over SHA-256 of the statement's bytes, DER
  * evidence    of the TEE, as the key protocol has it; its report data are SHA-384(RECEIPT_ROLE, a zero byte, the key as
  *             canonical JSON) and zeros

@@ -56,6 +56,8 @@ struct container {
     struct policy_grant       grant;
     char                      image[CONTAINER_IMAGE_MAX + 1]; /* its manifest's digest, as it was asked for or found by name */
     char                      mounted[CONTAINER_MOUNTED_MAX + 1]; /* what its root shows below its own writes; "": nothing yet */
+    char                      volumes[VOLUME_DISKS_MAX][VOLUME_DISK_NAME_MAX + 1]; /* persistent ones that it may write */
+    size_t                    n_volumes;
     struct cgroup_limits      limits;
     bool                      is_deleted; /* by crun */
     bool                      has_terminal;

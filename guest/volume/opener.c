@@ -49,6 +49,24 @@ static void serve_advance(void *owner, struct ttrpc_pending pending, const Proto
         refuse(pending, asked->name, &err);
 }
 
+static void serve_digest(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    const Volume__DigestRequest *asked  = (const Volume__DigestRequest *) message;
+    Volume__DigestResponse       answer = VOLUME__DIGEST_RESPONSE__INIT;
+    struct tree_digest           digest;
+    struct err                   err;
+
+    (void) owner;
+    if (!volume_digest(asked->name, &digest, &err)) {
+        refuse(pending, asked->name, &err);
+        return;
+    }
+    answer.sha256  = (ProtobufCBinaryData){ sizeof digest.sha256, digest.sha256 };
+    answer.entries = digest.entries;
+    answer.bytes   = digest.bytes;
+    ttrpc_answer(pending, &answer.base);
+}
+
 static void serve_close(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
 {
     const Volume__CloseRequest *asked  = (const Volume__CloseRequest *) message;
@@ -62,7 +80,8 @@ static void serve_close(void *owner, struct ttrpc_pending pending, const Protobu
         refuse(pending, asked->name, &err);
 }
 
-static const struct ttrpc_row rows[] = { { "Open", serve_open }, { "Advance", serve_advance }, { "Close", serve_close } };
+static const struct ttrpc_row rows[] = { { "Open", serve_open }, { "Advance", serve_advance }, { "Digest", serve_digest },
+                                         { "Close", serve_close } };
 
 static void on_closed(void *owner, const struct err *why)
 {

@@ -347,6 +347,15 @@ FALLIBLE volume_advance(const char *name, uint64_t epoch, struct err *err)
     return true;
 }
 
+FALLIBLE volume_digest(const char *name, struct tree_digest *out, struct err *err)
+{
+    struct opening o = { .disk = { .fd = NO_FD } };
+
+    names_of(name, &o);
+    AUTO(fd) int root = open(o.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return root < 0 ? err_os(err, "open") : tree_digest_of(root, out, err);
+}
+
 /* ---- close ---- */
 
 /* The file system lives on until the last container's view of it is gone, which may be a moment after the container. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/secret.h"
+#include "guest/api/tree_digest.h"
 #include "guest/api/volume_limits.h"
 #include "guest/init/disk.h"
 
@@ -36,6 +37,9 @@ FALLIBLE volume_open(const struct volume_request *request, struct volume_opened 
 
 /* Writes the epoch into the volume, and waits until the disk has it. */
 FALLIBLE volume_advance(const char *name, uint64_t epoch, struct err *err);
+
+/* Of all that is in it now. Fails as tree_digest_of does. */
+FALLIBLE volume_digest(const char *name, struct tree_digest *out, struct err *err);
 
 /*
  * Writes everything out, and unmounts. A volume that is still in use is written out all the same; its journal then says

@@ -33,6 +33,7 @@ static FALLIBLE print(const struct initdata_command *command, struct err *err)
 int cmd_initdata(int argc, char **argv)
 {
     struct initdata_command  command = { .broker = "https://127.0.0.1:8443" };
+    AUTO(job_yaml) struct job_yaml job = { 0 };
     const struct option_row  rows[]  = {
         { "env", OPTION_LIST, &command.pod.env, "NAME=VALUE", "add to the image's environment", 0, 0 },
         { "volume", OPTION_LIST, &command.pod.volume_options, "NAME=FILE:PATH[:ro|:new]", "persistent encrypted volume in FILE, at PATH of the container; new: a blank FILE may be formatted", 0, 0 },
@@ -46,7 +47,7 @@ int cmd_initdata(int argc, char **argv)
         { "digest", OPTION_FLAG, &command.digest_only, NULL, "print its digest, in hex, instead", 0, 0 },
     };
     const struct option_table table = {
-        "cloister initdata", "[OPTION]... IMAGE [ARG...]",
+        "cloister initdata", "[OPTION]... IMAGE [ARG...] | -f JOB.yaml [OPTION]...",
         "Prints the initdata that `cloister run` writes for this image, argv and environment. Its digest stands in HOST_DATA;\n"
         "a broker that is told to expect it releases keys to exactly this workload.",
         rows, sizeof rows / sizeof *rows, true, NULL
@@ -56,19 +57,28 @@ int cmd_initdata(int argc, char **argv)
     size_t               n;
     struct err           err;
 
+    if (!job_yaml_of_arguments(&argc, &argv, &job, &err)) {
+        fprintf(stderr, "cloister: initdata: %s\n", err.text);
+        return 2;
+    }
+    pod_of_job(&job, &command.pod);
+    command.broker = job.broker ? job.broker : command.broker;
+    command.ca     = job.broker_ca;
     if (!options_parse(&table, argc, argv, &outcome, &operands, &n, &err)) {
         fprintf(stderr, "cloister: initdata: %s\n", err.text);
         return 2;
     }
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
-    if (n == 0) {
-        fprintf(stderr, "cloister: initdata: an image is wanted; see cloister initdata --help\n");
+    if ((n == 0) == (job.image == NULL)) {
+        fprintf(stderr, "cloister: initdata: an image is wanted, or a job that names one; see cloister initdata --help\n");
         return 2;
     }
-    command.pod.args   = operands + 1;
-    command.pod.n_args = n - 1;
-    if (!pod_resolve(operands[0], &command.pod, &err) || !print(&command, &err)) {
+    if (n > 0) {
+        command.pod.args   = operands + 1;
+        command.pod.n_args = n - 1;
+    }
+    if (!pod_resolve(n > 0 ? operands[0] : job.image, &command.pod, &err) || !print(&command, &err)) {
         fprintf(stderr, "cloister: initdata: %s\n", err.text);
         return 1;
     }

@@ -30,6 +30,14 @@ static FALLIBLE resolve_in_registry(const char *image, struct pod *pod, struct e
     return true;
 }
 
+void pod_of_job(const struct job_yaml *job, struct pod *out)
+{
+    out->args    = (char **) (uintptr_t) job->args; /* never written: argv's type */
+    out->n_args  = job->n_args;
+    out->env     = job->env;
+    out->volumes = job->volumes;
+}
+
 FALLIBLE pod_resolve(const char *image, struct pod *pod, struct err *err)
 {
     for (size_t i = 0; i < pod->env.n; i++)

@@ -8,7 +8,7 @@
 #include "base/options.h"
 #include "keys/api/initdata.h"
 #include "keys/ocicrypt/reference.h"
-#include "runtime/cli/pod_volume.h"
+#include "runtime/cli/job_yaml.h"
 #include "runtime/oci/layout.h"
 
 enum { CA_FILE_MAX = 64 << 10, IMAGE_CONFIG_FILE_MAX = 512 << 10, RESOLV_CONF_FILE_MAX = 4096 };
@@ -27,6 +27,9 @@ struct pod {
     struct option_list      volume_options, volume_keys; /* as typed: pod_resolve reads them into */
     struct pod_volumes      volumes;
 };
+
+/* What a job's file says of arguments, environment and volumes; the options of a command line are added to that. Borrows. */
+void pod_of_job(const struct job_yaml *job, struct pod *out);
 
 /* IMAGE: oci:DIR[:TAG], or REGISTRY/REPOSITORY[:TAG][@DIGEST]. Fails as image_reference_read, layout_reference_read and layout_find_manifest do; CONFIG for an environment entry that is not K=V. */
 FALLIBLE pod_resolve(const char *image, struct pod *pod, struct err *err);

@@ -464,13 +464,27 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     return ran;
 }
 
-/* `cloister run` and `cloister job run`, which differ in the receipt only. */
-static int run_command(const char *command, const char *about, const char *receipt, int argc, char **argv)
+/* What a job's file says takes the place of defaults; options come later. */
+static void take_job(const struct job_yaml *job, struct run_options *out, const char **nonce)
+{
+    pod_of_job(job, &out->pod);
+    out->broker      = job->broker ? job->broker : out->broker;
+    out->ca          = job->broker_ca;
+    out->receipt     = job->receipt ? job->receipt : out->receipt;
+    out->cpus        = job->cpus ? job->cpus : out->cpus;
+    out->memory_mib  = job->memory_mib ? job->memory_mib : out->memory_mib;
+    out->scratch_mib = job->scratch_mib;
+    *nonce           = job->nonce ? job->nonce : *nonce;
+}
+
+/* `cloister run` and `cloister job run`, which has a receipt, and may read what to run from a file. */
+static int run_command(const char *command, const char *synopsis, const char *about, const char *receipt, int argc, char **argv)
 {
     struct run_options options = { .platform = { .tee = "auto", .accel = "auto", .channel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY },
                                    .broker = "https://127.0.0.1:8443", .cpus = 1,
                                    .memory_mib = DEFAULT_MEMORY_MIB, .cache_max_mib = DEFAULT_CACHE_MIB, .timeout_s = DEFAULT_TIMEOUT_S,
                                    .receipt = receipt };
+    AUTO(job_yaml) struct job_yaml job = { 0 };
     const char             *nonce  = "";
     const struct option_row rows[] = {
         { "receipt", OPTION_TEXT, &options.receipt, "FILE", "write what it came to, signed in the guest: cloister job verify", 0, 0 },
@@ -507,7 +521,7 @@ static int run_command(const char *command, const char *about, const char *recei
         { "quote-socket", OPTION_TEXT, &options.platform.quote_socket, "PATH", "tdx: quote generation service (default vsock 2:4050)", 0, 0 },
     };
     const struct option_table table = {
-        command, "[OPTION]... IMAGE [ARG...]", about,
+        command, synopsis, about,
         rows, sizeof rows / sizeof *rows, true,
         "Without --initdata the guest is bound to exactly this image, argv and environment; `cloister initdata` prints\n"
         "that document and its digest, which the broker is told to expect.\n"
@@ -519,8 +533,14 @@ static int run_command(const char *command, const char *about, const char *recei
     struct err           err;
     int                  exit_code = EXIT_OURS;
 
+    if (receipt && !job_yaml_of_arguments(&argc, &argv, &job, &err)) {
+        fprintf(stderr, "cloister: config: %s\n", err.text);
+        return EXIT_OURS;
+    }
+    take_job(&job, &options, &nonce);
     if (!options_parse(&table, argc, argv, &outcome, &operands, &n, &err) ||
-        (outcome == OPTIONS_RUN && n == 0 && !fail_with(&err, ERR_CONFIG, "an image is wanted; see cloister run --help"))) {
+        (outcome == OPTIONS_RUN && (n == 0) == (job.image == NULL) &&
+         !fail_with(&err, ERR_CONFIG, job.image ? "a job's file names the image: none is wanted behind it" : "an image is wanted; see %s --help", command))) {
         fprintf(stderr, "cloister: config: %s\n", err.text);
         return EXIT_OURS;
     }
@@ -530,10 +550,12 @@ static int run_command(const char *command, const char *about, const char *recei
         fprintf(stderr, "cloister: config: --nonce: %s\n", err.text);
         return EXIT_OURS;
     }
-    options.pod.args   = operands + 1;
-    options.pod.n_args = n - 1;
+    if (n > 0) {
+        options.pod.args   = operands + 1;
+        options.pod.n_args = n - 1;
+    }
     options.pod.network = options.netns != NULL;
-    if (!pod_resolve(operands[0], &options.pod, &err))
+    if (!pod_resolve(n > 0 ? operands[0] : job.image, &options.pod, &err))
         (void) context(&err, "config"); /* printed below */
     else if (run_pod(&options, &exit_code, &err)) {
         buffer_free(&options.nonce);
@@ -546,12 +568,12 @@ static int run_command(const char *command, const char *about, const char *recei
 
 int cmd_run(int argc, char **argv)
 {
-    return run_command("cloister run", "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG]\n"
+    return run_command("cloister run", "[OPTION]... IMAGE [ARG...]", "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG]\n"
                        "or REGISTRY/REPOSITORY[:TAG][@DIGEST], which the guest pulls itself: give it a network.", NULL, argc, argv);
 }
 
 int job_run(int argc, char **argv)
 {
-    return run_command("cloister job run", "Runs a batch job in an attested microVM, exits with its exit code, and leaves a receipt\n"
+    return run_command("cloister job run", "[OPTION]... IMAGE [ARG...] | -f JOB.yaml [OPTION]...", "Runs a batch job in an attested microVM, exits with its exit code, and leaves a receipt\n"
                        "(receipt.json, or --receipt FILE) that `cloister job verify` checks offline.", "receipt.json", argc, argv);
 }

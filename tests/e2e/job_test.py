@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """cloister job: a batch job's receipt, made in a guest under real QEMU, checked offline, and every lie about it found."""
-import base64, hashlib, json, pathlib, subprocess
+import base64, hashlib, json, os, pathlib, subprocess
 
 from world import World, run_tests
 
@@ -40,6 +40,20 @@ def what_is_not_as_expected_is_rejected(world):
     assert verify(world, "--measurement", 96 * "0", wanted=1)["reason"] == "snp-measurement"
 
 
+def what_the_owner_asks_of_the_platform_counts(world):
+    policy = {"signers": ["VCEK"], "vmpl": [0], "measurement": "any", "crl": "off"}
+    world.path("policy.json").write_text(json.dumps(policy))
+    assert verify(world, "--policy", world.path("policy.json"))["verdict"] == "accepted"
+    for change, reason in (({"vmpl": [1]}, "snp-vmpl"), ({"min_tcb": {"Genoa": {"bootloader": 255, "tee": 255, "snp": 255, "microcode": 255}}}, "snp-tcb"),
+                           ({"min_guest_svn": 7}, "snp-guest-svn")):
+        world.path("policy.json").write_text(json.dumps(dict(policy, **change)))
+        answer = verify(world, "--policy", world.path("policy.json"), wanted=1)
+        assert answer["verdict"] == "rejected" and answer["reason"].startswith(reason), answer
+    world.path("policy.json").write_text("{")
+    assert "--policy" in world.cloister("job", "verify", "--ca", world.environment["CLOISTER_DEVELOPMENT_ROOT"], "--policy", world.path("policy.json"),
+                                        "receipt.json", wanted=2).stderr
+
+
 def a_receipt_that_was_changed_is_rejected(world):
     original = json.loads(world.path("receipt.json").read_text())
     statement = json.loads(base64.b64decode(original["statement"]))
@@ -75,6 +89,38 @@ def sign_with_another_key(world, statement):
     return {"kty": "EC", "crv": "P-256", "alg": "ES256", "x": x, "y": y}, base64.b64encode(signature).decode()
 
 
+def a_job_in_a_file_leaves_its_result_in_a_volume(world):
+    """What the guest found in the volume is what anybody finds in the same files; the volume itself is cryptsetup's to open."""
+    image = world.image("filed", ["/bin/sh"])
+    world.path("out.key").write_bytes(os.urandom(32))
+    world.cloister("key", "put", "kbs:///lab/volume/out", world.path("out.key"), *world.admin)
+    with world.path("out.img").open("wb") as disk:
+        disk.truncate(32 << 20)
+    job = world.path("job.yaml")
+    job.write_text(f"image: {image}\nargs: [/bin/sh, -c, 'mkdir /out/d; echo $WHAT > /out/d/answer; ln -s d /out/l; chmod 600 /out/d/answer']\n"
+                   f"env: {{ WHAT: 42 }}\nbroker: {world.url}\nbroker_ca: {world.ca}\nnonce: \"{NONCE}\"\nreceipt: filed.json\n"
+                   f"volumes:\n  - {{ name: out, file: {world.path('out.img')}, path: /out, mode: new, key: \"kbs:///lab/volume/out\" }}\n")
+    digest = world.cloister("initdata", "-f", job, "--digest").stdout.strip()
+    world.cloister("reference", "add", "--initdata", digest, *world.admin)
+    world.cloister("job", "run", "-f", job, "--tee", "sim")
+    same = world.path("same")
+    (same / "d").mkdir(parents=True)
+    (same / "d/answer").write_text("42\n")
+    (same / "d/answer").chmod(0o600)
+    (same / "d").chmod(0o755)
+    (same / "l").symlink_to("d")
+    answer = verify(world, "--nonce", NONCE, "--volume", f"out={same}", receipt="filed.json")
+    assert answer["claims"]["statement"]["volumes"]["out"]["entries"] == 3, answer
+    (same / "d/answer").write_text("43\n")
+    assert "volume out is not" in verify(world, "--volume", f"out={same}", receipt="filed.json", wanted=1)["detail"]
+    assert "nothing of a volume in" in verify(world, "--volume", f"in={same}", receipt="filed.json", wanted=1)["detail"]
+    done = subprocess.run(["cryptsetup", "open", "--test-passphrase", "--key-file", world.path("out.key"), world.path("out.img")], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    job.write_text(job.read_text() + "hooks: [x]\n")
+    refused = world.cloister("job", "run", "-f", job, wanted=125)
+    assert refused.stderr == f"cloister: config: {job}: line 10, column 1: \"hooks\" is not known\n", refused.stderr
+
+
 def another_root_is_not_trusted(world):
     done = world.cloister("job", "verify", "--ca", world.path("nowhere"), "receipt.json", wanted=2)
     assert "nowhere/ark.der" in done.stderr, done.stderr
@@ -87,5 +133,6 @@ def another_root_is_not_trusted(world):
 
 with World() as world:
     world.start_broker()
-    run_tests([a_job_leaves_a_receipt_that_holds, what_is_not_as_expected_is_rejected, a_receipt_that_was_changed_is_rejected,
+    run_tests([a_job_leaves_a_receipt_that_holds, what_is_not_as_expected_is_rejected, what_the_owner_asks_of_the_platform_counts, a_receipt_that_was_changed_is_rejected,
+               a_job_in_a_file_leaves_its_result_in_a_volume,
                another_root_is_not_trusted], world)
