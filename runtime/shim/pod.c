@@ -331,6 +331,7 @@ FALLIBLE pod_new(const struct pod_options *options, struct settings *settings_ta
         abort();
     pod->options     = *options;
     pod->settings    = TAKE(*settings_take);
+    pod->pid         = (uint32_t) getpid();
     pod->farewell.fd = NO_FD;
     if (!publisher_new(options->loop, options->ttrpc_address, options->namespace, &pod->publisher, err))
         return false;

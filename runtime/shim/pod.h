@@ -35,6 +35,7 @@ struct pod {
     struct pod_options    options;
     struct settings       settings;
     enum pod_state        state;
+    uint32_t              pid;       /* of this process: engines ask for it all the time */
     struct machine       *machine;   /* NULL before and after its life */
     struct loop_source    farewell;  /* frees a machine outside of its own callbacks */
     struct publisher     *publisher;

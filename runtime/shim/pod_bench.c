@@ -1,6 +1,6 @@
 /*
- * What the shim costs without a VM: sandboxes created and deleted per second over one connection, without drift of memory
- * over 10,000 cycles; and a request's round trip against the same bytes over a bare socket pair in the same run.
+ * What the shim costs without a VM: sandboxes created and deleted per second over one connection, without drift of memory,
+ * descriptors and files over 10,000 cycles; and a request's round trip against one over a bare socket pair in the same run.
  */
 #include <stdio.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 #include "runtime/shim/service.h"
 #include "tests/harness/null_machine.h"
 
-enum { CYCLES = 10000, WARM = 1000, ROUND_TRIPS = 50000, LEAST_PER_SECOND = 200, DRIFT_MAX_KIB = 512 };
+enum { CYCLES = 10000, WARM = 1000, ROUND_TRIPS = 200, ROUNDS = 250, BYTES_MAX = 1024, LEAST_PER_SECOND = 200, DRIFT_MAX_KIB = 512 };
 
 static const char config[] = "{\"ociVersion\":\"1.0.2-dev\",\"hostname\":\"pod\",\"process\":{\"args\":[\"/pause\"]},\"annotations\":{"
                              "\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri.sandbox-id\":\"s1\"}}";
@@ -22,6 +22,8 @@ struct bench {
     struct ttrpc_connection *shim, *engine;
     char                     folder[64], bundle[96];
     bool                     has_reply;
+    size_t                   sizes[2];   /* of a State request and of its answer, in bytes */
+    uint8_t                  answer[BYTES_MAX];
 };
 
 static void die(const char *what, const struct err *err)
@@ -47,6 +49,18 @@ static long resident_kib(void)
     if (!file_read("/proc/self/statm", 4096, &text, &err) || sscanf(buffer_text(&text), "%ld %ld", &size, &pages) != 2)
         die("statm", &err);
     return pages * 4;
+}
+
+static unsigned count_entries(const char *folder)
+{
+    AUTO(dir) DIR *at = opendir(folder);
+    unsigned       n  = 0;
+
+    if (!at)
+        die(folder, NULL);
+    while (readdir(at))
+        n++;
+    return n;
 }
 
 static bool is_here(void *owner)
@@ -138,10 +152,10 @@ static void cycle(struct bench *b)
     close_pod(b);
 }
 
-/* The same number of bytes there and back, with the same wake-ups: one epoll on each side. */
-static double ping_pong(void)
+/* As many bytes there and back as a request and its answer have, with the same wake-ups: one epoll on each side. */
+static double ping_pong(const struct bench *b)
 {
-    char          bytes[64] = { 0 };
+    char          bytes[BYTES_MAX] = { 0 };
     int           ends[2], wait[2] = { epoll_create1(EPOLL_CLOEXEC), epoll_create1(EPOLL_CLOEXEC) };
     struct epoll_event event = { .events = EPOLLIN }, came;
 
@@ -153,8 +167,8 @@ static double ping_pong(void)
     double began = seconds();
     for (int i = 0; i < ROUND_TRIPS; i++)
         for (int side = 0; side < 2; side++)
-            if (write(ends[side], bytes, sizeof bytes) != sizeof bytes || epoll_wait(wait[!side], &came, 1, -1) != 1 ||
-                read(ends[!side], bytes, sizeof bytes) != sizeof bytes)
+            if (write(ends[side], bytes, b->sizes[side]) != (ssize_t) b->sizes[side] || epoll_wait(wait[!side], &came, 1, -1) != 1 ||
+                read(ends[!side], bytes, sizeof bytes) != (ssize_t) b->sizes[side])
                 die("ping-pong", NULL);
     double took = seconds() - began;
     for (int i = 0; i < 2; i++) {
@@ -164,22 +178,64 @@ static double ping_pong(void)
     return took / ROUND_TRIPS;
 }
 
-static double state_round_trip(struct bench *b)
+static void on_answer(struct loop_source *source, uint32_t events)
 {
-    static char            id[]   = "s1";
-    Engine__CreateRequest  create = ENGINE__CREATE_REQUEST__INIT;
-    Engine__ProcessRequest which  = ENGINE__PROCESS_REQUEST__INIT;
+    struct bench *b = source->owner;
+    ssize_t       n = read(source->fd, b->answer, sizeof b->answer);
 
-    create.id = which.id = id;
-    create.bundle        = b->bundle;
-    open_pod(b);
-    ask(b, "Create", &create.base);
+    (void) events;
+    if (n <= TTRPC_HEADER_LEN || n == sizeof b->answer)
+        die("State", NULL);
+    b->sizes[1] = (size_t) n;
+    loop_stop(b->loop);
+}
+
+/* The engine is not ours: its part is bytes that were made before, and an answer that is not looked at. */
+static double ask_for_state(struct bench *b, int fd)
+{
+    static char                id[]   = "s1";
+    struct ttrpc_method        method = { &task_v2_service, "State" };
+    Engine__ProcessRequest     which  = ENGINE__PROCESS_REQUEST__INIT;
+    AUTO(buffer) struct buffer frame  = { 0 };
+    struct loop_source         engine = { .fd = fd, .ready = on_answer, .owner = b };
+    struct err                 err;
+
+    which.id = id;
+    if (!ttrpc_append_request(&frame, 1, &method, &which.base, &err) || !loop_add(b->loop, &engine, EPOLLIN, &err))
+        die("State", &err);
+    b->sizes[0]  = frame.len;
     double began = seconds();
     for (int i = 0; i < ROUND_TRIPS; i++)
-        ask(b, "State", &which.base);
+        if (write(fd, frame.at, frame.len) != (ssize_t) frame.len || !loop_run(b->loop, &err))
+            die("State", &err);
     double took = seconds() - began;
-    close_pod(b);
+    loop_remove(&engine);
     return took / ROUND_TRIPS;
+}
+
+static double state_round_trip(struct bench *b)
+{
+    static char                     id[]    = "s1";
+    Engine__CreateRequest           create  = ENGINE__CREATE_REQUEST__INIT;
+    struct ttrpc_connection_options serving = { .loop = b->loop, .service = &task_v2_service, .rows = service_rows,
+                                                .n_rows = n_service_rows, .closed = on_closed };
+    struct ttrpc_connection        *shim    = NULL;
+    int                             ends[2];
+    struct err                      err;
+
+    create.id     = id;
+    create.bundle = b->bundle;
+    open_pod(b);
+    ask(b, "Create", &create.base);
+    serving.owner = b->pod;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 || !ttrpc_connection_new(&serving, ends[0], &shim, &err))
+        die("connection", &err);
+    double took = ask_for_state(b, ends[1]);
+    pod_forget(b->pod, shim);
+    ttrpc_connection_free(shim);
+    (void) close(ends[1]);
+    close_pod(b);
+    return took;
 }
 
 int main(void)
@@ -198,21 +254,30 @@ int main(void)
         die("config.json", &err);
     for (int i = 0; i < WARM; i++)
         cycle(&b);
-    long   before = resident_kib();
+    long     before = resident_kib();
+    unsigned fds = count_entries("/proc/self/fd"), files = count_entries(folder);
     double began  = seconds();
     for (int i = 0; i < CYCLES; i++)
         cycle(&b);
     double rate  = CYCLES / (seconds() - began);
     long   drift = resident_kib() - before;
-    double bare = ping_pong(), request = state_round_trip(&b);
+    int    more_fds = (int) (count_entries("/proc/self/fd") - fds), more_files = (int) (count_entries(folder) - files);
+    double request = state_round_trip(&b), bare = ping_pong(&b);
+    for (int i = 1; i < ROUNDS; i++) { /* in turns, and the best of each: what else the machine does counts for neither */
+        double p = ping_pong(&b), s = state_round_trip(&b);
+
+        bare    = p < bare ? p : bare;
+        request = s < request ? s : request;
+    }
 
     printf("sandbox create, start, kill, wait, delete with a null VM: %.0f/s (wanted: %d)\n", rate, LEAST_PER_SECOND);
-    printf("drift of memory over %d cycles: %ld KiB (at most %d)\n", CYCLES, drift, DRIFT_MAX_KIB);
-    printf("one State request, engine's and shim's part in one thread: %.2f us; socket ping-pong: %.2f us; ratio %.2f\n", request * 1e6,
+    printf("drift over %d cycles: memory %ld KiB (at most %d), descriptors %d, files %d (wanted: 0)\n", CYCLES, drift, DRIFT_MAX_KIB,
+           more_fds, more_files);
+    printf("one State request through the shim: %.2f us; socket ping-pong: %.2f us; ratio %.2f\n", request * 1e6,
            bare * 1e6, request / bare);
     if (!directory_remove(folder, &err))
         die("clean up", &err);
     free(folder);
     loop_free(b.loop);
-    return rate < LEAST_PER_SECOND || drift > DRIFT_MAX_KIB;
+    return rate < LEAST_PER_SECOND || drift > DRIFT_MAX_KIB || more_fds != 0 || more_files != 0;
 }

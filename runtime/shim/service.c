@@ -85,7 +85,7 @@ static void state(void *owner, struct ttrpc_pending pending, const ProtobufCMess
     answer.id          = task->id;
     answer.exec_id     = task->exec;
     answer.bundle      = task->bundle;
-    answer.pid         = (uint32_t) getpid();
+    answer.pid         = ((const struct pod *) owner)->pid;
     answer.status      = task_status(task->state);
     answer.stdin       = task->paths[0];
     answer.stdout      = task->paths[1];

@@ -242,7 +242,7 @@ def one_case(node, step, victim):
     pod = Pod(node, f"{step}-{victim}")
     call = STEPS[step](pod)
     VICTIMS[victim](node)
-    if pod.frozen and victim != "guest":
+    if pod.frozen:
         try:
             os.kill(pod.frozen, signal.SIGCONT)
         except ProcessLookupError:

@@ -40,6 +40,12 @@ def proportional_kib(pid):
     return int(pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().split("Pss:")[1].split()[0])
 
 
+def beside_vm_kib(shim):
+    """Of a pod's processes but the hypervisor: the shim, and where the platform is simulated, who plays it."""
+    children = [int(pid) for pid in pathlib.Path(f"/proc/{shim}/task/{shim}/children").read_text().split()]
+    return sum(proportional_kib(pid) for pid in [shim, *children] if b"qemu" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
 def one_wave(node, names):
     """Seconds until the last pod is ready, until each container's first line, and of the removal; KiB of each shim."""
     began = time.monotonic()
@@ -57,7 +63,7 @@ def one_wave(node, names):
     output = time.monotonic() - began
     shims = shims_of(node)
     assert len(shims) == len(names), shims
-    memory = [proportional_kib(shim) for shim in shims]
+    memory = [(proportional_kib(shim), beside_vm_kib(shim)) for shim in shims]
     at = time.monotonic()
     of_each(lambda p: node.cri.begin("StopPodSandbox", {1: p}), pods)
     of_each(lambda p: node.cri.begin("RemovePodSandbox", {1: p}), pods)
@@ -82,5 +88,5 @@ with Node() as node:
             raise
         assert_nothing_left(node, before)
         print(f"ok   {names[0]} to {names[-1]}: ready after {ready:.1f} s, all output after {output:.1f} s, removed in {removal:.1f} s; "
-              f"shims {min(memory)} to {max(memory)} KiB", flush=True)
+              f"shim at most {max(m[0] for m in memory)} KiB, all of a pod but QEMU at most {max(m[1] for m in memory)} KiB", flush=True)
     print(f"ok   {wanted} pods in waves of {WAVE}: {time.monotonic() - began:.1f} s, nothing left", flush=True)
