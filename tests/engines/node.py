@@ -220,7 +220,7 @@ def shims_of(node):
     found = {}
     for exe in pathlib.Path("/proc").glob("[0-9]*/exe"):
         try:
-            if os.readlink(exe) == str(SHIM) and str(node.run_directory).encode() in (exe.parent / "environ").read_bytes():
+            if os.readlink(exe).removesuffix(" (deleted)") == str(SHIM) and str(node.run_directory).encode() in (exe.parent / "environ").read_bytes():
                 found[int(exe.parent.name)] = int((exe.parent / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             pass

@@ -73,6 +73,12 @@ cloister = ["{self.folder}/cloister"]
     def run(self, *words, **options):
         return self("run", "--network", "none", *words, **options)
 
+    def runtime(self, *words, wanted=0):
+        """cloister-runtime by hand, on podman's containers."""
+        done = subprocess.run([self.folder / "cloister", *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+        assert done.returncode == wanted, f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
     def left(self):
         return [str(p) for p in self.state.glob("*")] + [d for d in descendants() if "qemu" in d[1] or "conmon" in d[1] or "cloister-runtime" in d[1]]
 
@@ -116,6 +122,37 @@ def one_container_runs_is_looked_into_and_ends(pm):
     assert pm("inspect", "one", "--format", "{{.State.ExitCode}}").stdout == "137\n"
     assert pm("logs", "one").stdout.startswith("begun\nusr1\n")
     pm("rm", "one")
+    assert not pm.left(), pm.left()
+
+
+def the_runtime_by_hand_keeps_to_the_states(pm):
+    """What runc's users try: each verb in each state, exit codes, one line that says why."""
+    pm("create", "--name", "hand", "--network", "none", "--rootfs", pm.rootfs, "/bin/sh", "-c", "echo begun; while :; do sleep 0.2; done")
+    pm("init", "hand")  # podman's word for the runtime's create
+    (container,) = json.loads(pm.runtime("list", "--format", "json").stdout)
+    name = container["id"]
+    assert json.loads(pm.runtime("state", name).stdout)["status"] == "created"
+    for words, why in (("exec", name, "/bin/true"), "not running"), (("pause", name), "not running"), (("resume", name), "not paused"):
+        assert why in pm.runtime(*words, wanted=1).stderr
+    pm("start", "hand")
+    assert "cannot start a container that is running" in pm.runtime("start", name, wanted=1).stderr
+    assert "is running; stop it first, or --force" in pm.runtime("delete", name, wanted=1).stderr
+    assert "already exists" in pm.runtime("create", "--bundle", container["bundle"], name, wanted=1).stderr
+    state = json.loads(pm.runtime("state", name).stdout)
+    assert state["status"] == "running" and pathlib.Path(f"/proc/{state['pid']}").exists() and state["bundle"] == container["bundle"], state
+    assert json.loads(pm.runtime("ps", "--format", "json", name).stdout) == [state["pid"]]
+    assert pm.runtime("exec", name, "/bin/sh", "-c", "echo by hand; exit 6", wanted=6).stdout == "by hand\n"
+    pm.runtime("pause", name)
+    assert json.loads(pm.runtime("state", name).stdout)["status"] == "paused"
+    assert "not running" in pm.runtime("exec", name, "/bin/true", wanted=1).stderr
+    pm.runtime("kill", name, "KILL")  # reaches a VM that stands still
+    for _ in range(1200):
+        if pm("inspect", "hand", "--format", "{{.State.Status}} {{.State.ExitCode}}").stdout == "exited 137\n":
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError(pm("inspect", "hand").stdout)
+    pm("rm", "-f", "hand")
     assert not pm.left(), pm.left()
 
 
@@ -183,6 +220,7 @@ with World() as world:
     pm = Podman(world)
     try:
         for test in (a_network_of_podmans_is_the_guests, output_input_and_exit_codes_pass, a_program_that_is_not_there_is_127, one_container_runs_is_looked_into_and_ends,
+                     the_runtime_by_hand_keeps_to_the_states,
                      a_terminal_is_one, the_death_of_any_process_ends_all, a_confidential_image_runs_and_only_as_its_owner_said):
             began = time.monotonic()
             test(pm)

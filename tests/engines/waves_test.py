@@ -1,15 +1,28 @@
 #!/usr/bin/env python3
-"""Pods started and deleted in waves under containerd's CRI: all of a wave at once, with one container each. After each
-wave nothing is there that was not there before. Argument: how many pods (4); waves are of 4."""
-import pathlib, sys, time
+"""Pods started and deleted in waves under containerd's CRI: all of a wave at once, with one container each, which fetches a
+line from the node over the pod's network. After each wave nothing is there that was not there before. Argument: how many
+pods (4); waves are of 4."""
+import pathlib, socket, sys, threading, time
 
 from node import IMAGE, PAUSE, Node, allowed, assert_nothing_left, enter_namespaces, node_inventory, shims_of
 
 enter_namespaces()
 import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
 
-LOOP = ["/bin/sh", "-c", "echo begun; while :; do sleep 0.2; done"]
-WAVE = 4
+WAVE, HELLO = 4, "through the network"
+BRIDGE = "10.88.77.1"  # of the CNI configuration in node.py
+
+
+def serve_hello():
+    """On every address of this test's namespace, the bridge's among them. Returns the port."""
+    listener = socket.create_server(("0.0.0.0", 0), backlog=64)
+
+    def serve():
+        while True:
+            with listener.accept()[0] as connection:
+                connection.sendall(f"{HELLO}\n".encode())
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
 
 
 def wait_for(what, probe, seconds=300):
@@ -46,7 +59,7 @@ def beside_vm_kib(shim):
     return sum(proportional_kib(pid) for pid in [shim, *children] if b"qemu" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
-def one_wave(node, names):
+def one_wave(node, names, args):
     """Seconds until the last pod is ready, until each container's first line, and of the removal; KiB of each shim."""
     began = time.monotonic()
     logs = [node.path(f"logs-{name}") for name in names]
@@ -56,10 +69,10 @@ def one_wave(node, names):
     pods = [cri.at(answer, 1).decode() for answer in of_each(lambda c: node.cri.begin("RunPodSandbox", {1: c, 2: "cloister-dev"}), configs)]
     ready = time.monotonic() - began
     containers = [cri.at(answer, 1).decode() for answer in of_each(
-        lambda p, c: node.cri.begin("CreateContainer", {1: p, 2: cri.container_config("main", IMAGE, LOOP), 3: c}), pods, configs)]
+        lambda p, c: node.cri.begin("CreateContainer", {1: p, 2: cri.container_config("main", IMAGE, args), 3: c}), pods, configs)]
     of_each(lambda c: node.cri.begin("StartContainer", {1: c}), containers)
     for log in logs:
-        wait_for("line of output", lambda: (log / "main.log").exists() and "begun" in (log / "main.log").read_text())
+        wait_for("line from the bridge", lambda: (log / "main.log").exists() and HELLO in (log / "main.log").read_text())
     output = time.monotonic() - began
     shims = shims_of(node)
     assert len(shims) == len(names), shims
@@ -77,12 +90,13 @@ with Node() as node:
     connect(node)
     digest = node.make_image("workload", IMAGE, namespaces=["k8s.io"])
     node.make_image("pause", PAUSE, namespaces=["k8s.io"])
-    node.development_initdata(allowed(digest, LOOP, env_names=["HOSTNAME"]), network=True)
+    args = ["/bin/sh", "-c", f"/bin/busybox nc {BRIDGE} {serve_hello()}; while :; do sleep 0.2; done"]
+    node.development_initdata(allowed(digest, args, env_names=["HOSTNAME"]), network=True)
     before, began = node_inventory(node), time.monotonic()
     for first in range(0, wanted, WAVE):
         names = [f"pod-{i}" for i in range(first, min(first + WAVE, wanted))]
         try:
-            ready, output, removal, memory = one_wave(node, names)
+            ready, output, removal, memory = one_wave(node, names, args)
         except BaseException:
             print(node.log(), file=sys.stderr)
             raise
