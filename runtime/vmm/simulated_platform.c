@@ -4,6 +4,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,6 +97,16 @@ static void __attribute__((noreturn)) serve(struct simulated_platform *p, int po
     _exit(0);
 }
 
+/* What was measured is of no more use here: the whole pages of it go back, or each pod would hold kernel and initrd once more. */
+static void forget(struct bytes measured)
+{
+    uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t) measured.at + page - 1) / page * page, to = ((uintptr_t) measured.at + measured.len) / page * page;
+
+    if (to > from)
+        (void) madvise((void *) from, to - from, MADV_DONTNEED); /* only memory: without it things work as well */
+}
+
 /* Everything that can fail is done before the fork, so that it fails with words. */
 static FALLIBLE prepare(const struct simulated_platform_options *options, struct simulated_platform *p, struct err *err)
 {
@@ -129,8 +140,12 @@ FALLIBLE simulated_platform_start(const struct simulated_platform_options *optio
     pid = fork();
     if (pid < 0)
         return err_os(err, "start");
-    if (pid == 0)
+    if (pid == 0) {
+        forget(options->firmware);
+        forget(options->kernel);
+        forget(options->initrd);
         serve(&p, port_fd, parent);
+    }
     *out = (struct process){ pid, (int) syscall(SYS_pidfd_open, pid, 0) };
     return true;
 }
