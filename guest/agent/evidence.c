@@ -179,10 +179,10 @@ FALLIBLE evidence_own_field(struct attester *attester, struct bytes initdata, st
     return true;
 }
 
-bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json,
-                         struct err *err)
+/* With the measurements locked. */
+static FALLIBLE write_evidence(const struct measurements *measured, const uint8_t report_data[static KBS_REPORT_DATA_LEN],
+                               struct buffer *json, struct err *err)
 {
-    const struct measurements     *measured = owner;
     struct attester               *attester = measured->attester;
     AUTO(attested) struct attested evidence = { 0 };
     const struct tee_row          *tee      = find_tee(attester->tee);
@@ -194,6 +194,18 @@ bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPOR
         !attester->evidence(attester, padded, &evidence, err))
         return context(err, "evidence");
     return tee->write(&evidence, measured, json, err) || context(err, "evidence");
+}
+
+bool evidence_for_broker(void *owner, const uint8_t report_data[static KBS_REPORT_DATA_LEN], struct buffer *json,
+                         struct err *err)
+{
+    struct measurements *measured = owner;
+    bool                 ok;
+
+    measurements_lock(measured);
+    ok = write_evidence(measured, report_data, json, err);
+    measurements_unlock(measured);
+    return ok;
 }
 
 FALLIBLE evidence_for_receipt(struct measurements *measured, struct bytes key, struct buffer *json, struct err *err)
@@ -225,7 +237,7 @@ FALLIBLE evidence_for_workload(struct measurements *measured, struct bytes runti
            evidence_for_broker(measured, data, json, err);
 }
 
-FALLIBLE evidence_of_events(struct measurements *measured, struct bytes runtime_data, struct buffer *json, struct err *err)
+static FALLIBLE write_events(const struct measurements *measured, struct bytes runtime_data, struct buffer *json, struct err *err)
 {
     AUTO(json) struct json_object *object = json_object_new_object();
     AUTO(buffer) struct buffer     log = { 0 }, evidence = { 0 };
@@ -236,7 +248,7 @@ FALLIBLE evidence_of_events(struct measurements *measured, struct bytes runtime_
     uint8_t                        data[KBS_REPORT_DATA_LEN];
 
     if (!role_digest("cloister runtime measurements", value, runtime_data, data, err) ||
-        !evidence_for_broker(measured, data, &evidence, err) || !json_read(buffer_bytes(&evidence), evidence.len, &parsed, err))
+        !write_evidence(measured, data, &evidence, err) || !json_read(buffer_bytes(&evidence), evidence.len, &parsed, err))
         return false;
     base64_append(&log, buffer_bytes(&measured->log), BASE64_STANDARD);
     json_add_text(object, "register", where.name);
@@ -248,4 +260,14 @@ FALLIBLE evidence_of_events(struct measurements *measured, struct bytes runtime_
     json_add(object, "evidence", TAKE(parsed));
     json_write(object, json);
     return true;
+}
+
+FALLIBLE evidence_of_events(struct measurements *measured, struct bytes runtime_data, struct buffer *json, struct err *err)
+{
+    bool ok;
+
+    measurements_lock(measured);
+    ok = write_events(measured, runtime_data, json, err);
+    measurements_unlock(measured);
+    return ok;
 }

@@ -5,66 +5,30 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "attestation/attester/attester.h"
 #include "base/secret.h"
 #include "guest/agent/evidence.h"
+#include "guest/agent/keeper_inside.h"
 #include "guest/agent/keeper_volumes.h"
 #include "guest/agent/mounter.h"
 #include "guest/agent/shared_images.h"
 #include "guest/agent/simulated.h"
 #include "guest/agent/timeline.h"
 #include "guest/agent/tunnel.h"
-#include "guest/api/call.h"
-#include "guest/api/connection.h"
 #include "guest/api/receipt.h"
 #include "guest/init/clock.h"
 #include "guest/init/initdata_disk.h"
 #include "guest/init/ports.h"
-#include "guest/registry/obtain.h"
 #include "keys/api/initdata.h"
-#include "keys/api/sealed_secret.h"
-#include "keys/client/kbs.h"
 #include "keys/jose/jwk.h"
 
-enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 30000, BROKER_TIMEOUT_MS = 60000, SPANS_MAX = 8 };
+enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 30000, BROKER_TIMEOUT_MS = 60000 };
 
 const struct ttrpc_service keeper_service = { "cloister.keeper", &keeper__keeper__descriptor, MESSAGE_EXACT };
 
 static const struct ttrpc_method read_blob_method  = { &blobs_service, "Read" };
 static const struct ttrpc_method write_blob_method = { &blobs_service, "Write" };
 
-struct keeper {
-    struct loop       *loop;
-    enum cmdline_tee   tee;
-    int                tunnel_fd, mounter_fd;
-    struct attester   *attester;
-    struct measurements measured; /* over that */
-    struct buffer      initdata_text;
-    struct kbs_client *client;
-    struct kbs_client *for_workloads; /* another session with another key: they are given it */
-    int                blobs_fd;
-    struct ttrpc_client blobs;
-    bool                is_prepared;
-    char                signer[SEALED_URI_MAX + 1]; /* who sealed the last secret, */
-    EVP_PKEY           *signer_key;                 /* and the key that the broker gave for that */
-    EVP_PKEY           *receipt_key;   /* made for the first receipt; gone with the guest */
-    int                 fetcher_fd;
-    struct ttrpc_client fetcher;
-    struct image_settings settings; /* of the initdata */
-    bool                is_fetcher_ready, has_other_sources, is_host_full;
-    struct shared_images images;
-    struct keeper_volumes volumes;
-};
-
-/* Spans of one answer, with room for their texts to be pointed to. */
-struct spans {
-    Keeper__Span  rows[SPANS_MAX];
-    Keeper__Span *at[SPANS_MAX];
-    size_t        n;
-    uint64_t      begin_ms; /* of the next */
-};
-
-static void spans_add(struct spans *spans, const char *phase, uint64_t end_ms)
+void spans_add(struct spans *spans, const char *phase, uint64_t end_ms)
 {
     Keeper__Span span = KEEPER__SPAN__INIT;
 
@@ -77,6 +41,38 @@ static void spans_add(struct spans *spans, const char *phase, uint64_t end_ms)
     spans->at[spans->n]    = &spans->rows[spans->n];
     spans->begin_ms        = end_ms;
     spans->n++;
+}
+
+void keeper_send(struct keeper *k, struct workers *to, struct ttrpc_pending pending, const ProtobufCMessage *request,
+                 void (*run)(struct work *work, void *own), void (*done)(struct work *work))
+{
+    struct errand *errand;
+    struct err     err;
+
+    if (!to) {
+        (void) fail_with(&err, ERR_BUG, "not attested"); /* false is what it returns */
+        ttrpc_refuse(pending, &err);
+        return;
+    }
+    errand          = zeroed(1, sizeof *errand);
+    errand->work    = (struct work){ .run = run, .done = done };
+    errand->keeper  = k;
+    errand->pending = pending;
+    errand->request = message_copy(request);
+    workers_give(to, &errand->work);
+}
+
+void keeper_end(struct errand *errand, const ProtobufCMessage *message)
+{
+    if (errand->is_done)
+        ttrpc_answer(errand->pending, message);
+    else
+        ttrpc_refuse(errand->pending, &errand->why);
+    message_free(errand->request);
+    secret_free(&errand->secret);
+    sealed_secret_free(&errand->sealed);
+    auto_unpacked(&errand->unpacked);
+    free(errand);
 }
 
 static FALLIBLE open_attester(struct keeper *k, struct err *err)
@@ -100,12 +96,18 @@ static FALLIBLE bind_initdata(struct keeper *k, struct initdata *out, struct err
 
 static int connect_broker(void *owner, struct err *err)
 {
-    const struct keeper *k = owner;
+    struct keeper *k = owner;
+    int            fd;
 
-    return tunnel_connect(k->tunnel_fd, err);
+    if (pthread_mutex_lock(&k->tunnel_lock) != 0)
+        abort();
+    fd = tunnel_connect(k->tunnel_fd, err);
+    if (pthread_mutex_unlock(&k->tunnel_lock) != 0)
+        abort();
+    return fd;
 }
 
-static struct kbs_attester attester_of(struct keeper *k)
+struct kbs_attester keeper_attester(struct keeper *k)
 {
     return (struct kbs_attester){ .tee = k->attester->tee, .evidence = evidence_for_broker, .owner = &k->measured,
                                   .initdata = buffer_bytes(&k->initdata_text) };
@@ -120,12 +122,17 @@ static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, int64_
         return false;
     struct kbs_options  options  = { .url = broker.url, .ca_pem = buffer_bytes(&broker.ca_pem),
                                      .timeout_ms = BROKER_TIMEOUT_MS, .connect = connect_broker, .owner = k };
-    struct kbs_attester attester = attester_of(k);
+    struct kbs_attester attester = keeper_attester(k);
     if (!kbs_client_new(&options, &k->client, err) || !kbs_client_new(&options, &k->for_workloads, err))
         return false;
     if (!kbs_attest(k->client, &attester, &verdict, err))
         return false;
     *time_s = verdict.issued_s;
+    if (!kbs_client_share(k->client, &options, &k->of_loop, err))
+        return false;
+    for (size_t i = 0; i < ASKERS; i++)
+        if (!kbs_client_share(k->client, &options, &k->askers[i], err))
+            return false;
     return *time_s > 0 || fail_with(err, ERR_UNTRUSTED, "the broker's token does not say when it was made");
 }
 
@@ -152,6 +159,16 @@ static FALLIBLE read_settings(struct keeper *k, const struct initdata *initdata,
     return !text || image_settings_read(bytes_of_text(text), &k->settings, err);
 }
 
+static FALLIBLE start_workers(struct keeper *k, struct err *err)
+{
+    void *own[ASKERS];
+
+    for (size_t i = 0; i < ASKERS; i++)
+        own[i] = k->askers[i];
+    return (workers_new(k->loop, (void *[]){ k }, 1, &k->puller, err) && workers_new(k->loop, own, ASKERS, &k->questions, err)) ||
+           context(err, "boot");
+}
+
 static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct spans *spans, Keeper__PrepareResponse *answer,
                         struct err *err)
 {
@@ -165,8 +182,8 @@ static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct span
     if (!attest(k, initdata, &answer->time_s, err))
         return context(err, "attest");
     spans_add(spans, "attest", timeline_now_ms());
-    k->is_prepared = true;
-    return true;
+    k->is_prepared = start_workers(k, err);
+    return k->is_prepared;
 }
 
 static void serve_prepare(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
@@ -280,18 +297,6 @@ static void add_image_spans(struct spans *spans, const struct image_progress *pr
                   spans->begin_ms + progress->spent_ns[p] / 1000000);
 }
 
-/* What is known of the image, and what went wrong though it turned out well. */
-struct unpacked {
-    struct buffer         config;
-    struct image_progress progress;
-    struct digest_text    digest;
-};
-
-static void auto_unpacked(struct unpacked *u)
-{
-    buffer_free(&u->config);
-}
-
 /* Before it can run. Of a name of the host's own store nothing would be learned. */
 static FALLIBLE measure_image(struct keeper *k, const char *name, const struct digest *digest, struct err *err)
 {
@@ -369,8 +374,6 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
 static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, struct spans *spans,
                        struct unpacked *out, struct err *err)
 {
-    if (!k->is_prepared)
-        return fail_with(err, ERR_BUG, "pull: not attested");
     AUTO(fd) int target = NO_FD;
     char         path[IMAGE_MOUNT_PATH_MAX];
 
@@ -385,119 +388,41 @@ static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, s
     return true;
 }
 
-static void serve_unpack(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+static void run_unpack(struct work *work, void *own)
 {
-    AUTO(unpacked) struct unpacked unpacked = { .progress = { .phase = IMAGE_PULL } };
-    struct spans                   spans    = { 0 };
-    Keeper__UnpackResponse         answer   = KEEPER__UNPACK_RESPONSE__INIT;
-    struct err                     err;
+    struct errand *errand = (struct errand *) work;
 
-    if (!unpack(owner, (const Keeper__UnpackRequest *) message, &spans, &unpacked, &err)) {
-        ttrpc_refuse(pending, &err);
-        return;
-    }
-    answer.config  = (ProtobufCBinaryData){ unpacked.config.len, unpacked.config.at };
-    answer.note    = unpacked.progress.last_failure;
-    answer.mounted = unpacked.progress.mounted;
-    answer.image_digest = unpacked.digest.at;
-    answer.spans   = spans.at;
-    answer.n_spans = spans.n;
-    ttrpc_answer(pending, &answer.base);
+    errand->unpacked.progress.phase = IMAGE_PULL;
+    errand->is_done = unpack(own, (const Keeper__UnpackRequest *) errand->request, &errand->spans, &errand->unpacked, &errand->why);
 }
 
-static void give(struct ttrpc_pending pending, struct bytes content)
+static void done_unpack(struct work *work)
+{
+    struct errand         *errand = (struct errand *) work;
+    Keeper__UnpackResponse answer = KEEPER__UNPACK_RESPONSE__INIT;
+
+    answer.config  = (ProtobufCBinaryData){ errand->unpacked.config.len, errand->unpacked.config.at };
+    answer.note    = errand->unpacked.progress.last_failure;
+    answer.mounted = errand->unpacked.progress.mounted;
+    answer.image_digest = errand->unpacked.digest.at;
+    answer.spans   = errand->spans.at;
+    answer.n_spans = errand->spans.n;
+    keeper_end(errand, &answer.base);
+}
+
+static void serve_unpack(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
+{
+    struct keeper *k = owner;
+
+    keeper_send(k, k->puller, pending, message, run_unpack, done_unpack);
+}
+
+void keeper_give(struct ttrpc_pending pending, struct bytes content)
 {
     Keeper__GivenResponse answer = KEEPER__GIVEN_RESPONSE__INIT;
 
     answer.content = (ProtobufCBinaryData){ content.len, (uint8_t *) (uintptr_t) content.at }; /* written to the wire only */
     ttrpc_answer(pending, &answer.base);
-}
-
-static void serve_resource(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
-{
-    struct keeper              *k      = owner;
-    AUTO(secret) struct secret  secret = { 0 };
-    struct err                  err;
-
-    if (kbs_resource_get(k->client, ((const Keeper__GetResourceRequest *) message)->uri, &secret, &err))
-        give(pending, secret_expose(&secret));
-    else
-        ttrpc_refuse(pending, &err);
-}
-
-/* The broker keeps it as a JWK; several secrets of one signer cost one question. */
-static FALLIBLE find_signer(struct keeper *k, const char *kid, EVP_PKEY **out, struct err *err)
-{
-    AUTO(secret) struct secret     text = { 0 };
-    AUTO(json) struct json_object *json = NULL;
-    AUTO(jwk) struct jwk           jwk  = { 0 };
-
-    if (k->signer_key && strcmp(k->signer, kid) == 0) {
-        *out = k->signer_key;
-        return true;
-    }
-    if (!kbs_resource_get(k->client, kid, &text, err) || !json_read(secret_expose(&text), JWK_TEXT_MAX, &json, err) ||
-        !jwk_read(json, &jwk, err))
-        return context(err, "the signer's key");
-    if (jwk.kind != JWK_P256)
-        return fail_with(err, ERR_UNSUPPORTED, "the signer's key: sealed secrets are signed with P-256");
-    EVP_PKEY_free(k->signer_key);
-    k->signer_key = TAKE(jwk.key);
-    (void) snprintf(k->signer, sizeof k->signer, "%s", kid); /* it fits: the secret named it */
-    *out = k->signer_key;
-    return true;
-}
-
-static FALLIBLE unseal(struct keeper *k, const Keeper__UnsealRequest *asked, struct sealed_secret *sealed, struct secret *out,
-                       struct err *err)
-{
-    struct bytes               text = { asked->sealed.data, asked->sealed.len };
-    AUTO(secret) struct secret got  = { 0 };
-    char                       named[SEALED_URI_MAX + 1];
-    EVP_PKEY                  *key = NULL;
-
-    if (!sealed_secret_signer(text, named, err))
-        return false;
-    if (strcmp(named, asked->signer) != 0)
-        return fail_with(err, ERR_DENIED, "sealed secret: of another signer");
-    if ((named[0] && !find_signer(k, named, &key, err)) || !sealed_secret_read(text, key, sealed, err) ||
-        !kbs_resource_get(k->client, sealed->resource, &got, err))
-        return false;
-    if (sealed->type == SEALED_ENVELOPE)
-        return sealed_secret_open(sealed, &got, out, err);
-    *out = TAKE(got);
-    return true;
-}
-
-static void serve_unseal(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
-{
-    AUTO(sealed_secret) struct sealed_secret sealed = { 0 };
-    AUTO(secret) struct secret               secret = { 0 };
-    Keeper__UnsealResponse                   answer = KEEPER__UNSEAL_RESPONSE__INIT;
-    struct err                               err;
-
-    if (!unseal(owner, (const Keeper__UnsealRequest *) message, &sealed, &secret, &err)) {
-        ttrpc_refuse(pending, &err);
-        return;
-    }
-    struct bytes content = secret_expose(&secret);
-    answer.content  = (ProtobufCBinaryData){ content.len, (uint8_t *) (uintptr_t) content.at }; /* written to the wire only */
-    answer.resource = sealed.resource;
-    ttrpc_answer(pending, &answer.base);
-}
-
-static void serve_token(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
-{
-    struct keeper              *k        = owner;
-    struct kbs_attester         attester = attester_of(k);
-    AUTO(secret) struct secret  pair     = { 0 };
-    struct err                  err;
-
-    (void) message;
-    if (kbs_token_get(k->for_workloads, &attester, (int64_t) time(NULL), &pair, &err))
-        give(pending, secret_expose(&pair));
-    else
-        ttrpc_refuse(pending, &err);
 }
 
 static void serve_evidence(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
@@ -508,7 +433,7 @@ static void serve_evidence(void *owner, struct ttrpc_pending pending, const Prot
     struct err                        err;
 
     if (evidence_for_workload(&k->measured, (struct bytes){ asked->runtime_data.data, asked->runtime_data.len }, &json, &err))
-        give(pending, buffer_bytes(&json));
+        keeper_give(pending, buffer_bytes(&json));
     else
         ttrpc_refuse(pending, &err);
 }
@@ -521,7 +446,7 @@ static void serve_events(void *owner, struct ttrpc_pending pending, const Protob
     struct err                        err;
 
     if (evidence_of_events(&k->measured, (struct bytes){ asked->runtime_data.data, asked->runtime_data.len }, &json, &err))
-        give(pending, buffer_bytes(&json));
+        keeper_give(pending, buffer_bytes(&json));
     else
         ttrpc_refuse(pending, &err);
 }
@@ -534,7 +459,7 @@ static void serve_measure(void *owner, struct ttrpc_pending pending, const Proto
     struct err                    err;
 
     if (measurements_add(&k->measured, &event, asked->is_of_workload, &err))
-        give(pending, bytes_of_text("{\"success\":\"true\"}"));
+        keeper_give(pending, bytes_of_text("{\"success\":\"true\"}"));
     else
         ttrpc_refuse(pending, &err);
 }
@@ -569,7 +494,7 @@ static void serve_receipt(void *owner, struct ttrpc_pending pending, const Proto
     struct err                 err;
 
     if (sign_receipt(k, (const Keeper__SignReceiptRequest *) message, &receipt, &err))
-        give(pending, buffer_bytes(&receipt));
+        keeper_give(pending, buffer_bytes(&receipt));
     else
         ttrpc_refuse(pending, &err);
 }
@@ -581,7 +506,7 @@ static void serve_open_volume(void *owner, struct ttrpc_pending pending, const P
     bool                       was_formatted;
     struct err                 err;
 
-    if (!keeper_volume_open(&k->volumes, k->client, (const Keeper__OpenVolumeRequest *) message, &was_formatted, &err)) {
+    if (!keeper_volume_open(&k->volumes, k->of_loop, (const Keeper__OpenVolumeRequest *) message, &was_formatted, &err)) {
         ttrpc_refuse(pending, &err);
         return;
     }
@@ -602,8 +527,8 @@ static void serve_close_volumes(void *owner, struct ttrpc_pending pending, const
 }
 
 static const struct ttrpc_row rows[] = {
-    { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", serve_resource },
-    { "GetToken", serve_token },  { "GetEvidence", serve_evidence }, { "Unseal", serve_unseal },
+    { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", keeper_serve_resource },
+    { "GetToken", keeper_serve_token },  { "GetEvidence", serve_evidence }, { "Unseal", keeper_serve_unseal },
     { "GetEvents", serve_events }, { "Measure", serve_measure },
     { "SignReceipt", serve_receipt },
     { "OpenVolume", serve_open_volume },
@@ -633,6 +558,12 @@ int keeper_run(const struct keeper_options *options)
         return 1;
     serving.loop = k.loop;
     bool is_good = ttrpc_connection_new(&serving, options->control_fd, &connection, &err) && loop_run(k.loop, &err);
+    bool is_idle = workers_free(k.questions) && workers_free(k.puller);
+    if (!is_idle) /* a thread still uses what would be freed: with PID 1 gone the machine is about to end */
+        return is_good ? 0 : 1;
+    for (size_t i = 0; i < ASKERS; i++)
+        kbs_client_free(k.askers[i]);
+    kbs_client_free(k.of_loop);
     kbs_client_free(k.client);
     kbs_client_free(k.for_workloads);
     EVP_PKEY_free(k.signer_key);

@@ -10,6 +10,18 @@ void measurements_free(struct measurements *m)
     buffer_free(&m->log);
 }
 
+void measurements_lock(struct measurements *m)
+{
+    if (pthread_mutex_lock(&m->lock) != 0)
+        abort();
+}
+
+void measurements_unlock(struct measurements *m)
+{
+    if (pthread_mutex_unlock(&m->lock) != 0)
+        abort();
+}
+
 struct runtime_register measurements_register(const struct measurements *m)
 {
     return m->attester->runtime.name ? m->attester->runtime : (struct runtime_register){ "software", CC_RTMR3, TPM_SHA384 };
@@ -25,7 +37,7 @@ static FALLIBLE check_room(const struct measurements *m, size_t more, bool is_of
     return true;
 }
 
-FALLIBLE measurements_add(struct measurements *m, const struct aael_event *event, bool is_of_workload, struct err *err)
+static FALLIBLE add(struct measurements *m, const struct aael_event *event, bool is_of_workload, struct err *err)
 {
     struct runtime_register    where  = measurements_register(m);
     const struct tpm_hash     *hash   = tpm_hash_by_id(where.hash);
@@ -43,6 +55,16 @@ FALLIBLE measurements_add(struct measurements *m, const struct aael_event *event
     m->n++;
     m->n_of_workloads += is_of_workload;
     return true;
+}
+
+FALLIBLE measurements_add(struct measurements *m, const struct aael_event *event, bool is_of_workload, struct err *err)
+{
+    bool ok;
+
+    measurements_lock(m);
+    ok = add(m, event, is_of_workload, err);
+    measurements_unlock(m);
+    return ok;
 }
 
 void measurements_image_text(const char *name, const char *digest, struct buffer *out)

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <pthread.h>
+
 #include "attestation/attester/attester.h"
 #include "attestation/evidence/aael.h"
 
@@ -22,11 +24,14 @@ enum {
 
 struct measurements {
     struct attester *attester; /* borrowed */
+    pthread_mutex_t  lock;     /* of all: evidence shows log and register as one; zeros are PTHREAD_MUTEX_INITIALIZER */
     struct buffer    log;
     uint8_t          value[TPM_HASH_LEN_MAX]; /* of the register, if nothing but these events extended it */
     unsigned         n, n_of_workloads;
 };
 
+void measurements_lock(struct measurements *m);
+void measurements_unlock(struct measurements *m);
 void measurements_free(struct measurements *m);
 
 /* The register: its name ("software"), index and algorithm. */

@@ -200,19 +200,6 @@ static FALLIBLE ask_keeper(struct creation *creation, struct err *err)
     return ttrpc_connection_call(creation->service->keeper, &unpack_method, &request.base, on_unpacked, creation, err);
 }
 
-/* The connection owns `request`: what must live longer is read again from its own bytes. */
-static ProtobufCMessage *copy_of(const ProtobufCMessage *request)
-{
-    AUTO(buffer) struct buffer wire = { 0 };
-    ProtobufCMessage          *copy = NULL;
-    struct err                 err;
-
-    message_append(&wire, request);
-    if (!message_read(request->descriptor, buffer_bytes(&wire), MESSAGE_EXACT, &copy, &err))
-        abort(); /* it was read just so a moment ago */
-    return copy;
-}
-
 static FALLIBLE check_hostname(const char *name, struct err *err)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
@@ -262,7 +249,7 @@ void service_create_container(void *owner, struct ttrpc_pending pending, const P
     creation->service   = s;
     creation->container = c;
     creation->pending   = pending;
-    creation->request   = copy_of(request);
+    creation->request   = message_copy(request); /* the connection owns that one */
     if (ask_keeper(creation, &err))
         return;
     container_discard(c);

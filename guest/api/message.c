@@ -1,5 +1,6 @@
 #include "guest/api/message.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -115,6 +116,19 @@ void message_append(struct buffer *out, const ProtobufCMessage *message)
     uint8_t *at  = buffer_grow(out, len);
 
     (void) protobuf_c_message_pack(message, at); /* returns the size just asked for */
+}
+
+ProtobufCMessage *message_copy(const ProtobufCMessage *message)
+{
+    AUTO(buffer) struct buffer wire = { 0 };
+    ProtobufCMessage          *copy = NULL;
+    struct err                 err;
+
+    message_append(&wire, message);
+    if (!message_read(message->descriptor, buffer_bytes(&wire), MESSAGE_LOOSE, &copy, &err))
+        abort(); /* it was read just so a moment ago */
+    OPENSSL_cleanse(wire.at, wire.capacity);
+    return copy;
 }
 
 void message_free(ProtobufCMessage *message)

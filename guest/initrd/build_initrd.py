@@ -6,6 +6,9 @@ and those that they depend on. Names are sorted; owners, times and modes are fix
 """
 import argparse, hashlib, lzma, os, pathlib, stat, struct, subprocess, sys, tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from stand_ins import stand_in  # noqa: E402
+
 DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "modules-images", "modules-scratch", "modules-vsock", "proc", "run", "sys", "tmp"]
 LIBRARY_PATH = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
@@ -70,8 +73,8 @@ def find_library(name):
     sys.exit(f"build_initrd: library {name} is not in {' or '.join(LIBRARY_PATH)}")
 
 
-def add_with_libraries(files, target, content):
-    """Adds a program and, to the end of the chain, what it is linked with."""
+def add_with_libraries(files, target, content, absent=()):
+    """Adds a program and, to the end of the chain, what it is linked with; `absent` libraries and theirs stay away."""
     files[target] = (0o755, content)
     queue = [Elf(target, content)]
     while queue:
@@ -81,10 +84,23 @@ def add_with_libraries(files, target, content):
             files[interpreter.lstrip("/")] = (0o755, pathlib.Path(interpreter).read_bytes())
         for name in elf.needed():
             where = f"lib/x86_64-linux-gnu/{name}"
-            if name.startswith("ld-linux") or where in files:
+            if name.startswith("ld-linux") or where in files or name in absent:
                 continue
             files[where] = (0o644, pathlib.Path(find_library(name)).read_bytes())
             queue.append(Elf(name, files[where][1]))
+
+
+def add_stand_ins(files, absent, compiler):
+    """For each absent library that something in the image wants: one with its symbols and no code."""
+    with tempfile.TemporaryDirectory() as folder:
+        consumers, wanted = [], set()
+        for i, (target, (_, content)) in enumerate(sorted(files.items())):
+            if content[:4] == b"\x7fELF" and not target.endswith(".ko"):
+                consumers.append(pathlib.Path(folder) / str(i))
+                consumers[-1].write_bytes(content)
+                wanted |= set(Elf(target, content).needed())
+        for name in sorted(set(absent) & wanted):
+            files[f"lib/x86_64-linux-gnu/{name}"] = (0o644, stand_in(name, find_library(name), consumers, compiler))
 
 
 def module_name(path):
@@ -142,6 +158,8 @@ def main():
     options.add_argument("--agent", required=True, type=pathlib.Path, help="becomes /init, stripped")
     options.add_argument("--crun", required=True, type=pathlib.Path)
     options.add_argument("--library", action="append", default=[], help="a library that is opened by name at run time")
+    options.add_argument("--absent", action="append", default=[], help="a library that is never called: a stand-in takes its place")
+    options.add_argument("--compiler", default="cc", help="for the stand-ins")
     options.add_argument("--kernel-dir", type=pathlib.Path, help="an unpacked Debian kernel package")
     options.add_argument("--module", action="append", default=[], help="a kernel module to carry, by name")
     options.add_argument("--scratch-module", action="append", default=[], help="one that is loaded only when there is a scratch disk")
@@ -151,10 +169,11 @@ def main():
     o = options.parse_args()
 
     files = {}
-    add_with_libraries(files, "init", stripped(o.agent))
-    add_with_libraries(files, "bin/crun", o.crun.read_bytes())
+    add_with_libraries(files, "init", stripped(o.agent), o.absent)
+    add_with_libraries(files, "bin/crun", o.crun.read_bytes(), o.absent)
     for name in o.library:
-        add_with_libraries(files, f"lib/x86_64-linux-gnu/{name}", pathlib.Path(find_library(name)).read_bytes())
+        add_with_libraries(files, f"lib/x86_64-linux-gnu/{name}", pathlib.Path(find_library(name)).read_bytes(), o.absent)
+    add_stand_ins(files, o.absent, o.compiler.split())
     if o.kernel_dir:
         for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.module)):
             files[f"modules/{i:02}-{name}.ko"] = (0o644, content)

@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/pem.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/ossl.h"
@@ -13,8 +14,10 @@
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
 
-struct kbs_client {
-    struct http        *http;
+/* One attestation, and what came of it. Clients that share it may be of several threads. */
+struct session {
+    pthread_mutex_t     lock; /* of all but the key, which stays; held during an attestation, so that there is one */
+    unsigned            n_clients;
     EVP_PKEY           *key;
     struct jwk          jwk;
     struct kbs_attester attester; /* as it was given to kbs_attest */
@@ -23,32 +26,86 @@ struct kbs_client {
     int64_t             token_ends; /* seconds since 1970 */
 };
 
+struct kbs_client {
+    struct http    *http;
+    struct session *session;
+};
+
+static void lock(struct session *session)
+{
+    if (pthread_mutex_lock(&session->lock) != 0)
+        abort();
+}
+
+static void unlock(struct session *session)
+{
+    if (pthread_mutex_unlock(&session->lock) != 0)
+        abort();
+}
+
+static void session_release(struct session *session)
+{
+    lock(session);
+    unsigned left = --session->n_clients;
+    unlock(session);
+    if (left > 0)
+        return;
+    (void) pthread_mutex_destroy(&session->lock); /* nobody has it */
+    EVP_PKEY_free(session->key);
+    jwk_free(&session->jwk);
+    free(session->token);
+    free(session);
+}
+
 void kbs_client_free(struct kbs_client *client)
 {
     if (!client)
         return;
     http_close(client->http);
-    EVP_PKEY_free(client->key);
-    jwk_free(&client->jwk);
-    free(client->token);
+    if (client->session)
+        session_release(client->session);
     free(client);
 }
 
-FALLIBLE kbs_client_new(const struct kbs_options *options, struct kbs_client **out, struct err *err)
+static FALLIBLE client_new(const struct kbs_options *options, struct kbs_client **out, struct err *err)
 {
     struct http_options http = { .url        = options->url,
                                  .ca_pem     = options->ca_pem,
                                  .timeout_ms = options->timeout_ms,
                                  .connect    = options->connect,
                                  .owner      = options->owner };
-    AUTO(kbs_client) struct kbs_client *client = calloc(1, sizeof *client);
+    AUTO(kbs_client) struct kbs_client *client = zeroed(1, sizeof *client);
 
-    if (!client)
-        abort();
-    if (!http_open(&http, &client->http, err) || !jwk_generate_p256(&client->key, err) ||
-        !jwk_of_key(client->key, "ECDH-ES+A256KW", &client->jwk, err))
+    if (!http_open(&http, &client->http, err))
         return false;
     *out = TAKE(client);
+    return true;
+}
+
+FALLIBLE kbs_client_new(const struct kbs_options *options, struct kbs_client **out, struct err *err)
+{
+    AUTO(kbs_client) struct kbs_client *client = NULL;
+
+    if (!client_new(options, &client, err))
+        return false;
+    client->session            = zeroed(1, sizeof *client->session);
+    client->session->n_clients = 1;
+    if (pthread_mutex_init(&client->session->lock, NULL) != 0)
+        abort();
+    if (!jwk_generate_p256(&client->session->key, err) || !jwk_of_key(client->session->key, "ECDH-ES+A256KW", &client->session->jwk, err))
+        return false;
+    *out = TAKE(client);
+    return true;
+}
+
+FALLIBLE kbs_client_share(const struct kbs_client *with, const struct kbs_options *options, struct kbs_client **out, struct err *err)
+{
+    if (!client_new(options, out, err))
+        return false;
+    lock(with->session);
+    with->session->n_clients++;
+    unlock(with->session);
+    (*out)->session = with->session;
     return true;
 }
 
@@ -76,7 +133,7 @@ static FALLIBLE challenge_get(struct kbs_client *client, struct json_object **ou
                                                     .path         = KBS_PREFIX "/auth",
                                                     .content_type = "application/json" };
 
-    rcar_request_write(client->attester.tee, &body);
+    rcar_request_write(client->session->attester.tee, &body);
     r.body = buffer_bytes(&body);
     if (!http_exchange(client->http, &r, KBS_COOKIE, &answer, err) || !http_succeeded(&answer, err))
         return false;
@@ -85,7 +142,7 @@ static FALLIBLE challenge_get(struct kbs_client *client, struct json_object **ou
         return context(err, "challenge");
     if (strlen(*nonce) > KBS_NONCE_MAX)
         return fail_with(err, ERR_LIMIT, "challenge: a nonce of more than %d characters", KBS_NONCE_MAX);
-    memcpy(client->cookie, answer.cookie, sizeof client->cookie);
+    memcpy(client->session->cookie, answer.cookie, sizeof client->session->cookie);
     *out = TAKE(read);
     return true;
 }
@@ -128,25 +185,26 @@ static FALLIBLE token_get(struct kbs_client *client, const char *nonce, struct b
     AUTO(json) struct json_object       *read   = NULL;
     struct http_request                  r      = { .method       = "POST",
                                                     .path         = KBS_PREFIX "/attest",
-                                                    .cookie       = client->cookie,
+                                                    .cookie       = client->session->cookie,
                                                     .content_type = "application/json" };
     const char                          *token;
 
-    rcar_attestation_write(client->attester.initdata, nonce, &client->jwk, evidence, &body);
+    rcar_attestation_write(client->session->attester.initdata, nonce, &client->session->jwk, evidence, &body);
     r.body = buffer_bytes(&body);
     if (!http_exchange(client->http, &r, NULL, &answer, err) || !http_succeeded(&answer, err))
         return false;
     if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
-        !json_get_text(read, "token", &token, err) || !verdict_read(token, verdict, &client->token_ends, err))
+        !json_get_text(read, "token", &token, err) || !verdict_read(token, verdict, &client->session->token_ends, err))
         return context(err, "attestation response");
-    free(client->token);
-    client->token = strdup(token);
-    if (!client->token)
+    free(client->session->token);
+    client->session->token = strdup(token);
+    if (!client->session->token)
         abort();
     return true;
 }
 
-FALLIBLE kbs_attest(struct kbs_client *client, const struct kbs_attester *attester, struct kbs_verdict *verdict,
+/* The session is locked. */
+static FALLIBLE attest(struct kbs_client *client, const struct kbs_attester *attester, struct kbs_verdict *verdict,
                     struct err *err)
 {
     AUTO(json) struct json_object *challenge = NULL;
@@ -155,18 +213,41 @@ FALLIBLE kbs_attest(struct kbs_client *client, const struct kbs_attester *attest
     uint8_t                        report_data[KBS_REPORT_DATA_LEN];
     const char                    *nonce;
 
-    client->attester = *attester;
     return challenge_get(client, &challenge, &nonce, err) &&
-           rcar_report_data("", nonce, &client->jwk, report_data, err) &&
+           rcar_report_data("", nonce, &client->session->jwk, report_data, err) &&
            attester->evidence(attester->owner, report_data, &evidence, err) &&
            token_get(client, nonce, buffer_bytes(&evidence), verdict ? verdict : &ignored, err);
 }
 
-static FALLIBLE resource_answer(struct kbs_client *client, const char *path, struct http_answer *answer,
+FALLIBLE kbs_attest(struct kbs_client *client, const struct kbs_attester *attester, struct kbs_verdict *verdict, struct err *err)
+{
+    bool ok;
+
+    lock(client->session);
+    client->session->attester = *attester;
+    ok = attest(client, attester, verdict, err);
+    unlock(client->session);
+    return ok;
+}
+
+/* As one of the threads sees it now. */
+struct cookie { char at[HTTP_COOKIE_MAX]; };
+
+static struct cookie cookie_of(struct session *session)
+{
+    struct cookie out;
+
+    lock(session);
+    memcpy(out.at, session->cookie, sizeof out.at);
+    unlock(session);
+    return out;
+}
+
+static FALLIBLE resource_answer(struct kbs_client *client, const struct cookie *cookie, const char *path, struct http_answer *answer,
                                 struct err *err)
 {
     AUTO(buffer) struct buffer url = { 0 };
-    struct http_request        r   = { .method = "GET", .cookie = client->cookie };
+    struct http_request        r   = { .method = "GET", .cookie = cookie->at };
 
     buffer_printf(&url, KBS_PREFIX "/resource/%s", path);
     r.path = buffer_text(&url);
@@ -179,29 +260,48 @@ static bool is_session_lost(const struct http_answer *answer)
     return answer->status == 401 && !http_error_is(answer, "PolicyDeny") && !http_error_is(answer, "PluginInternalError");
 }
 
+/* Of several that find the session lost, the first attests; `cookie` then is the new one. False without a way to. */
+static FALLIBLE session_renew(struct kbs_client *client, struct cookie *cookie, struct err *err)
+{
+    struct session     *session = client->session;
+    struct kbs_attester attester;
+    bool                ok      = true;
+
+    lock(session);
+    if (strcmp(session->cookie, cookie->at) == 0) {
+        attester = session->attester;
+        ok       = attest(client, &attester, NULL, err);
+    }
+    memcpy(cookie->at, session->cookie, sizeof cookie->at);
+    unlock(session);
+    return ok;
+}
+
 FALLIBLE kbs_resource_get(struct kbs_client *client, const char *uri, struct secret *out, struct err *err)
 {
     AUTO(http_answer) struct http_answer answer = { 0 };
+    struct cookie                        cookie = cookie_of(client->session);
     const char                          *path;
 
-    if (!rcar_path_of_uri(uri, &path, err) || !resource_answer(client, path, &answer, err))
+    if (!rcar_path_of_uri(uri, &path, err) || !resource_answer(client, &cookie, path, &answer, err))
         return false;
-    if (is_session_lost(&answer) && client->attester.evidence) {
-        if (!kbs_attest(client, &client->attester, NULL, err) || !resource_answer(client, path, &answer, err))
+    if (is_session_lost(&answer) && client->session->attester.evidence) {
+        if (!session_renew(client, &cookie, err) || !resource_answer(client, &cookie, path, &answer, err))
             return false;
     }
     if (answer.status == 401 && http_error_is(&answer, "PluginInternalError"))
         return fail_with(err, ERR_NOT_FOUND, "the broker has no %.200s, or cannot read it", uri);
     return http_succeeded(&answer, err) &&
-           jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, client->key, out, err);
+           jwe_open(buffer_bytes(&answer.body), KBS_ANSWER_MAX, client->session->key, out, err);
 }
 
 /* ---- epochs of volumes ---- */
 
-static FALLIBLE epoch_answer(struct kbs_client *client, const char *path, struct bytes body, struct http_answer *answer, struct err *err)
+static FALLIBLE epoch_answer(struct kbs_client *client, const struct cookie *cookie, const char *path, struct bytes body,
+                             struct http_answer *answer, struct err *err)
 {
     AUTO(buffer) struct buffer url = { 0 };
-    struct http_request        r   = { .method = body.len ? "POST" : "GET", .cookie = client->cookie, .body = body };
+    struct http_request        r   = { .method = body.len ? "POST" : "GET", .cookie = cookie->at, .body = body };
 
     if (body.len)
         r.content_type = "application/json";
@@ -215,12 +315,13 @@ static FALLIBLE epoch_exchange(struct kbs_client *client, const char *uri, struc
 {
     AUTO(http_answer) struct http_answer answer = { 0 };
     AUTO(json) struct json_object       *read   = NULL;
+    struct cookie                        cookie = cookie_of(client->session);
     const char                          *path;
 
-    if (!rcar_path_of_uri(uri, &path, err) || !epoch_answer(client, path, body, &answer, err))
+    if (!rcar_path_of_uri(uri, &path, err) || !epoch_answer(client, &cookie, path, body, &answer, err))
         return false;
-    if (is_session_lost(&answer) && client->attester.evidence)
-        if (!kbs_attest(client, &client->attester, NULL, err) || !epoch_answer(client, path, body, &answer, err))
+    if (is_session_lost(&answer) && client->session->attester.evidence)
+        if (!session_renew(client, &cookie, err) || !epoch_answer(client, &cookie, path, body, &answer, err))
             return false;
     if (answer.status == 404 && !http_error_is(&answer, "PluginInternalError"))
         return fail_with(err, ERR_NOT_FOUND, "the broker keeps no epochs of volumes");
@@ -247,7 +348,7 @@ FALLIBLE kbs_epoch_advance(struct kbs_client *client, const char *uri, uint64_t 
 }
 
 /* Wiped: it holds the private key. */
-static FALLIBLE pair_write(const struct kbs_client *client, struct secret *out, struct err *err)
+static FALLIBLE pair_write(const struct session *session, struct secret *out, struct err *err)
 {
     AUTO(bio) BIO                 *bio  = BIO_new(BIO_s_secmem());
     AUTO(json) struct json_object *pair = json_object_new_object();
@@ -255,10 +356,10 @@ static FALLIBLE pair_write(const struct kbs_client *client, struct secret *out, 
     long                           len;
     bool                           ok;
 
-    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, client->key, NULL, NULL, 0, NULL, NULL) != 1)
+    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, session->key, NULL, NULL, 0, NULL, NULL) != 1)
         return err_openssl(err, ERR_OS, "write the TEE key");
     len = BIO_get_mem_data(bio, &pem);
-    json_add_text(pair, "token", client->token);
+    json_add_text(pair, "token", session->token);
     json_add(pair, "tee_keypair", json_object_new_string_len(pem, (int) len));
     const char *text = json_object_to_json_string_ext(pair, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     ok = secret_copy(bytes_of_text(text), out, err);
@@ -271,8 +372,14 @@ FALLIBLE kbs_token_get(struct kbs_client *client, const struct kbs_attester *att
                        struct secret *out, struct err *err)
 {
     enum { SPARE_S = 60 };
+    struct session *session = client->session;
+    bool            ok      = true;
 
-    if ((!client->token || client->token_ends < now_s + SPARE_S) && !kbs_attest(client, attester, NULL, err))
-        return false;
-    return pair_write(client, out, err);
+    lock(session);
+    session->attester = *attester;
+    if (!session->token || session->token_ends < now_s + SPARE_S)
+        ok = attest(client, attester, NULL, err);
+    ok = ok && pair_write(session, out, err);
+    unlock(session);
+    return ok;
 }

@@ -1,6 +1,7 @@
 /*
  * The key broker's client: one attestation, then resources. Works against our broker and Trustee's.
- * [KBS 0.4.0]; blocking, one transfer at a time, no thread of its own.
+ * [KBS 0.4.0]; blocking, one transfer at a time, no thread of its own. Clients that share a session may be used by several
+ * threads at once, each by one.
  */
 #pragma once
 
@@ -27,7 +28,13 @@ struct kbs_options {
 };
 
 FALLIBLE kbs_client_new(const struct kbs_options *options, struct kbs_client **out, struct err *err);
-void     kbs_client_free(struct kbs_client *client); /* wipes the TEE key */
+/*
+ * A client with a connection of its own and the other's key, attestation and token: who finds the session ended attests
+ * for all. To be made in one thread, as kbs_client_new.
+ */
+FALLIBLE kbs_client_share(const struct kbs_client *with, const struct kbs_options *options, struct kbs_client **out,
+                          struct err *err);
+void     kbs_client_free(struct kbs_client *client); /* the last of a session wipes the TEE key */
 DEFINE_AUTO(kbs_client, struct kbs_client *, kbs_client_free)
 
 /*

@@ -238,6 +238,28 @@ static void attests_again_once_when_the_session_is_lost(void **state)
     assert_false(t.is_body_odd || t.is_cookie_odd);
 }
 
+static void clients_that_share_a_session_attest_once_for_all(void **state)
+{
+    AUTO(trustee) struct trustee        t;
+    AUTO(kbs_client) struct kbs_client *first = NULL, *second = NULL;
+    AUTO(secret) struct secret          one = { 0 }, two = { 0 }, three = { 0 };
+    struct err                          err;
+
+    (void) state;
+    trustee_start(&t);
+    assert_true(attested(&t, &first, NULL, &err));
+    struct kbs_options options = { .url = t.url, .ca_pem = buffer_bytes(&t.ca), .timeout_ms = 60000 };
+    assert_true(kbs_client_share(first, &options, &second, &err));
+    assert_true(kbs_resource_get(second, "kbs:///a/b/c", &one, &err) && kbs_resource_get(first, "kbs:///a/b/c", &two, &err));
+    assert_int_equal(t.n_attested, 1);
+    kbs_client_free(TAKE(first)); /* the session stays with the other */
+    t.is_session_lost = true;
+    assert_true(kbs_resource_get(second, "kbs:///a/b/c", &three, &err));
+    assert_int_equal(t.n_attested, 2);
+    assert_true(bytes_equal(secret_expose(&three), bytes_of_text("the secret")));
+    assert_false(t.is_body_odd || t.is_path_odd || t.is_cookie_odd);
+}
+
 static void takes_no_as_no_and_does_not_attest_for_it(void **state)
 {
     static const struct { const char *uri; enum err_kind kind; const char *text; } CASES[] = {
@@ -288,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attests_and_fetches_and_every_byte_it_sends_is_the_protocols),
         cmocka_unit_test(attests_again_once_when_the_session_is_lost),
+        cmocka_unit_test(clients_that_share_a_session_attest_once_for_all),
         cmocka_unit_test(takes_no_as_no_and_does_not_attest_for_it),
         cmocka_unit_test(says_what_the_broker_says_of_its_version_and_hash),
     };
