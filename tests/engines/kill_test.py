@@ -225,12 +225,10 @@ def remove_all_pods(node):
 
 
 def inventory(node):
-    """And what engines and we keep of a pod in folders."""
+    """And what engines keep of a pod in folders. A namespace is one of the mounts; what others make in /run is not ours."""
     state = node.path("c/state")
     kept = {str(p) for pattern in ("io.containerd.runtime.v2.task/*/*", "io.containerd.grpc.v1.cri/*/*") for p in state.glob(pattern)}
-    groups = {str(p) for pattern in ("kubepods*", "*/kubepods*") for p in pathlib.Path("/sys/fs/cgroup").glob(pattern)}
-    namespaces = {str(p) for p in pathlib.Path("/run/netns").glob("cni-*")}
-    return (*node_inventory(node), kept, groups, namespaces)
+    return (*node_inventory(node), kept)
 
 
 def sweep(node):
