@@ -20,7 +20,7 @@
 
 static const char policy_text[] =
     "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"output\":true,\"exec\":[[\"probe\"]],"
-    "\"files\":[{\"path\":\"/etc/resolv.conf\"},{\"directory\":\"/etc/secret\"}],"
+    "\"files\":[{\"path\":\"/etc/resolv.conf\"},{\"path\":\"/etc/secret/token\"},{\"directory\":\"/etc/volume\"}],"
     "\"empty_directories\":[{\"path\":\"/shared\",\"volume\":\"cache\"}]}]}";
 static const char image_text[] = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"sleep\",\"60\"]},"
                                  "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
@@ -284,6 +284,39 @@ static void CVE_2026_41326_GHSA_q49m_57vm_c8cc_no_file_leaves_the_places_that_po
     assert_honest_is_allowed(rig);
 }
 
+/* A volume of files takes the place of one directory, and what is in it has no way out of it. */
+static void CVE_2026_41326_no_volume_of_files_is_elsewhere_or_leads_elsewhere(void **state)
+{
+    static const char *const spoilt[][2] = {
+        { "/etc", "volume/a" },   { "/etc/volume/sub", "a" }, { "/", "etc/volume/a" },  { "/etc/volume/", "a" },
+        { "/etc/secret", "token" }, { "/shared", "a" },       { "/etc/volume", "" },    { "/etc/volume", "/a" },
+        { "/etc/volume", "a/" },  { "/etc/volume", "." },     { "/etc/volume", ".." },  { "/etc/volume", "../a" },
+        { "/etc/volume", "a/../../b" }, { "/etc/volume", "..data" }, { "/etc/volume", "..1/a" }, { "/etc/volume", "a/..data/b" },
+        { "/etc/volume", "./a" }, { "/etc/volume", "a//b" },
+    };
+    static char     good_path[] = "/etc/volume", good_name[] = "a/b";
+    struct rig     *rig         = *state;
+    struct creation c;
+    Agent__File     file      = AGENT__FILE__INIT, *files[] = { &file };
+    Agent__FileVolume   volume    = AGENT__FILE_VOLUME__INIT, *volumes[] = { &volume };
+
+    volume.files   = files;
+    volume.n_files = 1;
+    for (size_t i = 0; i < sizeof spoilt / sizeof *spoilt; i++) {
+        volume.path = (char *) (uintptr_t) spoilt[i][0]; /* to the wire only */
+        file.path   = (char *) (uintptr_t) spoilt[i][1]; /* as above */
+        honest(rig, &c)->request.file_volumes = volumes;
+        c.request.n_file_volumes              = 1;
+        if (ask(rig, "CreateContainer", &c.request.base) == ERR_NONE)
+            fail_msg("a volume at %s with %s", spoilt[i][0], spoilt[i][1]);
+    }
+    volume.path = good_path;
+    file.path   = good_name;
+    honest(rig, &c)->request.file_volumes = volumes;
+    c.request.n_file_volumes              = 1;
+    assert_int_equal(ask(rig, "CreateContainer", &c.request.base), ERR_NONE);
+}
+
 /* A file that is a directory to another file, and one path twice: neither order may replace what policy named. */
 static void CVE_2026_41326_no_file_stands_in_the_way_of_another(void **state)
 {
@@ -464,6 +497,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
     const struct CMUnitTest tests[] = {
         TEST(CVE_2026_41326_GHSA_q49m_57vm_c8cc_no_file_leaves_the_places_that_policy_names),
+        TEST(CVE_2026_41326_no_volume_of_files_is_elsewhere_or_leads_elsewhere),
         TEST(CVE_2026_41326_no_file_stands_in_the_way_of_another),
         TEST(GHSA_fmg6_v47x_52wr_nothing_empty_and_no_pattern_matches_a_place),
         TEST(GHSA_5fc8_gg7w_3g5c_c8s_378_neither_block_devices_nor_hooks_can_be_said),

@@ -179,5 +179,6 @@ const struct ttrpc_row service_rows[] = {
     { "ResizeTerminal", service_resize_terminal },
     { "StatsContainer", service_stats_container },
     { "UpdateContainer", service_update_container },
+    { "UpdateVolume", service_update_volume },
 };
 const size_t n_service_rows = sizeof service_rows / sizeof *service_rows;

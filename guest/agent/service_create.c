@@ -60,23 +60,43 @@ static const char *known_phase(const char *name)
     return "boot";
 }
 
+FALLIBLE service_add_files(Agent__File *const *from, size_t n, struct volume_file *files, size_t *n_files, struct err *err)
+{
+    if (n > VOLUME_FILES_MAX - *n_files)
+        return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
+    for (size_t i = 0; i < n; i++)
+        files[(*n_files)++] = (struct volume_file){ from[i]->path, { from[i]->content.data, from[i]->content.len }, from[i]->mode };
+    return true;
+}
+
 /* `out` borrows. Fails MALFORMED, LIMIT. */
 static FALLIBLE volumes_of(const Agent__CreateContainerRequest *asked, struct volumes *out, struct err *err)
 {
-    if (asked->n_files > VOLUME_FILES_MAX)
-        return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
+    size_t n = 0;
+
+    if (asked->n_volumes > VOLUME_TREES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d volumes of files", VOLUME_TREES_MAX);
     if (asked->n_empty_directories > VOLUME_DIRECTORIES_MAX)
         return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);
     if (asked->n_volumes > VOLUME_DISKS_MAX)
         return fail_with(err, ERR_LIMIT, "over %d volumes", VOLUME_DISKS_MAX);
-    for (size_t i = 0; i < asked->n_files; i++)
-        out->files[i] = (struct volume_file){ asked->files[i]->path, { asked->files[i]->content.data, asked->files[i]->content.len },
-                                              asked->files[i]->mode };
-    for (size_t i = 0; i < asked->n_empty_directories; i++)
-        out->directories[i] = (struct volume_directory){ asked->empty_directories[i]->path, asked->empty_directories[i]->volume };
+    if (!service_add_files(asked->files, asked->n_files, out->files, &n, err))
+        return false;
+    for (size_t i = 0; i < asked->n_file_volumes; i++) {
+        out->trees[i] = (struct volume_tree){ asked->file_volumes[i]->path, n, asked->file_volumes[i]->n_files };
+        if (!service_add_files(asked->file_volumes[i]->files, asked->file_volumes[i]->n_files, out->files, &n, err))
+            return false;
+    }
+    for (size_t i = 0; i < asked->n_empty_directories; i++) {
+        const Agent__EmptyDirectory *directory = asked->empty_directories[i];
+
+        out->directories[i] = (struct volume_directory){ directory->path, directory->volume, directory->read_only, 0 };
+    }
     for (size_t i = 0; i < asked->n_volumes; i++)
         out->disks[i] = (struct volume_disk){ .path = asked->volumes[i]->path, .volume = asked->volumes[i]->volume };
-    out->n_files       = asked->n_files;
+    out->termination_log = asked->termination_log;
+    out->n_files         = asked->n_files;
+    out->n_trees         = asked->n_file_volumes;
     out->n_directories = asked->n_empty_directories;
     out->n_disks       = asked->n_volumes;
     return volumes_check(out, err);
@@ -165,6 +185,7 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
         !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &creation->image, err) ||
         !policy_allow_create(&creation->service->policy, &request, &creation->image, &c->grant, err))
         return false;
+    policy_bound_directories(&c->grant, &creation->volumes);
     if (unpacked->mounted[0] && !container_mount_root(c, unpacked->mounted, err))
         return context(err, "root directory");
     (void) snprintf(c->image, sizeof c->image, "%s", unpacked->image_digest); /* a longer one has no image */

@@ -7,6 +7,11 @@ static void tell_waiter(const struct container_process *p, struct ttrpc_pending 
     struct cgroup_stats          stats  = { 0 };
     struct err                   ignored; /* the exit code is what counts */
 
+    AUTO(buffer) struct buffer   message = { 0 };
+
+    if (p == &p->container->first)
+        container_last_words(p->container, &message);
+    answer.termination_message = (ProtobufCBinaryData){ message.len, message.at };
     answer.exit_code         = (uint32_t) p->exit_code;
     answer.ran_out_of_memory = container_stats(p->container, &stats, &ignored) && stats.out_of_memory_kills > 0;
     ttrpc_answer(pending, &answer.base);

@@ -31,7 +31,7 @@ static const char player[] =
     "case \" $* \" in *' create '*)\n"
     "  while [ \"$1\" != --bundle ]; do shift; done\n"
     "  cp \"$2/config.json\" \"${0%/*}/told\"\n"
-    "  cat \"$2\"/files/* > \"${0%/*}/files\" 2>/dev/null\n"
+    "  cat \"$2\"/files/volume-0/one > \"${0%/*}/files\" 2>/dev/null\n"
     "  while [ \"$1\" != --pid-file ]; do shift; done\n"
     "  sleep 60 </dev/null >/dev/null 2>&1 &\n"
     "  printf %s $! > \"$2\";;\n"
@@ -449,7 +449,8 @@ static enum err_kind create_with(struct rig *rig, const char *id, const char *va
 {
     Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
     Agent__File                   file    = AGENT__FILE__INIT, *files[] = { &file };
-    char                          digest[] = IMAGE, path[] = "/etc/secret/one", plain[] = "A=plain", sleep_[] = "sleep", sixty[] = "60";
+    Agent__FileVolume                 volume  = AGENT__FILE_VOLUME__INIT, *volumes[] = { &volume };
+    char                          digest[] = IMAGE, path[] = "one", at[] = "/etc/secret", plain[] = "A=plain", sleep_[] = "sleep", sixty[] = "60";
     char                         *env[2] = { plain }, *args[] = { sleep_, sixty };
     enum err_kind                 kind;
 
@@ -464,8 +465,11 @@ static enum err_kind create_with(struct rig *rig, const char *id, const char *va
     file.path            = path;
     file.mode            = 0400;
     file.content         = (ProtobufCBinaryData){ strlen(content), (uint8_t *) (uintptr_t) content };
-    request.files        = files;
-    request.n_files      = 1;
+    volume.path          = at;
+    volume.files         = files;
+    volume.n_files       = 1;
+    request.file_volumes      = volumes;
+    request.n_file_volumes    = 1;
     kind = ask(rig, "CreateContainer", &request.base);
     free(env[1]);
     return kind;
@@ -511,7 +515,7 @@ static void what_is_sealed_by_others_makes_no_container(void **state)
     assert_int_equal(create_with(rig, "a", buffer_text(&other), "x"), ERR_DENIED);
     assert_string_equal(rig->text, "key: variable B: policy takes no sealed secret of kbs:///someone/signer/else for this container");
     assert_int_equal(create_with(rig, "b", "x", buffer_text(&other)), ERR_DENIED);
-    assert_string_equal(rig->text, "key: file /etc/secret/one: policy takes no sealed secret of kbs:///someone/signer/else for this container");
+    assert_string_equal(rig->text, "key: file one: policy takes no sealed secret of kbs:///someone/signer/else for this container");
     assert_int_equal(create_with(rig, "c", "sealed.x", "x"), ERR_MALFORMED);
     assert_string_equal(rig->text, "key: variable B: sealed secret: a token is three parts with two dots between");
     assert_int_equal(create_with(rig, "d", "sealed.fakejwsheader.e30.x", "x"), ERR_DENIED);

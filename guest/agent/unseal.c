@@ -35,7 +35,7 @@ FALLIBLE unseal_find_env(struct unsealing *u, const char **env, size_t n, struct
 
 FALLIBLE unseal_find_files(struct unsealing *u, struct err *err)
 {
-    for (size_t i = 0; u->volumes && i < u->volumes->n_files; i++)
+    for (size_t i = 0; u->volumes && i < u->volumes->n_all; i++)
         if (sealed_secret_is(u->volumes->files[i].content) &&
             !add(u, (struct unseal_slot){ .content = &u->volumes->files[i].content }, err))
             return false;
@@ -64,7 +64,7 @@ static void finish(struct unsealing *u, const struct err *why)
         shown = *why;
         if (slot->entry)
             (void) contextf(&shown, "key: variable %.*s", (int) (name_len(slot) < 80 ? name_len(slot) : 80), *slot->entry); /* false, as ever */
-        for (size_t i = 0; !slot->entry && i < u->volumes->n_files; i++)
+        for (size_t i = 0; !slot->entry && i < u->volumes->n_all; i++)
             if (slot->content == &u->volumes->files[i].content)
                 (void) contextf(&shown, "key: file %.80s", u->volumes->files[i].path); /* likewise */
     }

@@ -13,6 +13,7 @@
 #include "guest/container/crun.h"
 #include "guest/container/exec.h"
 #include "guest/container/oci.h"
+#include "guest/container/tree.h"
 #include "guest/init/image_disk.h"
 #include "guest/init/power.h"
 
@@ -178,6 +179,15 @@ struct container_process *container_process_find(struct container *container, co
     return NULL;
 }
 
+/* Where its volumes are; the texts are the caller's. */
+static struct volume_places places_of(const struct container *c, char files[static CONTAINER_PATH_MAX],
+                                      char shared[static CONTAINER_PATH_MAX])
+{
+    container_path(c, "files", files);
+    (void) snprintf(shared, CONTAINER_PATH_MAX, "%s/_volumes", c->all->options.directory); /* no id begins with _ */
+    return (struct volume_places){ files, shared };
+}
+
 void container_discard(struct container *container)
 {
     struct containers *all = container->all;
@@ -324,12 +334,56 @@ static void on_created(void *owner, pid_t pid, int status)
     tell(c, &err);
 }
 
+static FALLIBLE make_volumes(struct container *c, const struct volumes *volumes, const struct volume_places *places, struct err *err)
+{
+    for (size_t i = 0; i < volumes->n_trees; i++)
+        (void) snprintf(c->trees[i], sizeof c->trees[i], "%s", volumes->trees[i].path); /* fits: it was checked */
+    c->has_last_words = c->grant.termination_log && volumes->termination_log && *volumes->termination_log;
+    return volumes_make(volumes, places, c->uid, c->gid, err);
+}
+
+FALLIBLE container_update_volume(struct container *container, const char *path, const struct volume_file *files, size_t n,
+                                 struct err *err)
+{
+    char folder[CONTAINER_PATH_MAX], place[VOLUME_HOST_PATH_MAX];
+
+    if (container->state == CONTAINER_NEW || container->state == CONTAINER_DELETING)
+        return wrong_state(container, err);
+    for (size_t i = 0; *path && i < VOLUME_TREES_MAX; i++) {
+        if (strcmp(container->trees[i], path) != 0)
+            continue;
+        container_path(container, "files", folder);
+        volume_tree_place(folder, i, place);
+        return tree_write(place, files, n, container->uid, container->gid, err);
+    }
+    return fail_with(err, ERR_NOT_FOUND, "no volume of files is at %.80s", path);
+}
+
+void container_last_words(const struct container *container, struct buffer *out)
+{
+    char         folder[CONTAINER_PATH_MAX], path[VOLUME_HOST_PATH_MAX];
+    AUTO(fd) int fd = NO_FD;
+    struct stat  st;
+
+    if (!container->has_last_words)
+        return;
+    container_path(container, "files", folder);
+    volume_termination_place(folder, path);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return;
+    uint8_t *to = buffer_grow(out, TERMINATION_LEN_MAX);
+    ssize_t  n  = pread(fd, to, TERMINATION_LEN_MAX, st.st_size > TERMINATION_LEN_MAX ? st.st_size - TERMINATION_LEN_MAX : 0);
+    out->len -= TERMINATION_LEN_MAX - (n > 0 ? (size_t) n : 0);
+}
+
 static FALLIBLE write_config(struct container *c, const struct container_command *command, struct err *err)
 {
     AUTO(buffer) struct buffer json = { 0 };
     AUTO(fd) int               root = open(container_root(c), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     char                       root_path[CONTAINER_PATH_MAX], path[CONTAINER_PATH_MAX], hostname[HOSTNAME_LEN_MAX + 1];
     char                       files[CONTAINER_PATH_MAX], shared[CONTAINER_PATH_MAX];
+    struct volume_places       places   = places_of(c, files, shared);
     bool                       is_named = command->hostname && *command->hostname;
     struct user                user;
 
@@ -341,9 +395,7 @@ static FALLIBLE write_config(struct container *c, const struct container_command
     c->gid = user.gid;
     container_path(c, "rootfs", root_path);
     container_path(c, "config.json", path);
-    container_path(c, "files", files);
-    (void) snprintf(shared, sizeof shared, "%s/_volumes", c->all->options.directory); /* no id begins with _ */
-    if (command->volumes && !volumes_make(command->volumes, files, shared, user.uid, user.gid, err))
+    if (command->volumes && !make_volumes(c, command->volumes, &places, err))
         return false;
     (void) snprintf(hostname, sizeof hostname, "%.*s", HOSTNAME_LEN_MAX, c->id); /* cut on purpose */
     struct oci_request request = { .id = c->id, .image = command->image, .user = &user, .root = root_path,
@@ -351,7 +403,7 @@ static FALLIBLE write_config(struct container *c, const struct container_command
                                    .n_env = command->n_env, .is_whole = command->is_whole,
                                    .terminal = command->terminal, .cwd = c->grant.cwd,
                                    .read_only_root = c->grant.read_only_root, .volumes = command->volumes,
-                                   .volume_files = files, .volume_directories = shared,
+                                   .places = &places,
                                    .hostname = is_named ? command->hostname : hostname };
     return oci_compose(&request, &json, &c->template, err) && file_write(path, buffer_bytes(&json), 0600, err);
 }

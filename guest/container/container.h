@@ -61,6 +61,8 @@ struct container {
     struct cgroup_limits      limits;
     bool                      is_deleted; /* by crun */
     bool                      has_terminal;
+    bool                      has_last_words; /* policy lets the host read its termination log */
+    char                      trees[VOLUME_TREES_MAX][VOLUME_PATH_MAX + 1]; /* paths of its volumes of files; "": none */
     uid_t                     uid;
     gid_t                     gid;
     struct json_object       *template;  /* the `process` of its configuration; what is run later follows it */
@@ -146,5 +148,10 @@ FALLIBLE container_signal(struct container_process *process, uint32_t signal_num
 
 /* What the kernel counts of it. Fails UNSUPPORTED where no control groups are, OS. */
 FALLIBLE container_stats(const struct container *container, struct cgroup_stats *out, struct err *err);
+/* Other files take the place of a volume's. Fails NOT_FOUND, CONFIG before it was created, OS. */
+FALLIBLE container_update_volume(struct container *container, const char *path, const struct volume_file *files, size_t n,
+                                 struct err *err);
+/* Appends the end of what the container wrote into its termination log; nothing unless policy lists that. */
+void container_last_words(const struct container *container, struct buffer *out);
 /* Fails CONFIG in a state without processes, LIMIT, UNSUPPORTED, OS. */
 FALLIBLE container_update(struct container *container, const struct cgroup_limits *limits, struct err *err);

@@ -208,35 +208,47 @@ static struct json_object *compose_mounts(void)
     return out;
 }
 
-static void add_bind(struct json_object *to, const char *target, const char *source, struct json_object *options_take)
+enum bind_kind { BIND_FILES, BIND_DIRECTORY, BIND_FIXED_DIRECTORY };
+
+static void add_bind(struct json_object *to, const char *target, const char *source, enum bind_kind kind)
 {
-    struct json_object *row = json_object_new_object();
+    static const char *const files[] = { "bind", "ro", "nosuid", "nodev", "noexec" }, *const free[] = { "bind", "rw", "nosuid", "nodev" },
+                      *const fixed[] = { "bind", "ro", "nosuid", "nodev" };
+    struct json_object      *row     = json_object_new_object();
 
     json_add_text(row, "destination", target);
     json_add_text(row, "type", "bind");
     json_add_text(row, "source", source);
-    json_add(row, "options", options_take);
+    json_add(row, "options", kind == BIND_FILES ? TEXTS(files) : kind == BIND_DIRECTORY ? TEXTS(free) : TEXTS(fixed));
     json_object_array_add(to, row);
 }
 
-/* Directories first: a file may lie in one. */
+/* Directories first: a file or a volume of files may lie in one. */
 static void add_volumes(struct json_object *to, const struct oci_request *r)
 {
-    static const char *const of_file[] = { "bind", "ro", "nosuid", "nodev", "noexec" }, *const of_room[] = { "bind", "rw", "nosuid", "nodev" },
-                            *const of_fixed_room[] = { "bind", "ro", "nosuid", "nodev" };
-    char                     source[VOLUME_HOST_PATH_MAX];
+    static const struct volumes none = { .n_files = 0 };
+    const struct volumes       *v    = r->volumes ? r->volumes : &none;
+    char                        source[VOLUME_HOST_PATH_MAX];
 
-    for (size_t i = 0; r->volumes && i < r->volumes->n_disks; i++) {
-        volume_disk_place(r->volumes->disks[i].volume, source);
-        add_bind(to, r->volumes->disks[i].path, source, r->volumes->disks[i].read_only ? TEXTS(of_fixed_room) : TEXTS(of_room));
+    for (size_t i = 0; i < v->n_disks; i++) {
+        volume_disk_place(v->disks[i].volume, source);
+        add_bind(to, v->disks[i].path, source, v->disks[i].read_only ? BIND_FIXED_DIRECTORY : BIND_DIRECTORY);
     }
-    for (size_t i = 0; r->volumes && i < r->volumes->n_directories; i++) {
-        volume_directory_place(r->volume_directories, r->volumes->directories[i].volume, source);
-        add_bind(to, r->volumes->directories[i].path, source, TEXTS(of_room));
+    for (size_t i = 0; i < v->n_directories; i++) {
+        volume_directory_place(r->places->shared, v->directories[i].volume, source);
+        add_bind(to, v->directories[i].path, source, v->directories[i].read_only ? BIND_FIXED_DIRECTORY : BIND_DIRECTORY);
     }
-    for (size_t i = 0; r->volumes && i < r->volumes->n_files; i++) {
-        volume_file_place(r->volume_files, i, source);
-        add_bind(to, r->volumes->files[i].path, source, TEXTS(of_file));
+    for (size_t i = 0; i < v->n_trees; i++) {
+        volume_tree_place(r->places->folder, i, source);
+        add_bind(to, v->trees[i].path, source, BIND_FILES);
+    }
+    for (size_t i = 0; i < v->n_files; i++) {
+        volume_file_place(r->places->folder, i, source);
+        add_bind(to, v->files[i].path, source, BIND_FILES);
+    }
+    if (v->termination_log && *v->termination_log) {
+        volume_termination_place(r->places->folder, source);
+        add_bind(to, v->termination_log, source, BIND_DIRECTORY);
     }
 }
 

@@ -23,7 +23,7 @@ struct oci_request {
     const char                *cwd;      /* NULL: the image's */
     const char                *hostname;
     const struct volumes      *volumes; /* checked and made; NULL: none */
-    const char                *volume_files, *volume_directories; /* where they were made */
+    const struct volume_places *places; /* where they were made */
 };
 
 /*

@@ -122,16 +122,24 @@ static void root_has_few_capabilities_and_others_none(void **state)
 
 static void volumes_are_bound_last_and_files_cannot_be_written(void **state)
 {
-    const struct volumes       volumes = { .files = { { "/e/f", { 0 }, 0 } }, .n_files = 1, .directories = { { "/e", "v" } }, .n_directories = 1 };
+    const struct volumes       volumes = { .files = { { "/e/f", { 0 }, 0 } }, .n_files = 1, .directories = { { "/e", "v" }, { "/r", "v", .read_only = true } },
+                                               .n_directories = 2, .trees = { { "/t", 1, 0 } }, .n_trees = 1, .termination_log = "/dev/termination-log" };
+    const struct volume_places places  = { "/run/c/files", "/run/_volumes" };
     AUTO(buffer) struct buffer json    = { 0 };
-    struct oci_request         with    = { .volumes = &volumes, .volume_files = "/run/c/files", .volume_directories = "/run/_volumes" };
+    struct oci_request         with    = { .volumes = &volumes, .places = &places };
     struct err                 err;
 
     (void) state;
     assert_true(compose("{\"Cmd\":[\"c\"]}", &with, &json, &err));
     expect(&json, "mounts/7", "{\"destination\":\"/e\",\"type\":\"bind\",\"source\":\"/run/_volumes/v\","
                               "\"options\":[\"bind\",\"rw\",\"nosuid\",\"nodev\"]}");
-    expect(&json, "mounts/8", "{\"destination\":\"/e/f\",\"type\":\"bind\",\"source\":\"/run/c/files/0\","
+    expect(&json, "mounts/8", "{\"destination\":\"/r\",\"type\":\"bind\",\"source\":\"/run/_volumes/v\","
+                              "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\"]}");
+    expect(&json, "mounts/9", "{\"destination\":\"/t\",\"type\":\"bind\",\"source\":\"/run/c/files/volume-0\","
+                              "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\",\"noexec\"]}");
+    expect(&json, "mounts/11", "{\"destination\":\"/dev/termination-log\",\"type\":\"bind\",\"source\":\"/run/c/files/termination-log\","
+                               "\"options\":[\"bind\",\"rw\",\"nosuid\",\"nodev\"]}");
+    expect(&json, "mounts/10", "{\"destination\":\"/e/f\",\"type\":\"bind\",\"source\":\"/run/c/files/0\","
                               "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\",\"noexec\"]}");
 }
 
@@ -139,7 +147,7 @@ static void a_persistent_volume_is_written_unless_policy_says_no(void **state)
 {
     const struct volumes       volumes = { .disks = { { "/d", "data", false }, { "/in", "in", true } }, .n_disks = 2 };
     AUTO(buffer) struct buffer json    = { 0 };
-    struct oci_request         with    = { .volumes = &volumes, .volume_files = "/run/c/files", .volume_directories = "/run/_volumes" };
+    struct oci_request         with    = { .volumes = &volumes, .places = &(struct volume_places){ "/run/c/files", "/run/_volumes" } };
     struct err                 err;
 
     (void) state;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "guest/container/limits.h"
 #include "keys/api/rcar.h"
+#include "guest/container/policy_volumes.h"
 #include "keys/ocicrypt/reference.h"
 
 static FALLIBLE check_texts(struct json_object *list, const char *name, struct err *err)
@@ -20,7 +21,7 @@ static FALLIBLE check_texts(struct json_object *list, const char *name, struct e
     return true;
 }
 
-static FALLIBLE check_members(struct json_object *of, const char *const *known, size_t n_known, struct err *err)
+FALLIBLE policy_check_members(struct json_object *of, const char *const *known, size_t n_known, struct err *err)
 {
     json_object_object_foreach(of, name, value) {
         bool is_known = false;
@@ -39,7 +40,7 @@ static bool flag(struct json_object *entry, const char *name)
     return json_object_get_boolean(json_object_object_get(entry, name));
 }
 
-static FALLIBLE check_flag(struct json_object *entry, const char *name, struct err *err)
+FALLIBLE policy_check_flag(struct json_object *entry, const char *name, struct err *err)
 {
     struct json_object *value;
 
@@ -104,39 +105,6 @@ static FALLIBLE check_exec(struct json_object *entry, struct err *err)
     return true;
 }
 
-static FALLIBLE check_file(struct json_object *file, struct err *err)
-{
-    static const char *const known[] = { "path", "sha256", "directory" };
-    const char              *path, *digest;
-
-    if (!json_object_is_type(file, json_type_object))
-        return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!check_members(file, known, sizeof known / sizeof *known, err))
-        return false;
-    if (json_has(file, "directory"))
-        return json_object_object_length(file) > 1 ? fail_with(err, ERR_MALFORMED, "directory: stands alone")
-                                                   : json_get_text(file, "directory", &path, err) && volume_path_check(path, err);
-    if (!json_get_text(file, "path", &path, err) || !volume_path_check(path, err))
-        return false;
-    if (!json_object_object_get_ex(file, "sha256", NULL))
-        return true;
-    if (!json_get_text(file, "sha256", &digest, err))
-        return false;
-    return (strlen(digest) == 64 && strspn(digest, "0123456789abcdef") == 64) ||
-           fail_with(err, ERR_MALFORMED, "sha256: wanted 64 hex digits");
-}
-
-static FALLIBLE check_directory(struct json_object *directory, struct err *err)
-{
-    static const char *const known[] = { "path", "volume" };
-    const char              *path, *volume;
-
-    if (!json_object_is_type(directory, json_type_object))
-        return fail_with(err, ERR_MALFORMED, "not an object");
-    return check_members(directory, known, sizeof known / sizeof *known, err) && json_get_text(directory, "path", &path, err) &&
-           volume_path_check(path, err) && json_get_text(directory, "volume", &volume, err) && volume_name_check(volume, err);
-}
-
 static FALLIBLE check_disk(struct json_object *disk, struct err *err)
 {
     static const char *const known[] = { "path", "volume", "key", "read_only", "format" };
@@ -144,10 +112,10 @@ static FALLIBLE check_disk(struct json_object *disk, struct err *err)
 
     if (!json_object_is_type(disk, json_type_object))
         return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!check_members(disk, known, sizeof known / sizeof *known, err) || !json_get_text(disk, "path", &path, err) ||
+    if (!policy_check_members(disk, known, sizeof known / sizeof *known, err) || !json_get_text(disk, "path", &path, err) ||
         !volume_path_check(path, err) || !json_get_text(disk, "volume", &volume, err) || !volume_disk_name_check(volume, err) ||
-        !json_get_text(disk, "key", &key, err) || !rcar_path_of_uri(key, &of_broker, err) || !check_flag(disk, "read_only", err) ||
-        !check_flag(disk, "format", err))
+        !json_get_text(disk, "key", &key, err) || !rcar_path_of_uri(key, &of_broker, err) || !policy_check_flag(disk, "read_only", err) ||
+        !policy_check_flag(disk, "format", err))
         return false;
     return !flag(disk, "read_only") || !flag(disk, "format") || fail_with(err, ERR_MALFORMED, "format: what is read-only cannot be formatted");
 }
@@ -173,13 +141,13 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update",
-                                         "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "volumes" };
+                                         "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "termination_log", "volumes" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
     if (!json_object_is_type(entry, json_type_object))
         return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!check_members(entry, known, sizeof known / sizeof *known, err) ||
+    if (!policy_check_members(entry, known, sizeof known / sizeof *known, err) ||
         !json_get_text(entry, "image", &image, err) || !check_image(image, err))
         return false;
     if (!json_object_object_get_ex(entry, "args", &args))
@@ -187,15 +155,16 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
     if (args && (!json_get(entry, "args", json_type_array, &args, err) || !check_texts(args, "args", err)))
         return false;
     return json_get(entry, "env", json_type_array, &env, err) && check_texts(env, "env", err) &&
-           check_flag(entry, "output", err) && check_flag(entry, "input", err) &&
-           check_flag(entry, "terminal", err) && check_flag(entry, "update", err) &&
-           check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
-           check_flag(entry, "token", err) && check_flag(entry, "evidence", err) && check_flag(entry, "measure", err) &&
-           check_flag(entry, "sealed_unsigned", err) && check_optional_texts(entry, "sealed", err) &&
+           policy_check_flag(entry, "output", err) && policy_check_flag(entry, "input", err) &&
+           policy_check_flag(entry, "terminal", err) && policy_check_flag(entry, "update", err) &&
+           policy_check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
+           policy_check_flag(entry, "token", err) && policy_check_flag(entry, "evidence", err) && policy_check_flag(entry, "measure", err) &&
+           policy_check_flag(entry, "sealed_unsigned", err) && check_optional_texts(entry, "sealed", err) &&
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
            check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) &&
-           check_objects(entry, "files", VOLUME_FILES_MAX, check_file, err) &&
-           check_objects(entry, "empty_directories", VOLUME_DIRECTORIES_MAX, check_directory, err) &&
+           check_objects(entry, "files", VOLUME_FILES_MAX, policy_check_file, err) &&
+           check_objects(entry, "empty_directories", VOLUME_DIRECTORIES_MAX, policy_check_directory, err) &&
+           policy_check_termination_log(entry, err) &&
            check_objects(entry, "volumes", VOLUME_DISKS_MAX, check_disk, err);
 }
 
@@ -206,8 +175,8 @@ FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err)
     struct json_object             *list     = NULL;
 
     if (!json_read(text, POLICY_LEN_MAX, &document, err) ||
-        !json_get(document, "containers", json_type_array, &list, err) || !check_members(document, known, 2, err) ||
-        !check_flag(document, "network", err))
+        !json_get(document, "containers", json_type_array, &list, err) || !policy_check_members(document, known, 2, err) ||
+        !policy_check_flag(document, "network", err))
         return context(err, "policy.json");
     size_t n = json_object_array_length(list);
     if (n > POLICY_CONTAINERS_MAX)
@@ -380,56 +349,6 @@ struct json_object *policy_volume(struct json_object *list, const struct volume_
     return NULL;
 }
 
-static bool file_is_listed(struct json_object *list, const struct volume_file *file)
-{
-    uint8_t    digest[SHA256_LEN], listed[SHA256_LEN];
-    struct err no_hex;
-
-    sha256_of(file->content, digest);
-    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
-        struct json_object *row       = json_object_array_get_idx(list, i);
-        const char         *directory = member_text(row, "directory"), *wanted = member_text(row, "sha256");
-
-        if (directory ? volume_path_is_in(file->path, directory) && strcmp(file->path, directory) != 0
-                      : strcmp(member_text(row, "path"), file->path) == 0 &&
-                            (!wanted || (hex_read_exact(wanted, listed, sizeof listed, &no_hex) && memcmp(listed, digest, sizeof digest) == 0)))
-            return true;
-    }
-    return false;
-}
-
-static bool directory_is_listed(struct json_object *list, const struct volume_directory *directory)
-{
-    for (size_t i = 0; list && i < json_object_array_length(list); i++) {
-        struct json_object *row = json_object_array_get_idx(list, i);
-
-        if (strcmp(member_text(row, "path"), directory->path) == 0 && strcmp(member_text(row, "volume"), directory->volume) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* NULL when the entry lists all; else which kind it does not list, and where that would be. */
-static const char *unlisted_volume(struct json_object *entry, const struct volumes *volumes, const char **path)
-{
-    for (size_t i = 0; volumes && i < volumes->n_files; i++)
-        if (!file_is_listed(json_object_object_get(entry, "files"), &volumes->files[i])) {
-            *path = volumes->files[i].path;
-            return "file";
-        }
-    for (size_t i = 0; volumes && i < volumes->n_directories; i++)
-        if (!directory_is_listed(json_object_object_get(entry, "empty_directories"), &volumes->directories[i])) {
-            *path = volumes->directories[i].path;
-            return "empty directory";
-        }
-    for (size_t i = 0; volumes && i < volumes->n_disks; i++)
-        if (!policy_volume(json_object_object_get(entry, "volumes"), &volumes->disks[i])) {
-            *path = volumes->disks[i].path;
-            return "volume";
-        }
-    return NULL;
-}
-
 /* NULL when the process of the request equals the entry; else the first field that differs. */
 static const char *difference(struct json_object *entry, const struct policy_request *request,
                               const struct image_config *image)
@@ -455,7 +374,7 @@ static const char *difference(struct json_object *entry, const struct policy_req
 /* A later field that differs means a nearer entry. */
 static size_t nearness(const char *field)
 {
-    static const char *const fields[] = { "image", "args", "env", "terminal", "file", "empty directory", "volume" };
+    static const char *const fields[] = { "image", "args", "env", "terminal", "file", "volume of files", "empty directory", "termination log", "volume" };
     size_t                   i        = 0;
 
     while (i < sizeof fields / sizeof *fields - 1 && strcmp(fields[i], field) != 0)
@@ -475,6 +394,7 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
 {
     struct json_object *list    = policy->document ? json_object_object_get(policy->document, "containers") : NULL;
     const char         *nearest = "image", *path = "";
+    bool                wants   = false;
 
     if (policy->rules_decide && request->volumes && request->volumes->n_disks > 0)
         return fail_with(err, ERR_DENIED, "persistent volumes are policy.json's to allow: it names their keys");
@@ -489,9 +409,10 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
         struct json_object *entry = json_object_array_get_idx(list, i);
         const char         *field = difference(entry, request, image);
         const char         *where = "";
+        bool                is_missing = false;
 
         if (!field && (image || !request->is_whole))
-            field = unlisted_volume(entry, request->volumes, &where);
+            field = policy_volume_difference(entry, request->volumes, &where, &is_missing);
         if (!field) {
             *out = (struct policy_grant){
                 .output         = flag(entry, "output"),
@@ -509,12 +430,17 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                 .sealed         = json_object_object_get(entry, "sealed"),
                 .sealed_unsigned = flag(entry, "sealed_unsigned"),
                 .volumes        = json_object_object_get(entry, "volumes"),
+                .files             = json_object_object_get(entry, "files"),
+                .empty_directories = json_object_object_get(entry, "empty_directories"),
+                .termination_log   = json_object_get_string(json_object_object_get(entry, "termination_log")),
             };
             return true;
         }
         if (nearness(field) > nearness(nearest))
-            nearest = field, path = where;
+            nearest = field, path = where, wants = is_missing;
     }
+    if (wants)
+        return fail_with(err, ERR_DENIED, "policy wants the %s %.120s in this container", nearest, path);
     if (*path)
         return fail_with(err, ERR_DENIED, "policy does not list the %s %.120s for this container", nearest, path);
     return fail_with(err, ERR_DENIED, "policy allows no container with this %s", nearest);

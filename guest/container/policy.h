@@ -23,10 +23,15 @@
  *   token, evidence   likewise: a token of the broker, evidence of this guest
  *   read_only_root    the root file system cannot be written
  *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
- *                     "sha256"}, with this content; {"directory"}, files of any content below it
- *   empty_directories {"path","volume"}: writable; one directory for all containers that have the same volume
+ *                     "sha256"}, with this content; {"directory"}, a volume of files in place of this directory,
+ *                     {"directory","update":true}, which may change while the container is there
+ *   empty_directories {"path","volume"}, more: "read_only", "size" (bytes): one directory for all containers
+ *                     that have the same volume
  *   volumes           {"path","volume","key"}: persistent volumes and the "kbs:///REPOSITORY/TYPE/TAG" that opens each; with
  *                     "read_only":true, or with "format":true, which lets a blank disk become a volume
+ *   termination_log   path of the file whose end the host may read when the container has ended
+ *
+ * What has a digest, and empty directories, the host cannot leave out: the image has something else in their place.
  */
 #pragma once
 
@@ -69,6 +74,9 @@ struct policy_grant {
     struct json_object *sealed;    /* NULL: none */
     bool                sealed_unsigned;
     struct json_object *volumes;   /* NULL: none */
+    struct json_object *files;             /* NULL: none */
+    struct json_object *empty_directories; /* NULL: none */
+    const char         *termination_log;   /* NULL: the host reads none */
 };
 
 /*
@@ -99,6 +107,11 @@ struct json_object *policy_volume(struct json_object *list, const struct volume_
 
 /* Fails DENIED unless the container's entry lists the resource, "kbs:///...". */
 FALLIBLE policy_allow_resource(const struct policy_grant *grant, const char *uri, struct err *err);
+
+/* Whether the files of the volume at `path` may change. Fails DENIED. */
+FALLIBLE policy_allow_volume_update(const struct policy_grant *grant, const char *path, struct err *err);
+/* Gives each empty directory the bound that policy sets. */
+void policy_bound_directories(const struct policy_grant *grant, struct volumes *volumes);
 
 /*
  * Whether a sealed secret may be opened for the container: signed by `signer`, or with "" by nobody. What an unsigned

@@ -235,23 +235,21 @@ static void files_and_empty_directories_are_allowed_by_path(void **state)
                                           "{\"directory\":\"/etc/c\"}],\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"v\"}]");
     static const struct { struct volume_file file; struct volume_directory directory; const char *why; } cases[] = {
         { { "/etc/hosts", { 0 }, 0 }, { 0 }, NULL },
-        { { "/pin", { (const uint8_t *) "hello", 5 }, 0 }, { 0 }, NULL },
-        { { "/etc/c/k", { 0 }, 0 }, { 0 }, NULL },
-        { { "/etc/c/k/l", { 0 }, 0 }, { 0 }, NULL },
-        { { 0 }, { "/e", "v" }, NULL },
+        { { 0 }, { 0 }, NULL },
         { { "/pin", { (const uint8_t *) "hellO", 5 }, 0 }, { 0 }, "policy does not list the file /pin for this container" },
         { { "/etc/passwd", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/passwd for this container" },
         { { "/etc/hosts/x", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/hosts/x for this container" },
         { { "/etc/c", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/c for this container" },
-        { { "/etc/cc/k", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/cc/k for this container" },
+        { { "/etc/c/k", { 0 }, 0 }, { 0 }, "policy does not list the file /etc/c/k for this container" },
         { { 0 }, { "/e", "w" }, "policy does not list the empty directory /e for this container" },
         { { 0 }, { "/e/v", "v" }, "policy does not list the empty directory /e/v for this container" },
     };
 
     (void) state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct volumes        volumes = { .files = { cases[i].file }, .n_files = cases[i].file.path != NULL,
-                                          .directories = { cases[i].directory }, .n_directories = cases[i].directory.path != NULL };
+        struct volumes        volumes = { .files = { { "/pin", bytes_of_text("hello"), 0 }, cases[i].file },
+                                          .n_files = 1 + (cases[i].file.path != NULL), .directories = { { "/e", "v" }, cases[i].directory },
+                                          .n_directories = 1 + (cases[i].directory.path != NULL) };
         struct policy_request request = { .image_digest = IMAGE, .volumes = &volumes };
         struct policy_grant   grant;
         struct err            err;
@@ -264,6 +262,68 @@ static void files_and_empty_directories_are_allowed_by_path(void **state)
     }
 }
 
+/* What the policy knows whole cannot be left out, a volume is mounted where the policy has it, and nowhere above. */
+static void volumes_are_where_policy_has_them(void **state)
+{
+    static const char listing[] = VOLUMES("\"files\":[{\"path\":\"/pin\",\"sha256\":\"" HELLO_SHA256 "\"},{\"directory\":\"/etc/c\"},"
+                                          "{\"directory\":\"/etc/d\",\"update\":true}],\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"v\","
+                                          "\"read_only\":true,\"size\":4096}],\"termination_log\":\"/log\"");
+    static const struct { const char *file, *tree, *directory; bool read_only; const char *log, *why; } cases[] = {
+        { "/pin", "/etc/c", "/e", true, "/log", NULL },
+        { "/pin", NULL, "/e", true, NULL, NULL },
+        { "/pin", "/etc", "/e", true, NULL, "policy does not list the volume of files /etc for this container" },
+        { "/pin", "/etc/c/k", "/e", true, NULL, "policy does not list the volume of files /etc/c/k for this container" },
+        { "/pin", "/pin", "/e", true, NULL, "policy does not list the volume of files /pin for this container" },
+        { NULL, NULL, "/e", true, NULL, "policy wants the file /pin in this container" },
+        { "/pin", NULL, NULL, true, NULL, "policy wants the empty directory /e in this container" },
+        { "/pin", NULL, "/e", false, NULL, "policy does not list the empty directory /e for this container" },
+        { "/pin", NULL, "/e", true, "/dev/termination-log", "policy does not list the termination log /dev/termination-log for this container" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct volumes        volumes = { .files = { { cases[i].file, bytes_of_text("hello"), 0 } }, .n_files = cases[i].file != NULL,
+                                          .trees = { { cases[i].tree, 1, 0 } }, .n_trees = cases[i].tree != NULL,
+                                          .directories = { { cases[i].directory, "v", cases[i].read_only, 0 } },
+                                          .n_directories = cases[i].directory != NULL, .termination_log = cases[i].log };
+        struct policy_request request = { .image_digest = IMAGE, .volumes = &volumes };
+        AUTO(policy) struct policy policy = { 0 };
+        struct policy_grant   grant;
+        struct err            err;
+
+        assert_true(policy_read(bytes_of_text(listing), &policy, &err));
+        assert_int_equal(policy_allow_create(&policy, &request, NULL, &grant, &err), cases[i].why == NULL);
+        if (cases[i].why) {
+            assert_int_equal(err.kind, ERR_DENIED);
+            assert_string_equal(err.text, cases[i].why);
+            continue;
+        }
+        policy_bound_directories(&grant, &volumes);
+        assert_int_equal(volumes.directories[0].size, 4096);
+        assert_string_equal(grant.termination_log, "/log");
+        assert_true(policy_allow_volume_update(&grant, "/etc/d", &err));
+        assert_false(policy_allow_volume_update(&grant, "/etc/c", &err));
+        assert_int_equal(err.kind, ERR_DENIED);
+        assert_string_equal(err.text, "policy lets no volume of files at /etc/c change");
+    }
+}
+
+/* The usual place needs no word of policy: the host does not get to read it then. */
+static void a_termination_log_is_not_told_by_itself(void **state)
+{
+    struct volumes        volumes = { .termination_log = TERMINATION_LOG };
+    struct policy_request request = { .image_digest = IMAGE, .volumes = &volumes };
+    struct policy_grant   grant;
+    struct err            err;
+
+    (void) state;
+    assert_true(allows(VOLUMES("\"output\":true"), &request, &grant, &err));
+    assert_null(grant.termination_log);
+    volumes.termination_log = "/etc/passwd";
+    assert_false(allows(VOLUMES("\"output\":true"), &request, &grant, &err));
+    assert_string_equal(err.text, "policy does not list the termination log /etc/passwd for this container");
+}
+
 static void volumes_of_a_policy_are_checked(void **state)
 {
     (void) state;
@@ -274,7 +334,13 @@ static void volumes_of_a_policy_are_checked(void **state)
     refuses(VOLUMES("\"files\":[{\"path\":\"/a\",\"sha256\":\"00\"}]"), ERR_MALFORMED,
             "policy.json: container 0: files: entry 0: sha256: wanted 64 hex digits");
     refuses(VOLUMES("\"files\":[{\"path\":\"/a\",\"directory\":\"/b\"}]"), ERR_MALFORMED,
-            "policy.json: container 0: files: entry 0: directory: stands alone");
+            "policy.json: container 0: files: entry 0: directory: stands alone, or with update");
+    refuses(VOLUMES("\"files\":[{\"path\":\"/a\",\"update\":true}]"), ERR_MALFORMED,
+            "policy.json: container 0: files: entry 0: update: stands with a directory");
+    refuses(VOLUMES("\"empty_directories\":[{\"path\":\"/a\",\"volume\":\"a\",\"size\":0}]"), ERR_MALFORMED,
+            "policy.json: container 0: empty_directories: entry 0: size: wanted a number of bytes above 0");
+    refuses(VOLUMES("\"termination_log\":\"/dev/x\""), ERR_MALFORMED,
+            "policy.json: container 0: termination_log: volume path /dev/x: nothing can be put into /dev");
     refuses(VOLUMES("\"empty_directories\":[{\"path\":\"/a\",\"volume\":\"A\"}]"), ERR_MALFORMED,
             "policy.json: container 0: empty_directories: entry 0: volume name: wanted 1 to 63 of a-z, 0-9 and, not first, -");
 }
@@ -426,6 +492,8 @@ int main(void)
         cmocka_unit_test(without_a_policy_nothing_runs),
         cmocka_unit_test(a_policy_that_is_not_understood_is_no_policy),
         cmocka_unit_test(files_and_empty_directories_are_allowed_by_path),
+        cmocka_unit_test(volumes_are_where_policy_has_them),
+        cmocka_unit_test(a_termination_log_is_not_told_by_itself),
         cmocka_unit_test(volumes_of_a_policy_are_checked),
         cmocka_unit_test(a_persistent_volume_is_allowed_with_its_key),
         cmocka_unit_test(persistent_volumes_of_a_policy_are_checked),

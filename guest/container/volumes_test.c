@@ -69,6 +69,23 @@ static void refuses_what_collides_or_is_too_much(void **state)
             "volume name: wanted 1 to 63 of a-z, 0-9 and, not first, -");
     refuses((struct volumes){ .directories = { { "/a", "" } }, .n_directories = 1 }, ERR_MALFORMED,
             "volume name: wanted 1 to 63 of a-z, 0-9 and, not first, -");
+    refuses((struct volumes){ .trees = { { "/a" }, { "/a/b" } }, .n_trees = 2 }, ERR_MALFORMED, "volume path /a/b: is, or lies in, another volume of files");
+    refuses((struct volumes){ .trees = { { "/a" } }, .n_trees = 1, .files = { { "/a/b" } }, .n_files = 1 }, ERR_MALFORMED,
+            "volume path /a/b: is, or lies in, another volume of files");
+    refuses((struct volumes){ .trees = { { "/a" } }, .n_trees = 1, .directories = { { "/a", "v" } }, .n_directories = 1 }, ERR_MALFORMED,
+            "volume path /a: is named twice");
+    refuses((struct volumes){ .trees = { { "/dev/shm" } }, .n_trees = 1 }, ERR_MALFORMED, "volume path /dev/shm: nothing can be put into /dev");
+    refuses((struct volumes){ .trees = { { "/a", 0, 1 } }, .n_trees = 1, .files = { { "../x" } } }, ERR_MALFORMED,
+            "path in a volume ../x: wanted a relative path without empty and . components and names that begin with ..");
+    refuses((struct volumes){ .trees = { { "/a", 0, 2 } }, .n_trees = 1, .files = { { "x" }, { "x/y" } } }, ERR_MALFORMED,
+            "path in a volume x/y: is, or lies below, another file");
+    refuses((struct volumes){ .trees = { { "/a", 0, 1 } }, .n_trees = 1, .files = { { "x", .mode = 04755 } } }, ERR_MALFORMED,
+            "file x: mode 4755 is more than permissions");
+    refuses((struct volumes){ .trees = { { "/a", 1, 1 } }, .n_trees = 1, .files = { { "/b", whole, 0 }, { "x", whole, 0 } }, .n_files = 1 }, ERR_LIMIT,
+            "files: over 458752 bytes together");
+    refuses((struct volumes){ .termination_log = "/dev/null" }, ERR_MALFORMED, "volume path /dev/null: nothing can be put into /dev");
+    refuses((struct volumes){ .termination_log = "/a", .files = { { "/a" } }, .n_files = 1 }, ERR_MALFORMED,
+            "volume path /a: is, or lies below, another file");
     refuses((struct volumes){ .files = { { "/a", { large, sizeof large }, 0 } }, .n_files = 1 }, ERR_LIMIT, "file /a: over 262144 bytes");
     refuses((struct volumes){ .files = { { "/a", whole, 0 }, { "/b", whole, 0 } }, .n_files = 2 }, ERR_LIMIT, "files: over 458752 bytes together");
 }
@@ -111,9 +128,10 @@ static void makes_files_and_keeps_directories(void **state)
     (void) state;
     assert_true(directory_make_temporary("volumes", &folder, &err));
     assert_true(asprintf(&files, "%s/files", folder) > 0 && asprintf(&shared, "%s/shared", folder) > 0);
+    const struct volume_places places = { files, shared };
     assert_true(volumes_check(&v, &err));
     assert_string_equal(v.directories[0].path, "/d"); /* the outer one is mounted first */
-    assert_true(volumes_make(&v, files, shared, getuid(), getgid(), &err));
+    assert_true(volumes_make(&v, &places, getuid(), getgid(), &err));
     volume_file_place(files, 0, path);
     assert_true(file_read(path, 100, &text, &err));
     assert_string_equal(buffer_text(&text), "content");
@@ -124,7 +142,7 @@ static void makes_files_and_keeps_directories(void **state)
     assert_int_equal(st.st_mode & 07777, 0777);
     strcat(path, "/kept");
     assert_true(file_write(path, bytes_of_text("x"), 0600, &err));
-    assert_true(volumes_make(&v, files, shared, getuid(), getgid(), &err)); /* another container of the pod */
+    assert_true(volumes_make(&v, &places, getuid(), getgid(), &err)); /* another container of the pod */
     assert_int_equal(stat(path, &st), 0);
     assert_true(directory_remove(folder, &err));
 }

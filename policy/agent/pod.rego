@@ -26,6 +26,8 @@ default UnsealSecretRequest := false
 
 default UpdateContainerRequest := false
 
+default UpdateVolumeRequest := false
+
 default WriteInputRequest := false
 
 # What tells nothing of a workload, or ends it.
@@ -85,6 +87,13 @@ UnsealSecretRequest if {
 }
 
 UpdateContainerRequest if some_entry_has("update")
+
+UpdateVolumeRequest if {
+	some entry in entries
+	some file in entry.files
+	file.directory == input.volume.path
+	file.update == true
+}
 
 WriteInputRequest if some_entry_has("input")
 

@@ -7,7 +7,7 @@ web := "sha256:aa"
 other := "sha256:bb"
 
 containers := [
-	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"]},
+	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"], "files": [{"directory": "/etc/fixed"}, {"directory": "/etc/changing", "update": true}]},
 	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true, "measure": true, "resources": ["kbs:///d/e/f"], "sealed_unsigned": true},
 ]
 
@@ -44,6 +44,13 @@ test_the_network_is_granted_by_name if {
 	agent_policy.ConfigureNetworkRequest with data.network as true
 	not agent_policy.ConfigureNetworkRequest with data.network as false
 	not agent_policy.ConfigureNetworkRequest with data.network as "yes"
+}
+
+test_volumes_change_where_the_entry_lets_them if {
+	ask("UpdateVolumeRequest", {"image": web, "volume": {"path": "/etc/changing"}})
+	not ask("UpdateVolumeRequest", {"image": web, "volume": {"path": "/etc/fixed"}})
+	not ask("UpdateVolumeRequest", {"image": other, "volume": {"path": "/etc/changing"}})
+	not ask("UpdateVolumeRequest", {"image": web})
 }
 
 test_sealed_secrets_are_their_signers if {

@@ -300,12 +300,53 @@ static enum volume_kind kind_of_volume(const struct pod_reading *r, const char *
     return VOLUME_OTHER;
 }
 
-static void push_file(struct json_object *files, const char *member, const char *path)
+static void push_file(struct json_object *files, const char *path)
 {
     struct json_object *file = json_object_new_object();
 
-    json_add_text(file, member, path);
+    json_add_text(file, "path", path);
     push(files, file);
+}
+
+/* The kubelet keeps what it holds up to date. */
+static void push_volume(struct json_object *files, const char *path)
+{
+    struct json_object *volume = json_object_new_object();
+
+    json_add_text(volume, "directory", path);
+    json_add(volume, "update", json_object_new_boolean(true));
+    push(files, volume);
+}
+
+/* Whole quantities, as sizes of volumes are. [Kubernetes apimachinery resource.Quantity] */
+static FALLIBLE quantity_read(const char *text, int64_t *out, struct err *err)
+{
+    static const struct { const char *suffix; int64_t times; } units[] = {
+        { "", 1 }, { "k", 1000 }, { "M", 1000000 }, { "G", 1000000000 }, { "Ki", 1 << 10 }, { "Mi", 1 << 20 }, { "Gi", 1 << 30 },
+    };
+    size_t digits = strspn(text, "0123456789");
+
+    if (digits > 0 && digits <= 9)
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (strcmp(text + digits, units[i].suffix) == 0) {
+                *out = strtoll(text, NULL, 10) * units[i].times;
+                if (*out > 0)
+                    return true;
+            }
+    return fail_with(err, ERR_UNSUPPORTED, "sizeLimit %.40s: wanted up to 9 digits and nothing, k, M, G, Ki, Mi or Gi", text);
+}
+
+/* The emptyDir of the volume; NULL when it is none. */
+static const yaml_node_t *empty_directory(const struct pod_reading *r, const char *name)
+{
+    for (size_t i = 0; i < yaml_count(r->volumes); i++) {
+        const yaml_node_t *volume = yaml_item(r, r->volumes, i);
+        const char        *its    = yaml_text(yaml_member(r, volume, "name"));
+
+        if (its && strcmp(its, name) == 0)
+            return yaml_member(r, volume, "emptyDir");
+    }
+    return NULL;
 }
 
 static FALLIBLE add_mount(const struct pod_reading *r, const yaml_node_t *mount, struct json_object *files,
@@ -321,8 +362,10 @@ static FALLIBLE add_mount(const struct pod_reading *r, const yaml_node_t *mount,
     buffer_append_text(&path, given);
     while (path.len > 1 && path.at[path.len - 1] == '/')
         path.len--;
-    if (kind == VOLUME_OF_FILES)
-        push_file(files, yaml_member(r, mount, "subPath") ? "path" : "directory", buffer_text(&path));
+    if (kind == VOLUME_OF_FILES && yaml_member(r, mount, "subPath"))
+        push_file(files, buffer_text(&path));
+    else if (kind == VOLUME_OF_FILES)
+        push_volume(files, buffer_text(&path));
     if (kind != VOLUME_EMPTY)
         return true;
     if (yaml_member(r, mount, "subPath") || yaml_member(r, mount, "subPathExpr"))
@@ -331,6 +374,14 @@ static FALLIBLE add_mount(const struct pod_reading *r, const yaml_node_t *mount,
     json_add_text(row, "path", buffer_text(&path));
     json_add_text(row, "volume", name);
     push(empty, row);
+    if (is_on(r, mount, "readOnly"))
+        json_add(row, "read_only", json_object_new_boolean(true));
+    const char *limit = yaml_text(yaml_member(r, empty_directory(r, name), "sizeLimit"));
+    int64_t     size  = 0;
+    if (limit && !quantity_read(limit, &size, err))
+        return contextf(err, "volume %.60s", name);
+    if (limit)
+        json_add(row, "size", json_object_new_int64(size));
     return true;
 }
 
@@ -344,9 +395,9 @@ static FALLIBLE add_volumes(const struct pod_reading *r, const yaml_node_t *cont
     json_add(entry, "files", files);
     json_add(entry, "empty_directories", empty);
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
-        push_file(files, "path", given[i]);
+        push_file(files, given[i]);
     if (r->has_token)
-        push_file(files, "directory", "/var/run/secrets/kubernetes.io/serviceaccount");
+        push_volume(files, "/var/run/secrets/kubernetes.io/serviceaccount");
     for (size_t i = 0; i < yaml_count(mounts); i++)
         if (!add_mount(r, yaml_item(r, mounts, i), files, empty, err))
             return false;
@@ -387,7 +438,8 @@ static void add_notes(const struct pod_reading *r, const yaml_node_t *container,
 static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, const char *image, struct json_object *entry,
                      struct err *err)
 {
-    struct variables v = { json_object_new_array(), json_object_new_array() };
+    struct variables v   = { json_object_new_array(), json_object_new_array() };
+    const char      *log = yaml_text(yaml_member(r, container, "terminationMessagePath"));
 
     json_add(entry, "env", v.env);
     json_add(entry, "env_names", v.names);
@@ -398,6 +450,7 @@ static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, 
     add_given_names(v.names);
     sealing_add_signers(entry, v.env);
     json_add(entry, "output", json_object_new_boolean(true));
+    json_add_text(entry, "termination_log", log ? log : "/dev/termination-log");
     if (is_on(r, container, "stdin"))
         json_add(entry, "input", json_object_new_boolean(true));
     if (is_on(r, container, "tty"))

@@ -10,7 +10,7 @@
               "\"KUBERNETES_PORT_443_TCP\",\"KUBERNETES_PORT_443_TCP_PROTO\",\"KUBERNETES_PORT_443_TCP_PORT\",\"KUBERNETES_PORT_443_TCP_ADDR\""
 
 #define FILES "\"files\":[{\"path\":\"/etc/hosts\"},{\"path\":\"/etc/hostname\"},{\"path\":\"/etc/resolv.conf\"}," \
-              "{\"directory\":\"/var/run/secrets/kubernetes.io/serviceaccount\"}],"
+              "{\"directory\":\"/var/run/secrets/kubernetes.io/serviceaccount\",\"update\":true}],"
 
 static bool known_digest(void *owner, const char *image, char out[static 72], struct err *err)
 {
@@ -75,7 +75,7 @@ static void every_kind_gives_its_containers(void **state)
 
         (void) snprintf(text, sizeof text, "kind: ConfigMap\n---\n%scontainers: [{name: a, image: x@" DIGEST "}]%s", before[i], after[i]);
         assert_string_equal(read_text(text, strlen(text)), "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
-                                                           "\",\"args\":null," FILES "\"output\":true}],\"network\":true}");
+                                                           "\",\"args\":null," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\"}],\"network\":true}");
     }
 }
 
@@ -86,8 +86,8 @@ static void init_containers_come_first(void **state)
 
     (void) state;
     assert_string_equal(read_text(text, sizeof text - 1),
-                        "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"command\":[\"init\"],\"args\":null," FILES "\"output\":true},"
-                        "{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"args\":null," FILES "\"output\":true,\"input\":true,\"terminal\":true}],\"network\":true}");
+                        "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"command\":[\"init\"],\"args\":null," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\"},"
+                        "{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"args\":null," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\",\"input\":true,\"terminal\":true}],\"network\":true}");
 }
 
 static void references_are_expanded_as_the_kubelet_does(void **state)
@@ -95,7 +95,7 @@ static void references_are_expanded_as_the_kubelet_does(void **state)
     (void) state;
     assert_entry("image: \"x:1\", command: [\"$(A)/b\", \"$$(A)\", \"$(NONE)\", \"$\", \"$(\"], args: [\"b c\"], env: [{name: A, value: v}, {name: E, value: \"$(A)$(A)\"}]",
                  "{\"env\":[\"A=v\",\"E=vv\"],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
-                 "\",\"command\":[\"v/b\",\"$(A)\",\"$(NONE)\",\"$\",\"$(\"],\"args\":[\"b c\"]," FILES "\"output\":true}");
+                 "\",\"command\":[\"v/b\",\"$(A)\",\"$(NONE)\",\"$\",\"$(\"],\"args\":[\"b c\"]," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\"}");
 }
 
 static void probes_and_hooks_may_be_run_and_no_more(void **state)
@@ -103,7 +103,7 @@ static void probes_and_hooks_may_be_run_and_no_more(void **state)
     (void) state;
     assert_entry("image: \"x:1\", livenessProbe: {exec: {command: [cat, \"$(A)\"]}}, readinessProbe: {httpGet: {port: 80}}, lifecycle: {preStop: {exec: {command: [stop]}}}",
                  "{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
-                 "\",\"args\":null,\"exec\":[[\"cat\",\"$(A)\"],[\"stop\"]]," FILES "\"output\":true}");
+                 "\",\"args\":null,\"exec\":[[\"cat\",\"$(A)\"],[\"stop\"]]," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\"}");
 }
 
 static void the_pods_security_context_counts_where_the_container_has_none(void **state)
@@ -114,30 +114,30 @@ static void the_pods_security_context_counts_where_the_container_has_none(void *
     (void) state;
     assert_string_equal(read_text(text, sizeof text - 1),
                         "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST
-                        "\",\"args\":null,\"user\":\"9:8\",\"cwd\":\"/w\",\"read_only_root\":true," FILES "\"output\":true}],\"network\":true}");
+                        "\",\"args\":null,\"user\":\"9:8\",\"cwd\":\"/w\",\"read_only_root\":true," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\"}],\"network\":true}");
 }
 
 static void what_the_host_chooses_is_said(void **state)
 {
     (void) state;
     assert_string_equal(read_pod("image: \"x:1\", env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}], volumeMounts: [{name: v, mountPath: /d}]"),
-                        "{\"containers\":[{\"env\":[],\"env_names\":[\"IP\"," GIVEN "],\"image\":\"" DIGEST "\",\"args\":null," FILES "\"output\":true}],\"network\":true}"
+                        "{\"containers\":[{\"env\":[],\"env_names\":[\"IP\"," GIVEN "],\"image\":\"" DIGEST "\",\"args\":null," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\"}],\"network\":true}"
                         "[\"container a: the host chooses the value of IP\",\"container a: a guest does not have the volume at /d\"]");
 }
 
 static void volumes_are_allowed_where_they_are_mounted(void **state)
 {
     static const char text[] = "kind: Pod\nspec:\n  automountServiceAccountToken: false\n"
-                               "  volumes: [{name: c, configMap: {name: x}}, {name: e, emptyDir: {}}, {name: h, hostPath: {path: /}}]\n"
-                               "  containers: [{name: a, image: \"x:1\", volumeMounts: [{name: c, mountPath: /etc/c/}, {name: e, mountPath: /e},"
+                               "  volumes: [{name: c, configMap: {name: x}}, {name: e, emptyDir: {sizeLimit: 2Mi}}, {name: h, hostPath: {path: /}}]\n"
+                               "  containers: [{name: a, image: \"x:1\", volumeMounts: [{name: c, mountPath: /etc/c/}, {name: e, mountPath: /e, readOnly: true},"
                                " {name: c, mountPath: /one, subPath: k}, {name: h, mountPath: /h}]}]\n";
 
     (void) state;
     assert_string_equal(read_text(text, sizeof text - 1),
                         "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"args\":null,"
                         "\"files\":[{\"path\":\"/etc/hosts\"},{\"path\":\"/etc/hostname\"},{\"path\":\"/etc/resolv.conf\"},"
-                        "{\"directory\":\"/etc/c\"},{\"path\":\"/one\"}],\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"e\"}],"
-                        "\"output\":true}],\"network\":true}"
+                        "{\"directory\":\"/etc/c\",\"update\":true},{\"path\":\"/one\"}],\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"e\",\"read_only\":true,\"size\":2097152}],"
+                        "\"output\":true,\"termination_log\":\"/dev/termination-log\"}],\"network\":true}"
                         "[\"container a: the host chooses the files at /etc/c/\",\"container a: the host chooses the files at /one\","
                         "\"container a: a guest does not have the volume at /h\"]");
 }

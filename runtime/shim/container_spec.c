@@ -212,15 +212,36 @@ static FALLIBLE read_network(struct json_object *os, struct container_spec *s, s
     return true;
 }
 
-/* Bind mounts that engines add by themselves and a guest has no use for; the rest are volumes, and the files that tell names. */
-static bool is_engines_own(const char *target)
+/* The kubelet's ".../containers/NAME/" and eight hex digits. [Kubernetes, kubelet/kuberuntime makeMounts] */
+static bool is_termination_log(const char *source, const char *target)
 {
-    static const char *const own[] = { "/dev/shm", "/run/.containerenv", "/dev/termination-log" };
+    const char *name   = strrchr(source, '/');
+    const char *folder = strstr(source, "/containers/");
 
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (strcmp(own[i], target) == 0)
+    if (strcmp(target, "/dev/termination-log") == 0)
+        return true;
+    return folder && name && name > folder + 12 && memchr(folder + 12, '/', (size_t) (name - folder) - 12) == NULL &&
+           strstr(source, "/pods/") && strlen(name) == 9 && strspn(name + 1, "0123456789abcdef") == 8;
+}
+
+static bool has_option(struct json_object *mount, const char *option)
+{
+    struct json_object *list = json_object_object_get(mount, "options");
+
+    for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+        const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+
+        if (text && strcmp(text, option) == 0)
             return true;
+    }
     return false;
+}
+
+/* Bind mounts that engines add by themselves and a guest has no use for; the rest are volumes, and the files that tell names. */
+static bool is_engines_own(const char *source, const char *target)
+{
+    return strcmp(target, "/run/.containerenv") == 0 ||
+           (strcmp(target, "/dev/shm") == 0 && !strstr(source, "/kubernetes.io~empty-dir/"));
 }
 
 static FALLIBLE read_mounts(struct json_object *document, struct container_spec *s, struct err *err)
@@ -242,8 +263,11 @@ static FALLIBLE read_mounts(struct json_object *document, struct container_spec 
         if (!json_object_is_type(mount, json_type_object) || !text_member(mount, "type", &type, err) ||
             !text_member(mount, "destination", &target, err) || !text_member(mount, "source", &source, err))
             return fail_with(err, ERR_MALFORMED, "mounts: entry %zu", i);
-        if (strcmp(type, "bind") == 0 && !is_engines_own(target))
-            s->mounts[s->n_mounts++] = (struct spec_mount){ source, target };
+        struct spec_mount found = { source, target, has_option(mount, "ro") };
+        if (strcmp(type, "bind") == 0 && is_termination_log(source, target))
+            s->termination = found;
+        else if (strcmp(type, "bind") == 0 && !is_engines_own(source, target))
+            s->mounts[s->n_mounts++] = found;
     }
     return true;
 }

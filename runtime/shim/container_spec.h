@@ -21,6 +21,7 @@ struct spec_limits { /* 0: none */
 struct spec_mount {
     const char *source; /* on the host */
     const char *target; /* in the container */
+    bool        read_only;
 };
 
 struct process_spec {
@@ -41,6 +42,7 @@ struct container_spec {
     const char         *network;       /* path of the network namespace; NULL: none of its own */
     struct spec_mount  *mounts;        /* bind mounts of the host that are not the engine's own; the array is owned */
     size_t              n_mounts;
+    struct spec_mount   termination;   /* the kubelet's file for a container's last words; its source NULL: none */
     struct process_spec process;
     struct spec_limits  limits;        /* of the container */
     struct spec_limits  pod_limits;    /* of the pod, where the engine says them */

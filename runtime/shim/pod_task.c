@@ -8,6 +8,7 @@
 #include "runtime/shim/image_note.h"
 #include "runtime/shim/pod.h"
 #include "runtime/shim/volumes.h"
+#include "runtime/shim/watch.h"
 
 static void refuse_and_remove(struct task *task, const struct err *why)
 {
@@ -55,6 +56,7 @@ static void finish_creation(struct task *task)
     event.pid = answer.pid = (uint32_t) getpid();
     publisher_tell(task->pod->publisher, "/tasks/create", "containerd.events.TaskCreate", &event.base);
     ttrpc_answer(TAKE(task->pending), &answer.base);
+    watch_send(task); /* what changed meanwhile */
 }
 
 static void on_created(struct task *task, const struct reply *reply)
@@ -77,7 +79,9 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
     const struct process_spec    *process = &task->spec.process;
     char                          none[]  = "";
 
-    if (!host_volumes_read(&task->spec, volumes, err) || !pod_files_add(&task->pod->files, &task->spec, volumes, err))
+    watch_start(task);
+    if (!host_volumes_read(&task->spec, volumes, err) || !pod_files_add(&task->pod->files, &task->spec, volumes, err) ||
+        !host_volumes_read_trees(&task->spec, volumes, err))
         return false;
     if (volumes->unmet)
         log_error("a mount is not made: neither a small file nor a volume that can be passed on", "id=%s target=%s", task->id,
@@ -97,7 +101,10 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
     request.hostname     = *task->spec.hostname ? (char *) (uintptr_t) task->spec.hostname : task->pod->hostname; /* as above */
     request.limits       = &limits;
     request.files        = volumes->files_at;
-    request.n_files      = volumes->n_files;
+    request.n_files      = volumes->n_alone;
+    request.file_volumes   = volumes->trees_at;
+    request.n_file_volumes = volumes->n_trees;
+    request.termination_log = task->spec.termination.source ? (char *) (uintptr_t) task->spec.termination.target : none; /* as above */
     request.empty_directories   = volumes->directories_at;
     request.n_empty_directories = volumes->n_directories;
     return pod_call(task, &(struct call_request){ "CreateContainer", &request.base, on_created, 0, { 0 } }, err);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "runtime/shim/pod.h"
+#include "runtime/shim/volumes.h"
 
 static void read_more(struct task *task, size_t which);
 
@@ -86,6 +87,18 @@ void relay_exited(struct task *task, uint32_t status)
     finish(task);
 }
 
+/* A hostile guest may send more than there can be: then nothing is kept. */
+static void keep_last_words(const struct task *task, const Agent__WaitContainerResponse *answer)
+{
+    const char *path = task->spec.termination.source;
+    struct err  err;
+
+    if (!answer || *task->exec || !path || answer->termination_message.len == 0 || answer->termination_message.len > TERMINATION_LEN_MAX)
+        return;
+    if (!host_volume_keep_last_words(path, (struct bytes){ answer->termination_message.data, answer->termination_message.len }, &err))
+        log_error("last words are not kept", "id=%s why=\"%s\"", task->id, err.text);
+}
+
 static void on_exited(struct task *task, const struct reply *reply)
 {
     const Agent__WaitContainerResponse *answer = (const Agent__WaitContainerResponse *) reply->response;
@@ -96,6 +109,7 @@ static void on_exited(struct task *task, const struct reply *reply)
     if (!answer)
         log_error("the guest lost a process", "why=\"%s\"", LOG_PEER(bytes_of_text(reply->why->text)));
     task->ran_out_of_memory = answer && answer->ran_out_of_memory;
+    keep_last_words(task, answer);
     mark_exit(task, answer ? answer->exit_code & 0xff : 255);
     task->drain = (struct loop_source){ .fd = NO_FD, .ready = on_drain_over, .owner = task };
     if (task->n_streaming == 0 || !loop_timer_fd(SHIM_DRAIN_MS, 0, &task->drain.fd, &err) ||

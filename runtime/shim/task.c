@@ -4,6 +4,7 @@
 
 #include "base/ossl.h"
 #include "base/text.h"
+#include "runtime/shim/watch.h"
 
 /* What a state answers to a verb: done, refused as an error of the caller, or "no such process", which engines ignore. */
 enum answer { YES, NO, GONE };
@@ -90,6 +91,7 @@ void task_free(struct task *task)
     for (size_t i = 0; i < TASK_OUTLETS; i++)
         outlet_close(&task->outlets[i]);
     inlet_close(&task->inlet);
+    watch_free(task->watch);
     loop_remove(&task->drain);
     auto_fd(&task->drain.fd);
     process_spec_free(&task->command);

@@ -34,6 +34,7 @@ int32_t task_status(enum task_state state);
 enum { GUEST_ID_MAX = 64, TASK_OUTLETS = 2 };
 
 struct pod;
+struct volume_watch;
 
 struct task {
     struct task          *next;
@@ -55,6 +56,7 @@ struct task {
     unsigned              n_streaming; /* outlets whose guest stream has not ended */
     struct outlet         outlets[TASK_OUTLETS];
     struct inlet          inlet;
+    struct volume_watch  *watch;      /* of a container's volumes; NULL: none */
     struct loop_source    drain;      /* gives output time after the end */
     uint32_t              exit_status;
     bool                  ran_out_of_memory;

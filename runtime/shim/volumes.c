@@ -16,7 +16,7 @@ void host_volumes_free(struct host_volumes *volumes)
 {
     for (size_t i = 0; i < volumes->n_files; i++)
         buffer_free(&volumes->texts[i].content);
-    volumes->n_files = volumes->n_directories = 0;
+    volumes->n_files = volumes->n_directories = volumes->n_alone = volumes->n_trees = 0;
 }
 
 FALLIBLE host_volumes_add(struct host_volumes *v, const char *path, uint32_t mode, struct bytes content, struct err *err)
@@ -64,12 +64,13 @@ static int open_plain(int folder, const char *name, struct stat *st)
 
 static FALLIBLE add_folder(struct host_volumes *v, int fd, const char *path, int depth, struct err *err)
 {
-    int                own = dup(fd);
+    AUTO(fd) int       own = dup(fd);
     AUTO(dir) DIR     *all = own < 0 ? NULL : fdopendir(own);
     struct dirent     *row;
 
     if (!all)
         return err_os(err, "volume");
+    own = NO_FD; /* the stream's now */
     if (depth == FOLDER_DEPTH_MAX)
         return fail_with(err, ERR_LIMIT, "over %d folders deep", FOLDER_DEPTH_MAX);
     while ((row = readdir(all))) {
@@ -81,7 +82,7 @@ static FALLIBLE add_folder(struct host_volumes *v, int fd, const char *path, int
         AUTO(fd) int entry = open_plain(fd, row->d_name, &st);
         if (entry < 0)
             continue;
-        if ((size_t) snprintf(below, sizeof below, "%s/%s", path, row->d_name) >= sizeof below)
+        if ((size_t) snprintf(below, sizeof below, "%s%s%s", path, *path ? "/" : "", row->d_name) >= sizeof below)
             return fail_with(err, ERR_LIMIT, "a path over %d characters", VOLUME_PATH_MAX);
         if (S_ISDIR(st.st_mode) ? !add_folder(v, entry, below, depth + 1, err) : !add_file(v, entry, st.st_mode, below, err))
             return false;
@@ -118,10 +119,67 @@ static FALLIBLE add_empty(struct host_volumes *v, const struct spec_mount *mount
     agent__empty_directory__init(directory);
     directory->path   = (char *) (uintptr_t) mount->target; /* to the wire only, as the next */
     directory->volume = (char *) (uintptr_t) name;
+    directory->read_only = mount->read_only;
     v->directories_at[v->n_directories++] = directory;
     return true;
 }
 
+/* NO_FD: it is no volume of files. */
+static int open_tree(const struct spec_mount *mount)
+{
+    struct stat  st;
+    AUTO(fd) int fd = *mount->source == '/' && !empty_directory_name(mount->source) ? open_plain(AT_FDCWD, mount->source, &st) : NO_FD;
+
+    return fd >= 0 && S_ISDIR(st.st_mode) ? open_current(fd) : NO_FD;
+}
+
+bool host_volume_is_tree(const struct spec_mount *mount)
+{
+    AUTO(fd) int current = open_tree(mount);
+
+    return current >= 0;
+}
+
+static FALLIBLE add_tree(struct host_volumes *v, const struct spec_mount *mount, int current, struct err *err)
+{
+    Agent__FileVolume *tree  = &v->trees[v->n_trees];
+    size_t         first = v->n_files;
+
+    if (v->n_trees == VOLUME_TREES_MAX)
+        return fail_with(err, ERR_LIMIT, "over %d volumes of files", VOLUME_TREES_MAX);
+    if (!add_folder(v, current, "", 0, err))
+        return false;
+    agent__file_volume__init(tree);
+    tree->path               = (char *) (uintptr_t) mount->target; /* to the wire only */
+    tree->files              = v->files_at + first;
+    tree->n_files            = v->n_files - first;
+    v->trees_at[v->n_trees++] = tree;
+    return true;
+}
+
+FALLIBLE host_volume_read(const struct spec_mount *mount, struct host_volumes *out, struct err *err)
+{
+    AUTO(fd) int current = open_tree(mount);
+
+    *out = (struct host_volumes){ .n_files = 0 };
+    if (current < 0)
+        return fail_with(err, ERR_NOT_FOUND, "volume at %.80s: it is none any more", mount->target);
+    return add_tree(out, mount, current, err) || contextf(err, "volume at %.80s", mount->target);
+}
+
+FALLIBLE host_volume_keep_last_words(const char *path, struct bytes words, struct err *err)
+{
+    AUTO(fd) int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat  st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_os(err, "termination log");
+    if (!S_ISREG(st.st_mode))
+        return fail_with(err, ERR_CONFIG, "termination log: no plain file");
+    return (ftruncate(fd, 0) == 0 || err_os(err, "termination log")) && write_all(fd, words, err);
+}
+
+/* What stands alone; volumes of files come after all of that. */
 static FALLIBLE add_mount(struct host_volumes *v, const struct spec_mount *mount, struct err *err)
 {
     const char  *name = empty_directory_name(mount->source);
@@ -134,12 +192,16 @@ static FALLIBLE add_mount(struct host_volumes *v, const struct spec_mount *mount
         fd = open_plain(AT_FDCWD, mount->source, &st);
     if (fd >= 0 && S_ISREG(st.st_mode))
         return add_file(v, fd, st.st_mode, mount->target, err);
-    AUTO(fd) int current = fd < 0 ? NO_FD : open_current(fd);
-    if (current >= 0)
-        return add_folder(v, current, mount->target, 0, err);
-    if (!v->unmet)
+    if (!v->unmet && !host_volume_is_tree(mount))
         v->unmet = mount->target;
     return true;
+}
+
+static FALLIBLE add_if_tree(struct host_volumes *v, const struct spec_mount *mount, struct err *err)
+{
+    AUTO(fd) int current = open_tree(mount);
+
+    return current < 0 || add_tree(v, mount, current, err);
 }
 
 FALLIBLE host_volumes_read(const struct container_spec *spec, struct host_volumes *out, struct err *err)
@@ -147,6 +209,15 @@ FALLIBLE host_volumes_read(const struct container_spec *spec, struct host_volume
     *out = (struct host_volumes){ .n_files = 0 };
     for (size_t i = 0; i < spec->n_mounts; i++)
         if (!add_mount(out, &spec->mounts[i], err))
+            return contextf(err, "volume at %.80s", spec->mounts[i].target);
+    return true;
+}
+
+FALLIBLE host_volumes_read_trees(const struct container_spec *spec, struct host_volumes *out, struct err *err)
+{
+    out->n_alone = out->n_files;
+    for (size_t i = 0; i < spec->n_mounts; i++)
+        if (!add_if_tree(out, &spec->mounts[i], err))
             return contextf(err, "volume at %.80s", spec->mounts[i].target);
     return true;
 }

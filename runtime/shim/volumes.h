@@ -16,7 +16,9 @@ struct volume_texts { /* what a file's message points to */
 struct host_volumes {
     Agent__File            files[VOLUME_FILES_MAX], *files_at[VOLUME_FILES_MAX];
     struct volume_texts    texts[VOLUME_FILES_MAX];
-    size_t                 n_files, len; /* `len`: bytes of all contents */
+    size_t                 n_files, len; /* `len`: bytes of all contents; first the files that stand alone */
+    Agent__FileVolume          trees[VOLUME_TREES_MAX], *trees_at[VOLUME_TREES_MAX];
+    size_t                 n_alone, n_trees;
     Agent__EmptyDirectory  directories[VOLUME_DIRECTORIES_MAX], *directories_at[VOLUME_DIRECTORIES_MAX];
     size_t                 n_directories;
     const char            *unmet; /* a mount that is not passed on, borrowed from the spec; NULL */
@@ -31,7 +33,13 @@ struct host_volumes {
  * Fails LIMIT, OS.
  */
 FALLIBLE host_volumes_read(const struct container_spec *spec, struct host_volumes *out, struct err *err);
-
+/* After it, and after host_volumes_add: the volumes of files, whose files stand behind all others. Fails as that. */
+FALLIBLE host_volumes_read_trees(const struct container_spec *spec, struct host_volumes *out, struct err *err);
 /* One more file, whose content is copied. Fails LIMIT. */
 FALLIBLE host_volumes_add(struct host_volumes *volumes, const char *path, uint32_t mode, struct bytes content, struct err *err);
+/* The files of one volume as they are now, `trees[0]`; NOT_FOUND when the folder is no volume of files. */
+FALLIBLE host_volume_read(const struct spec_mount *mount, struct host_volumes *out, struct err *err);
+bool     host_volume_is_tree(const struct spec_mount *mount);
 void     host_volumes_free(struct host_volumes *volumes);
+/* Into the file that the kubelet made for them, where there is one. Fails OS. */
+FALLIBLE host_volume_keep_last_words(const char *path, struct bytes words, struct err *err);

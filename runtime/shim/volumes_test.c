@@ -62,8 +62,8 @@ static bool read_mount(const char *source, const char *target, struct host_volum
     static struct spec_mount mount;
     struct container_spec    spec = { .mounts = &mount, .n_mounts = 1 };
 
-    mount = (struct spec_mount){ source, target };
-    return host_volumes_read(&spec, out, err);
+    mount = (struct spec_mount){ source, target, false };
+    return host_volumes_read(&spec, out, err) && host_volumes_read_trees(&spec, out, err);
 }
 
 static const Agent__File *file_of(const struct host_volumes *v, const char *path)
@@ -96,10 +96,31 @@ static void sends_files_and_what_a_volume_holds_now(void **state)
     host_volumes_free(&v);
     assert_true(read_mount(at("map"), "/etc/config", &v, &err));
     assert_int_equal(v.n_files, 2); /* the links among them are no files */
-    expect_file(&v, "/etc/config/key", "value", 0640);
-    expect_file(&v, "/etc/config/sub/deep", "below", 0644);
+    assert_int_equal(v.n_alone, 0);
+    assert_int_equal(v.n_trees, 1);
+    assert_string_equal(v.trees_at[0]->path, "/etc/config");
+    assert_int_equal(v.trees_at[0]->n_files, 2);
+    expect_file(&v, "key", "value", 0640);
+    expect_file(&v, "sub/deep", "below", 0644);
     assert_null(v.unmet);
     host_volumes_free(&v);
+}
+
+/* The guest's word, so a length that was checked, into a file that must be one. */
+static void last_words_go_into_a_plain_file(void **state)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    struct err                 err;
+
+    (void) state;
+    keep("words", "from before, and longer", 0644);
+    assert_true(host_volume_keep_last_words(at("words"), bytes_of_text("done"), &err));
+    assert_true(file_read(at("words"), 100, &text, &err));
+    assert_string_equal(buffer_text(&text), "done");
+    assert_false(host_volume_keep_last_words(at("link"), bytes_of_text("done"), &err));
+    assert_int_equal(err.kind, ERR_OS);
+    assert_false(host_volume_keep_last_words("/dev/null", bytes_of_text("done"), &err));
+    assert_string_equal(err.text, "termination log: no plain file");
 }
 
 static void an_empty_directory_is_a_name(void **state)
@@ -138,7 +159,7 @@ static void passes_nothing_else_on(void **state)
 static void bounds_what_it_reads(void **state)
 {
     AUTO(buffer) struct buffer large = { 0 };
-    struct spec_mount          mounts[2] = { { NULL, "/a" }, { NULL, "/b" } };
+    struct spec_mount          mounts[2] = { { .target = "/a" }, { .target = "/b" } };
     struct container_spec      spec      = { .mounts = mounts, .n_mounts = 2 };
     struct host_volumes        v;
     struct err                 err;
@@ -164,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sends_files_and_what_a_volume_holds_now),
         cmocka_unit_test(an_empty_directory_is_a_name),
+        cmocka_unit_test(last_words_go_into_a_plain_file),
         cmocka_unit_test(passes_nothing_else_on),
         cmocka_unit_test(bounds_what_it_reads),
     };

@@ -17,7 +17,11 @@ TERMINAL = SH + ["[ -t 0 ] && echo IS-TTY; /bin/busybox stty size"]
 
 
 VOLUMES = SH + ["cat /etc/config/key /etc/config/sub/deep; [ -s /etc/hosts ] && [ -s /etc/resolv.conf ] && echo files; "
-                "echo x > /etc/config/key || echo read-only; cat /shared/mark || echo kept > /shared/mark"]
+                "echo x > /etc/config/key || echo read-only; cat /shared/mark || echo kept > /shared/mark; "
+                "/bin/busybox dd if=/dev/zero of=/shared/big bs=1k count=200 2>/dev/null || echo full; /bin/busybox rm /shared/big"]
+CHANGED = SH + ["echo x > /shared/y || echo fixed; until [ \"$(cat /etc/config/key)\" = changed ]; do sleep 0.1; done; cat /etc/config/added; "
+                "[ -e /etc/config/sub ] || echo gone; echo last words > /dev/termination-log; exit 9"]
+EATER = SH + ["exec /bin/busybox dd if=/dev/zero of=/dev/null bs=64M count=1"]
 
 
 def policy_of(node):
@@ -138,19 +142,42 @@ def volume_of(node):
     return {"/etc/config": volume, "/shared": empty}
 
 
+def change(volume):
+    """As the kubelet does when a ConfigMap has changed."""
+    (volume / "..2027").mkdir()
+    (volume / "..2027/key").write_text("changed\n")
+    (volume / "..2027/added").write_text("new\n")
+    (volume / "..data_tmp").symlink_to("..2027")
+    (volume / "..data_tmp").rename(volume / "..data")
+
+
 def volumes_are_files_and_directories_of_the_guest(node):
-    files = {"files": GIVEN_FILES + [{"directory": "/etc/config"}], "empty_directories": [{"path": "/shared", "volume": "cache"}]}
-    node.development_initdata(allowed(node.image_digest, VOLUMES, env_names=["HOSTNAME"], **files),
-                              allowed(node.image_digest, SH + ["exit 7"], env_names=["HOSTNAME"]), network=True)
-    mounts = volume_of(node)
+    def files(**more):
+        return {"env_names": ["HOSTNAME"], "termination_log": "/dev/termination-log",
+                "files": GIVEN_FILES + [{"directory": "/etc/config", "update": True}],
+                "empty_directories": [{"path": "/shared", "volume": "cache", "size": 1 << 16, **more}]}
+    bare = {"env_names": ["HOSTNAME"]}
+    node.development_initdata(allowed(node.image_digest, VOLUMES, **files()), allowed(node.image_digest, CHANGED, **files(read_only=True)),
+                              allowed(node.image_digest, EATER, **bare), allowed(node.image_digest, SH + ["exit 7"], **bare), network=True)
+    mounts, log = volume_of(node), node.path("termination-log")
+    log.write_text("")
     pod, config, logs = start_pod(node, "volumes")
     for name, mark in ("one", "read-only\n"), ("two", "stdout F kept\n"):  # the second finds what the first left
         container = start_container(node, pod, config, name, VOLUMES, mounts=mounts)
         assert node.cri.wait_exited(container)[0] == 0
-        wait_for_log(logs / f"{name}.log", "stdout F value\n", "stdout F below\n", "stdout F files\n", "stdout F read-only\n", mark)
+        wait_for_log(logs / f"{name}.log", "stdout F value\n", "stdout F below\n", "stdout F files\n", "stdout F read-only\n", "stdout F full\n", mark)
     assert not list(mounts["/shared"].iterdir()), "the host has what the guest wrote"
     refused(lambda: start_container(node, pod, config, "three", SH + ["exit 7"], mounts=mounts),
-            "policy does not list the file /etc/config/")
+            "policy does not list the volume of files /etc/config")
+    refused(lambda: start_container(node, pod, config, "four", VOLUMES), "policy wants the empty directory /shared")
+    refused(lambda: start_container(node, pod, config, "five", CHANGED, mounts=mounts), "policy does not list the empty directory /shared")
+    container = start_container(node, pod, config, "six", CHANGED, mounts={**mounts, "/dev/termination-log": log}, read_only=["/shared"])
+    change(mounts["/etc/config"])
+    assert node.cri.wait_exited(container)[0] == 9
+    wait_for_log(logs / "six.log", "stdout F fixed\n", "stdout F new\n", "stdout F gone\n")
+    assert log.read_text() == "last words\n"
+    container = start_container(node, pod, config, "seven", EATER, memory=16 << 20)
+    assert node.cri.wait_exited(container) == (137, "OOMKilled")
     remove_pod(node, pod)
 
 

@@ -159,7 +159,7 @@ def pod_config(name, log_directory, annotations=None, host_network=False, memory
     return config
 
 
-def container_config(name, image, argv=(), env=None, tty=False, stdin=False, memory=0, mounts=None):
+def container_config(name, image, argv=(), env=None, tty=False, stdin=False, memory=0, mounts=None, read_only=()):
     return {1: {1: name}, 2: {1: image}, 3: list(argv), 6: [{1: k, 2: v} for k, v in (env or {}).items()],
-            7: [{1: target, 2: str(source)} for target, source in (mounts or {}).items()], 11: f"{name}.log",
+            7: [{1: target, 2: str(source), 3: target in read_only} for target, source in (mounts or {}).items()], 11: f"{name}.log",
             12: stdin, 14: tty, 15: {1: {4: memory, 5: 1000}, 2: {3: {1: 0, 2: 1, 3: 0}}}}
