@@ -95,10 +95,14 @@ void json_pack(struct bytes text, struct buffer *out)
 bool json_can_be_packed(struct bytes text)
 {
     static const char ESCAPE[] = "\\u0000";
-    const uint8_t    *end      = text.at + text.len;
 
-    for (const uint8_t *at = text.at; text.len > 0 && (at = memchr(at, '\\', (size_t) (end - at))); at++) {
-        if ((size_t) (end - at) >= sizeof ESCAPE - 1 && memcmp(at, ESCAPE, sizeof ESCAPE - 1) == 0)
+    for (size_t at = 0; at + sizeof ESCAPE - 1 <= text.len; at++) {
+        const uint8_t *found = memchr(text.at + at, '\\', text.len - at);
+
+        if (!found)
+            return true;
+        at = (size_t) (found - text.at);
+        if (text.len - at >= sizeof ESCAPE - 1 && memcmp(found, ESCAPE, sizeof ESCAPE - 1) == 0)
             return false;
     }
     return true;

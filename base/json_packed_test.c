@@ -39,6 +39,17 @@ static void leaves_all_else_as_it_is(void **state)
     packs("\"\\\\\"[" FIFTEEN ",1]", "\"\\\\\"" PACKED "01\"]"); /* the string ends before its bracket */
 }
 
+/* An escaped zero is what stands for a packed array: a text that has one is read as it is. */
+static void a_text_with_an_escaped_zero_is_not_packed(void **state)
+{
+    (void) state;
+    assert_true(json_can_be_packed((struct bytes){ 0 }));
+    assert_true(json_can_be_packed(bytes_of_text("{\"a\":\"\\n\\u0001\"}")));
+    assert_true(json_can_be_packed(bytes_of_text("\\u000"))); /* cut short */
+    assert_false(json_can_be_packed(bytes_of_text("\\u0000")));
+    assert_false(json_can_be_packed(bytes_of_text("{\"a\":\"\\n\\u0000\"}")));
+}
+
 static void is_read_as_bytes(void **state)
 {
     AUTO(json) struct json_object *whole = NULL;
