@@ -124,7 +124,7 @@ static void refuses_what_json_read_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packs_long_arrays_of_bytes),   cmocka_unit_test(leaves_all_else_as_it_is),
+        cmocka_unit_test(packs_long_arrays_of_bytes),   cmocka_unit_test(leaves_all_else_as_it_is), cmocka_unit_test(a_text_with_an_escaped_zero_is_not_packed),
         cmocka_unit_test(is_read_as_bytes),             cmocka_unit_test(nobody_can_write_a_packed_array),
         cmocka_unit_test(refuses_what_json_read_refuses),
     };
