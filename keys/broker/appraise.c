@@ -10,6 +10,7 @@
 #include "keys/broker/amd_collateral.h"
 #include "keys/broker/initdata_claims.h"
 #include "keys/broker/intel_collateral.h"
+#include "keys/broker/sample_evidence.h"
 
 enum { CRLS_MAX = 16, CHAINS_MAX = 256 };
 
@@ -56,7 +57,8 @@ struct appraiser {
     size_t                         n_crls;
     bool                           crl_required;
     struct snp_policy_document    *snp_policy; /* NULL: the strict one */
-    struct intel_collateral       *intel;      /* NULL: TDX is not trusted */
+    struct intel_collateral       *intel;      /* NULL: Intel's root is not trusted */
+    struct intel_collateral       *intel_development; /* NULL: no root of tests is */
     struct tdx_policy              tdx_policy;
     struct tpm_policy              tpm_policy;
     struct bundle                 *bundle;
@@ -80,6 +82,7 @@ void appraiser_free(struct appraiser *appraiser)
     snp_policy_document_free(appraiser->snp_policy);
     amd_collateral_free(appraiser->amd_lists);
     intel_collateral_free(appraiser->intel);
+    intel_collateral_free(appraiser->intel_development);
     fetched_free(appraiser->fetched);
     collateral_sources_free(appraiser->sources);
     bundle_free(appraiser->bundle);
@@ -117,6 +120,21 @@ static FALLIBLE policies_read(const struct appraiser_options *options, struct ap
     return true;
 }
 
+/* A root of tests counts only under the name that says so; under it nothing is ever affirmed. */
+static FALLIBLE tdx_trust(const struct appraiser_options *options, struct appraiser *a, struct err *err)
+{
+    struct bytes intels = options->tdx_root, tests = options->tdx_development_root;
+
+    if (intels.len > 0 && !intel_root_is_intels(intels))
+        return fail_with(err, ERR_CONFIG, "tdx_root is not Intel's SGX Root CA (SHA-256 " INTEL_ROOT_SHA256 "): "
+                         "a root of tests is trusted as tdx_development_root only");
+    if (tests.len > 0 && intel_root_is_intels(tests))
+        return fail_with(err, ERR_CONFIG, "tdx_development_root is Intel's own root: it belongs into tdx_root");
+    a->intel             = intels.len > 0 ? intel_collateral_new(intels, a->bundle, a->fetched) : NULL;
+    a->intel_development = tests.len > 0 ? intel_collateral_new(tests, a->bundle, a->fetched) : NULL;
+    return true;
+}
+
 FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser **out, struct err *err)
 {
     AUTO(appraiser) struct appraiser *a = calloc(1, sizeof *a);
@@ -137,15 +155,15 @@ FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser
     if (!policies_read(options, a, err) ||
         (options->bundle.len > 0 && !bundle_read(options->bundle, &a->bundle, err)))
         return false;
-    if (options->tdx_root.len > 0)
-        a->intel = intel_collateral_new(options->tdx_root, a->bundle, a->fetched);
+    if (!tdx_trust(options, a, err))
+        return false;
     if (options->amd && !snp_trust_new(roots, n, &a->amd, NULL, err))
         return false;
     if (a->amd)
         a->amd_lists = amd_collateral_new(a->amd, a->fetched);
     if (options->development_folder && !development_trust(a, options->development_folder, err))
         return false;
-    if (!a->amd && !a->development && !a->intel && !a->tpm && !a->sample)
+    if (!a->amd && !a->development && !a->intel && !a->intel_development && !a->tpm && !a->sample)
         return fail_with(err, ERR_CONFIG, "no root of trust is configured: nothing could ever attest");
     for (; a->amd && a->n_crls < options->n_crls; a->n_crls++) {
         struct verdict   verdict;
@@ -182,11 +200,10 @@ static FALLIBLE initdata_read_in_pcr(struct bytes text, const struct envelope_re
            fail_with(err, ERR_UNTRUSTED, "initdata: PCR 8 holds a SHA-256, the text names another algorithm");
 }
 
-/* `result` NULL: the field holds the digest as it is. */
 static FALLIBLE initdata_check(const char *text, const struct envelope_result *result, struct facts *facts, struct err *err)
 {
     AUTO(initdata) struct initdata initdata = { 0 };
-    bool                           is_pcr   = result && result->kind != ENVELOPE_SNP && result->kind != ENVELOPE_TDX;
+    bool                           is_pcr   = result->kind != ENVELOPE_SNP && result->kind != ENVELOPE_TDX;
 
     if (!text)
         return true;
@@ -328,11 +345,17 @@ static void crls_prepare(struct appraiser *a, const struct evidence_envelope *en
     j->q.snp.crls = j->crls;
 }
 
+/* Azure's evidence brings the chip's certificate alone: the root has one. */
+static bool is_of_development_root(const struct appraiser *a, const struct evidence_envelope *envelope)
+{
+    return envelope->kind == ENVELOPE_SNP ? bytes_equal(buffer_bytes(&envelope->snp.ark), buffer_bytes(&a->root.ark))
+                                          : bytes_equal(buffer_bytes(&envelope->snp.vek), buffer_bytes(&a->root.vcek));
+}
+
 static void snp_prepare(struct appraiser *a, struct evidence_envelope *envelope, const struct appraise_question *question,
                         struct judging *j)
 {
-    struct bytes              ark            = buffer_bytes(&envelope->snp.ark);
-    bool                      is_development = a->development && (!a->amd || bytes_equal(ark, buffer_bytes(&a->root.ark)));
+    bool                      is_development = a->development && (!a->amd || is_of_development_root(a, envelope));
     const struct known_chain *known;
 
     if (envelope->kind == ENVELOPE_SNP)
@@ -351,11 +374,14 @@ static void snp_prepare(struct appraiser *a, struct evidence_envelope *envelope,
 static FALLIBLE tdx_prepare(struct appraiser *a, const struct evidence_envelope *envelope, const struct appraise_question *question,
                             struct judging *j, struct err *err)
 {
-    if (!a->intel)
+    struct bytes quote          = buffer_bytes(&envelope->td_quote);
+    bool         is_development = a->intel_development && (!a->intel || intel_collateral_is_root_of(a->intel_development, quote));
+
+    if (!a->intel && !a->intel_development)
         return fail_with(err, ERR_UNTRUSTED, "no root of trust for TDX is configured");
-    j->endorser     = intel_collateral_is_intels(a->intel) ? ENDORSED_BY_VENDOR : ENDORSED_BY_DEVELOPMENT_ROOT;
+    j->endorser     = is_development ? ENDORSED_BY_DEVELOPMENT_ROOT : ENDORSED_BY_VENDOR;
     j->q.tdx.policy = &a->tdx_policy;
-    return intel_collateral_find(a->intel, buffer_bytes(&envelope->td_quote), &j->q.tdx.collateral, &j->q.tdx.platform,
+    return intel_collateral_find(is_development ? a->intel_development : a->intel, quote, &j->q.tdx.collateral, &j->q.tdx.platform,
                                  question->now, question->wanted, err);
 }
 
@@ -414,66 +440,6 @@ static FALLIBLE envelope_appraise(struct appraiser *a, enum envelope_kind kind, 
         return true;
     facts_free(out);
     return false;
-}
-
-/* ---- sample: a stand-in that proves nothing [evidence-formats 1] ---- */
-
-static FALLIBLE sample_appraise_evidence(const struct rcar_attestation *attestation,
-                                         const uint8_t digest[static RCAR_DIGEST_LEN], struct facts *out,
-                                         struct err *err)
-{
-    static const char          LAUNCH_DIGEST[] = "abcde"; /* what Trustee's verifier always says */
-    AUTO(buffer) struct buffer given           = { 0 };
-    struct json_object        *claims, *version;
-    const char                *svn, *report_data;
-
-    if (!json_get_text(attestation->evidence, "svn", &svn, err) ||
-        !json_get_text(attestation->evidence, "report_data", &report_data, err))
-        return context(err, "sample evidence");
-    if (strlen(report_data) > 2 * RCAR_DIGEST_LEN || !base64_read(bytes_of_text(report_data), BASE64_STANDARD, &given, err) ||
-        !bytes_equal(buffer_bytes(&given), (struct bytes){ digest, RCAR_DIGEST_LEN }))
-        return fail_with(err, ERR_UNTRUSTED, "sample evidence: REPORT_DATA is different");
-    *out = (struct facts){ .tee = TEE_SAMPLE, .endorser = ENDORSED_BY_NOBODY, .measurement_len = sizeof LAUNCH_DIGEST - 1,
-                           .initdata_len = SNP_HOST_DATA_LEN };
-    memcpy(out->measurement, LAUNCH_DIGEST, sizeof LAUNCH_DIGEST - 1);
-    (void) snprintf(out->report_data, sizeof out->report_data, "%s", report_data); /* 64 characters: fits */
-    claims  = json_object_new_object();
-    version = json_object_new_object();
-    json_add_text(claims, "svn", svn);
-    json_add_text(claims, "report_data", report_data);
-    json_add_text(claims, "launch_digest", LAUNCH_DIGEST);
-    json_add(version, "major", json_object_new_int(1));
-    json_add(version, "minor", json_object_new_int(4));
-    json_add(claims, "platform_version", version);
-    json_add(claims, "debug", json_object_new_boolean(false));
-    json_add_hex(claims, "measurement", (struct bytes){ out->measurement, out->measurement_len });
-    out->claims = claims;
-    return true;
-}
-
-/* Nothing binds its initdata: the digest of what was sent stands where a TEE's field would. */
-static FALLIBLE sample_initdata(const char *text, struct facts *facts, struct err *err)
-{
-    AUTO(initdata) struct initdata initdata = { 0 };
-
-    if (!text)
-        return true;
-    if (!initdata_read(bytes_of_text(text), &initdata, err))
-        return false;
-    initdata_fit(&initdata, facts->initdata, facts->initdata_len);
-    return true;
-}
-
-static FALLIBLE sample_appraise(const struct rcar_attestation *attestation, const uint8_t digest[static RCAR_DIGEST_LEN],
-                                struct facts *out, struct err *err)
-{
-    AUTO(facts) struct facts facts = { 0 };
-
-    if (!sample_appraise_evidence(attestation, digest, &facts, err) || !sample_initdata(attestation->initdata, &facts, err) ||
-        !initdata_check(attestation->initdata, NULL, &facts, err))
-        return false;
-    *out = TAKE(facts);
-    return true;
 }
 
 FALLIBLE appraise(struct appraiser *appraiser, const struct appraise_question *question, struct facts *out,

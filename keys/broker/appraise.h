@@ -34,7 +34,8 @@ struct appraiser_options {
     size_t               n_crls;
     bool                 crl_required;       /* refuse AMD evidence without a fresh list */
     struct bytes         snp_policy;         /* JSON over snp_policy_strict; empty: that one */
-    struct bytes         tdx_root;           /* DER or PEM; empty: no evidence of TDX is taken */
+    struct bytes         tdx_root;           /* Intel's, DER or PEM: any other is refused; empty: it is not trusted */
+    struct bytes         tdx_development_root; /* of evidence made for tests; empty: none is trusted */
     struct bytes         tdx_policy;         /* JSON over tdx_policy_default; empty: that one */
     struct bytes         bundle;             /* JSON: collateral for TDX, VCEKs for SNP; empty: none */
     struct bytes         tpm_policy;         /* JSON over the strict default */

@@ -209,12 +209,33 @@ static void collateral_under_another_root_is_refused(void **state)
     (void) state;
     buffer_append(&root, buffer_bytes(&intel_root));
     root.at[root.len - 1] ^= 1;
-    o.tdx_root = buffer_bytes(&root);
-    a          = appraiser_of(&o);
+    o.tdx_development_root = buffer_bytes(&root);
+    a                      = appraiser_of(&o);
     assert_false(appraises(a, TEE_TDX, evidence, NULL, NULL, &facts, &err));
     assert_int_equal(err.kind, ERR_UNTRUSTED);
     if (strncmp(err.text, "TDX collateral: ", 16) != 0)
         fail_msg("%s", err.text);
+}
+
+/* No root but Intel's own is ever trusted under Intel's name, nor Intel's as one that protects nothing. */
+static void a_root_is_named_as_what_it_is(void **state)
+{
+    AUTO(buffer) struct buffer other = own_vector("tdx/synthetic/root_ca.pem"), pem = own_vector("tdx/intel_v4/root_ca.pem");
+    struct appraiser_options   wrong = { .amd = true, .tdx_root = buffer_bytes(&other) }, right = { .tdx_root = buffer_bytes(&pem) };
+    struct appraiser          *a     = NULL;
+    struct err                 err;
+
+    (void) state;
+    assert_false(appraiser_new(&wrong, &a, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+    assert_string_equal(err.text, "tdx_root is not Intel's SGX Root CA (SHA-256 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3): "
+                                  "a root of tests is trusted as tdx_development_root only");
+    wrong = (struct appraiser_options){ .tdx_development_root = buffer_bytes(&intel_root) };
+    assert_false(appraiser_new(&wrong, &a, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+    assert_string_equal(err.text, "tdx_development_root is Intel's own root: it belongs into tdx_root");
+    assert_true(appraiser_new(&right, &a, &err)); /* PEM as well */
+    appraiser_free(a);
 }
 
 /* ---- a TPM ---- */
@@ -314,6 +335,7 @@ int main(void)
         cmocka_unit_test(nothing_is_trusted_that_was_not_configured),
         cmocka_unit_test(a_platform_without_collateral_is_refused),
         cmocka_unit_test(collateral_under_another_root_is_refused),
+        cmocka_unit_test(a_root_is_named_as_what_it_is),
         cmocka_unit_test(a_tpm_under_a_registered_key_gives_its_claims),
         cmocka_unit_test(refuses_initdata_that_is_not_in_pcr_8),
         cmocka_unit_test(a_tpm_that_nobody_vouches_for_is_taken_for_tests_only_and_says_so),

@@ -23,7 +23,8 @@ struct config {
     bool  snp;               /* trust AMD's roots */
     bool  snp_crl_required;
     char *snp_policy;        /* file; NULL: the strict one */
-    char *tdx_root;          /* file: Intel's root CA; NULL: TDX is not trusted */
+    char *tdx_root;          /* file: Intel's root CA; NULL: it is not trusted */
+    char *tdx_development_root; /* file: root CA of evidence made for tests; NULL: none is trusted */
     char *tdx_policy;        /* file; NULL: the strict one */
     char *collateral;        /* file: a bundle; NULL: none */
     char *tpm_policy;        /* file; NULL: the strict one */

@@ -7,9 +7,6 @@
 
 enum { KEPT_MAX = 64 };
 
-/* SHA-256 of the certificate "Intel SGX Root CA", DER. [tdx.md 2.1] */
-static const char INTEL_ROOT[] = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3";
-
 struct kept {
     uint8_t                fmspc[PCK_FMSPC_LEN];
     bool                   of_platform_ca;
@@ -19,24 +16,30 @@ struct kept {
 };
 
 struct intel_collateral {
-    struct buffer        root;
-    bool                 is_intels;
+    struct buffer        root; /* DER */
     const struct bundle *bundle;
     struct fetched      *fetched;
     struct kept          at[KEPT_MAX];
     size_t               n_ever; /* the oldest gives way */
 };
 
-static bool is_intels_root(struct bytes root)
+static void root_decode(struct bytes root, struct buffer *der)
 {
     AUTO(pem_certificates) struct pem_certificates all = { 0 };
-    AUTO(buffer) struct buffer                     hex = { 0 };
     struct err                                     ignored; /* what is no PEM is DER */
-    uint8_t                                        digest[SHA256_LEN];
 
-    sha256_of(pem_certificates_read(root, &all, &ignored) && all.n == 1 ? buffer_bytes(&all.der[0]) : root, digest);
+    buffer_append(der, pem_certificates_read(root, &all, &ignored) && all.n == 1 ? buffer_bytes(&all.der[0]) : root);
+}
+
+bool intel_root_is_intels(struct bytes root_ca)
+{
+    AUTO(buffer) struct buffer der = { 0 }, hex = { 0 };
+    uint8_t                    digest[SHA256_LEN];
+
+    root_decode(root_ca, &der);
+    sha256_of(buffer_bytes(&der), digest);
     hex_append(&hex, BYTES_OF(digest));
-    return strcmp(buffer_text(&hex), INTEL_ROOT) == 0;
+    return strcmp(buffer_text(&hex), INTEL_ROOT_SHA256) == 0;
 }
 
 struct intel_collateral *intel_collateral_new(struct bytes root_ca, const struct bundle *bundle, struct fetched *fetched)
@@ -45,14 +48,21 @@ struct intel_collateral *intel_collateral_new(struct bytes root_ca, const struct
 
     if (!c)
         abort();
-    buffer_append(&c->root, root_ca);
-    c->bundle    = bundle;
-    c->fetched   = fetched;
-    c->is_intels = is_intels_root(root_ca);
+    root_decode(root_ca, &c->root);
+    c->bundle  = bundle;
+    c->fetched = fetched;
     return c;
 }
 
-bool intel_collateral_is_intels(const struct intel_collateral *c) { return c->is_intels; }
+bool intel_collateral_is_root_of(const struct intel_collateral *c, struct bytes quote)
+{
+    AUTO(pem_certificates) struct pem_certificates chain = { 0 };
+    struct tdx_quote                               parsed;
+    struct err                                     ignored; /* what is no quote is told by the verifier */
+
+    return tdx_quote_parse(quote, &parsed, &ignored) && pem_certificates_read(parsed.pck_chain, &chain, &ignored) && chain.n > 0 &&
+           bytes_equal(buffer_bytes(&chain.der[chain.n - 1]), buffer_bytes(&c->root));
+}
 
 static void kept_free(struct kept *k)
 {

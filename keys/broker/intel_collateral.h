@@ -19,8 +19,14 @@ struct intel_collateral *intel_collateral_new(struct bytes root_ca, const struct
 void                     intel_collateral_free(struct intel_collateral *c);
 DEFINE_AUTO(intel_collateral, struct intel_collateral *, intel_collateral_free)
 
-/* Whether the root is Intel's own: else it is a development root, whatever it is called. */
-bool intel_collateral_is_intels(const struct intel_collateral *c);
+/* SHA-256 of the certificate "Intel SGX Root CA", DER. [tdx.md 2.1] */
+#define INTEL_ROOT_SHA256 "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+
+/* Whether this certificate, DER or PEM, is Intel's own: any other is a root of tests, whatever it is called. */
+bool intel_root_is_intels(struct bytes root_ca);
+
+/* Whether the quote's own chain ends in this root: a hint by which root to judge, never a fact. */
+bool intel_collateral_is_root_of(const struct intel_collateral *c, struct bytes quote);
 
 /*
  * What this quote is to be judged by. Both belong to `c`; the platform is in and out, as tdx_verify_cached has it.

@@ -151,6 +151,9 @@ static FALLIBLE announce(const struct resources *r, struct err *err)
     if (c->development_root)
         log_error("development root trusted", "folder=%s: guests under it are simulated, and nothing protects their secrets",
                   c->development_root);
+    if (c->tdx_development_root)
+        log_error("development root of TDX trusted", "file=%s: evidence under it is made for tests, and nothing protects their secrets",
+                  c->tdx_development_root);
     if (c->sample)
         log_error("sample evidence taken", "anyone can make it up: keep it from secrets by policy, or set sample = false");
     if (c->tpm_any_key)

@@ -107,7 +107,7 @@ static FALLIBLE lists_read(const char *folder, struct lists *out, struct err *er
 }
 
 /* Files that the configuration may name: what is not named stays empty. */
-enum { TDX_ROOT, COLLATERAL, SNP_POLICY, TDX_POLICY, TPM_POLICY, N_TRUST_FILES };
+enum { TDX_ROOT, TDX_DEVELOPMENT_ROOT, COLLATERAL, SNP_POLICY, TDX_POLICY, TPM_POLICY, N_TRUST_FILES };
 
 struct trust_files {
     struct buffer at[N_TRUST_FILES];
@@ -123,6 +123,7 @@ static FALLIBLE trust_files_read(const struct config *c, struct trust_files *out
 {
     const struct { const char *path; size_t most; } files[N_TRUST_FILES] = {
         [TDX_ROOT]   = { c->tdx_root, CONFIG_LEN_MAX },   [COLLATERAL] = { c->collateral, COLLATERAL_LEN_MAX },
+        [TDX_DEVELOPMENT_ROOT] = { c->tdx_development_root, CONFIG_LEN_MAX },
         [SNP_POLICY] = { c->snp_policy, CONFIG_LEN_MAX }, [TDX_POLICY] = { c->tdx_policy, CONFIG_LEN_MAX },
         [TPM_POLICY] = { c->tpm_policy, CONFIG_LEN_MAX },
     };
@@ -152,6 +153,7 @@ static FALLIBLE appraiser_open(const struct config *c, struct collateral_sources
                                          .crl_required       = c->snp_crl_required,
                                          .snp_policy         = buffer_bytes(&files.at[SNP_POLICY]),
                                          .tdx_root           = buffer_bytes(&files.at[TDX_ROOT]),
+                                         .tdx_development_root = buffer_bytes(&files.at[TDX_DEVELOPMENT_ROOT]),
                                          .tdx_policy         = buffer_bytes(&files.at[TDX_POLICY]),
                                          .bundle             = buffer_bytes(&files.at[COLLATERAL]),
                                          .tpm                = c->tpm,
