@@ -47,8 +47,7 @@ static inline void tpm_guest_ak(const struct tpm_guest *g, struct buffer *out)
     OPENSSL_free(der);
 }
 
-static inline size_t tpm_guest_attest_message(const struct tpm_guest *g, const uint8_t nonce[static SHA256_LEN], uint8_t *at,
-                                              size_t room)
+static inline size_t tpm_guest_attest_message(const struct tpm_guest *g, struct bytes nonce, uint8_t *at, size_t room)
 {
     struct writer w = writer_over(at, room);
     uint8_t       digest[SHA256_LEN];
@@ -59,8 +58,8 @@ static inline size_t tpm_guest_attest_message(const struct tpm_guest *g, const u
     put_u16be(&w, 2 + SHA256_LEN);
     put_u16be(&w, 0x000b);
     put_zeros(&w, SHA256_LEN);
-    put_u16be(&w, SHA256_LEN);
-    put(&w, (struct bytes){ nonce, SHA256_LEN });
+    put_u16be(&w, (uint16_t) nonce.len);
+    put(&w, nonce);
     put_zeros(&w, 8 + 4 + 4);
     put_u8(&w, 1); /* the clock is safe */
     put_zeros(&w, 8);
@@ -76,17 +75,26 @@ static inline size_t tpm_guest_attest_message(const struct tpm_guest *g, const u
     return w.len;
 }
 
+enum { TPM_GUEST_SIGNATURE_LEN = 256 };
+
+/* RSASSA with SHA-256 over `message`. */
+static inline void tpm_guest_sign(const struct tpm_guest *g, struct bytes message, uint8_t signature[static TPM_GUEST_SIGNATURE_LEN])
+{
+    AUTO(md_ctx) EVP_MD_CTX *md  = EVP_MD_CTX_new();
+    size_t                   len = TPM_GUEST_SIGNATURE_LEN;
+
+    assert_int_equal(EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, g->ak), 1);
+    assert_int_equal(EVP_DigestSign(md, signature, &len, message.at, message.len), 1);
+    assert_int_equal(len, TPM_GUEST_SIGNATURE_LEN);
+}
+
 /* Appends the evidence of TEE "tpm" over the first 32 bytes of `report_data`. */
 static inline void tpm_guest_evidence(const struct tpm_guest *g, const uint8_t *report_data, struct buffer *json)
 {
-    AUTO(md_ctx) EVP_MD_CTX *md = EVP_MD_CTX_new();
-    uint8_t                  message[256], signature[6 + 256] = { 0x00, 0x14, 0x00, 0x0b, 0x01, 0x00 }; /* RSASSA, SHA-256 */
-    size_t                   message_len = tpm_guest_attest_message(g, report_data, message, sizeof message);
-    size_t                   len         = 256;
+    uint8_t message[256], signature[6 + TPM_GUEST_SIGNATURE_LEN] = { 0x00, 0x14, 0x00, 0x0b, 0x01, 0x00 }; /* RSASSA, SHA-256 */
+    size_t  message_len = tpm_guest_attest_message(g, (struct bytes){ report_data, SHA256_LEN }, message, sizeof message);
 
-    assert_int_equal(EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, g->ak), 1);
-    assert_int_equal(EVP_DigestSign(md, signature + 6, &len, message, message_len), 1);
-    assert_int_equal(len, 256);
+    tpm_guest_sign(g, (struct bytes){ message, message_len }, signature + 6);
     buffer_append_text(json, "{\"tpm_quote\":{\"signature\":\"");
     base64_append(json, BYTES_OF(signature), BASE64_STANDARD);
     buffer_append_text(json, "\",\"message\":\"");
