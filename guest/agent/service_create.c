@@ -74,7 +74,7 @@ static FALLIBLE volumes_of(const Agent__CreateContainerRequest *asked, struct vo
 {
     size_t n = 0;
 
-    if (asked->n_volumes > VOLUME_TREES_MAX)
+    if (asked->n_file_volumes > VOLUME_TREES_MAX)
         return fail_with(err, ERR_LIMIT, "over %d volumes of files", VOLUME_TREES_MAX);
     if (asked->n_empty_directories > VOLUME_DIRECTORIES_MAX)
         return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);

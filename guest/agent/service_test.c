@@ -571,6 +571,46 @@ static void rules_judge_what_a_sealed_secret_stands_for(void **state)
     assert_int_equal(containers_count(rig->service.containers), 0);
 }
 
+/* What does not fit is refused before any of it is kept, with one more than there is room for and with very many. */
+static void lists_of_volumes_that_do_not_fit_are_refused(void **state)
+{
+    enum { VERY_MANY = 6000 };
+    static const size_t           counts[] = { VOLUME_TREES_MAX + 1, 5000 };
+    char                          id[] = "web", digest[] = IMAGE, at[] = "/etc/secret", name[] = "cache";
+    struct rig                   *rig  = *state;
+    Agent__FileVolume             tree      = AGENT__FILE_VOLUME__INIT, *trees[VERY_MANY];
+    Agent__EmptyDirectory         directory = AGENT__EMPTY_DIRECTORY__INIT, *directories[VERY_MANY];
+    Agent__Volume                 disk      = AGENT__VOLUME__INIT, *disks[VERY_MANY];
+    Agent__File                   file      = AGENT__FILE__INIT, *files[VERY_MANY];
+
+    tree.path = directory.path = disk.path = file.path = at;
+    directory.volume = disk.volume = name;
+    for (size_t i = 0; i < VERY_MANY; i++) {
+        trees[i]       = &tree;
+        directories[i] = &directory;
+        disks[i]       = &disk;
+        files[i]       = &file;
+    }
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        for (size_t which = 0; which < 4; which++) {
+            static const char *const      wanted[] = { "over 32 volumes of files", "over 16 empty directories", "over 8 volumes", "over 128 files" };
+            Agent__CreateContainerRequest request  = AGENT__CREATE_CONTAINER_REQUEST__INIT;
+            size_t                       *n[] = { &request.n_file_volumes, &request.n_empty_directories, &request.n_volumes, &request.n_files };
+
+            request.id                = id;
+            request.image_digest      = digest;
+            request.file_volumes      = trees;
+            request.empty_directories = directories;
+            request.volumes           = disks;
+            request.files             = files;
+            *n[which]                 = counts[i] + (which == 3 ? VOLUME_FILES_MAX : 0);
+            assert_int_equal(ask(rig, "CreateContainer", &request.base), ERR_LIMIT);
+            if (!strstr(rig->text, wanted[which]))
+                fail_msg("wanted %s in %s", wanted[which], rig->text);
+        }
+    assert_int_equal(containers_count(rig->service.containers), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -587,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rules_come_on_top_of_the_policy, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_image_found_by_its_name_has_its_digest_from_then_on, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(rules_without_a_policy_decide_alone, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(lists_of_volumes_that_do_not_fit_are_refused, open_rig, close_rig),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
