@@ -265,13 +265,13 @@ static void a_policy_that_does_not_compile_changes_nothing(void **state)
 
     (void) state;
     kbs_client_token(&token);
-    set_resource_policy(http, buffer_text(&token), "package policy\nallow if {", 400);
-    set_attestation_policy(http, buffer_text(&token), "default_cpu", "package policy\ntrust_claims := x\n", 400);
-    set_attestation_policy(http, buffer_text(&token), "../x", "package policy\n", 400);
-    set_resource_policy(http, buffer_text(&token), "package policies\ndefault allow := true\n", 400);
-    set_resource_policy(http, buffer_text(&token), "package policy\ndefault allowed := true\n", 400);
-    set_attestation_policy(http, buffer_text(&token), "default_cpu", "package attestation\ntrust_claims := {\"hardware\": 2}\n", 400);
-    assert_int_equal(ask(http, "POST", KBS_PREFIX "/resource-policy", buffer_text(&token), BAD, &answer), 400);
+    set_resource_policy(http, buffer_text(&token), "package policy\nallow if {", 401);
+    set_attestation_policy(http, buffer_text(&token), "default_cpu", "package policy\ntrust_claims := x\n", 401);
+    set_attestation_policy(http, buffer_text(&token), "../x", "package policy\n", 401);
+    set_resource_policy(http, buffer_text(&token), "package policies\ndefault allow := true\n", 401);
+    set_resource_policy(http, buffer_text(&token), "package policy\ndefault allowed := true\n", 401);
+    set_attestation_policy(http, buffer_text(&token), "default_cpu", "package attestation\ntrust_claims := {\"hardware\": 2}\n", 401);
+    assert_int_equal(ask(http, "POST", KBS_PREFIX "/resource-policy", buffer_text(&token), BAD, &answer), 401);
     assert_true(http_error_is(&answer, "ParsePolicyError"));
     assert_int_equal(ask(http, "GET", ADMIN_DOCUMENTS "/attestation-policy", buffer_text(&token), NULL, &answer), 200);
     assert_string_equal(buffer_text(&answer.body), "{\"documents\":[]}");

@@ -317,25 +317,32 @@ static const struct administrator *named_by(const struct administrators *a, stru
     return NULL;
 }
 
+#define UNVERIFIED "Cannot verify token with any of the issuers" /* Trustee's words, which its tests look for */
+
 /* Whose key holds: the one named, else each of few. */
 static FALLIBLE key_find(const struct administrators *a, struct bytes token, struct caller *out, struct err *err)
 {
-    const struct administrator *named = named_by(a, token);
+    const struct administrator *named  = named_by(a, token);
+    bool                        is_any = false;
 
     if (named) {
         out->who = named;
-        return named->key ? jwt_verify(token, ADMIN_TOKEN_MAX, named->key, &out->claims, err)
-                          : fail_with(err, ERR_DENIED, "that administrator has a certificate, not a token");
+        if (!named->key)
+            return fail_with(err, ERR_DENIED, "that administrator has a certificate, not a token");
+        return jwt_verify(token, ADMIN_TOKEN_MAX, named->key, &out->claims, err) ||
+               fail_with(err, ERR_DENIED, UNVERIFIED ": it is not signed with the key of administrator %.64s", named->name);
     }
     if (a->n > TRIED_WITHOUT_NAME)
         return fail_with(err, ERR_DENIED, "the token does not say in \"sub\" which administrator it is of");
-    (void) fail_with(err, ERR_DENIED, "there is no administrator with a key");
     for (size_t i = 0; i < a->n; i++) {
         out->who = &a->at[i];
+        is_any   = is_any || out->who->key;
         if (out->who->key && jwt_verify(token, ADMIN_TOKEN_MAX, out->who->key, &out->claims, err))
             return true;
     }
-    return false;
+    if (!is_any)
+        return fail_with(err, ERR_DENIED, "there is no administrator with a key");
+    return fail_with(err, ERR_DENIED, UNVERIFIED ": no administrator of this broker has the key that signed it");
 }
 
 static FALLIBLE life_check(const struct caller *c, int64_t now, struct err *err)

@@ -47,6 +47,7 @@ static const struct config_row {
     { "tpm_policy", CONFIG_TEXT, AT(tpm_policy), "", 0, 0, "JSON, what a TPM's evidence must say (strict)" },
     { "tpm_any_key", CONFIG_FLAG, AT(tpm_any_key), "false", 0, 0, "take evidence of a TPM under any key, which proves nothing: for tests" },
     { "sample", CONFIG_FLAG, AT(sample), "false", 0, 0, "take evidence of TEE sample, which proves nothing: for tests" },
+    { "deny_with_403", CONFIG_FLAG, AT(deny_with_403), "false", 0, 0, "answer 403 to guests that policy denies, as Trustee does after 0.21: they do not attest again for it" },
     { "session_seconds", CONFIG_NUMBER, AT(session_seconds), "300", 10, 86400, "life of a challenge, session and token" },
     { "handshake_seconds", CONFIG_NUMBER, AT(handshake_seconds), "10", 1, 600, "from a connection to its first request line" },
     { "request_seconds", CONFIG_NUMBER, AT(request_seconds), "30", 1, 600, "from a request line to the end of its body; and to take an answer" },

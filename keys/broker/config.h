@@ -31,6 +31,7 @@ struct config {
     bool  tpm;               /* take evidence of TPMs under registered keys */
     bool  tpm_any_key;       /* … under any key */
     bool  sample;            /* take evidence that anyone can make up */
+    bool  deny_with_403;     /* what policy denies; else 401 */
     uint64_t session_seconds;
     uint64_t connections;
     uint64_t connections_per_peer;

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "keys/api/admin.h"
 #include "keys/api/limits.h"
+#include "keys/api/rcar.h"
 #include "keys/broker/administration.h"
 #include "keys/broker/epoch.h"
 #include "keys/jose/jcs.h"
@@ -12,13 +13,22 @@ enum { VALUE_NAME_MAX = 200, POLICY_NAME_MAX = 64 };
 
 /* ---- what each kind is, and who may set it ---- */
 
+#define POLICY_NAMES "an attestation policy is named default_cpu, or TENANT_cpu for what one tenant's secrets want"
+
 static FALLIBLE attestation_policy_check(struct call *call, const char *name, struct bytes text, struct err *err)
 {
     static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
 
+    struct policy_question any = { .module = text };
+    const char            *class = strrchr(name, '_');
+
     if (name[0] == 0 || strlen(name) > POLICY_NAME_MAX || strspn(name, ALLOWED) != strlen(name))
-        return fail_with(err, ERR_MALFORMED, "an attestation policy is named ID_CLASS, such as default_cpu");
-    return appraisal_policy_check(call->broker->engine, text, err);
+        return fail_with(err, ERR_MALFORMED, POLICY_NAMES);
+    if (class && class != name && strcmp(class, "_cpu") == 0)
+        return appraisal_policy_check(call->broker->engine, text, err);
+    if (strncmp(call->request->path, KBS_PREFIX "/", sizeof KBS_PREFIX) != 0)
+        return fail_with(err, ERR_MALFORMED, POLICY_NAMES);
+    return policy_engine_check(call->broker->engine, &any, err); /* never asked: Trustee's client gives it names of any kind */
 }
 
 static FALLIBLE resource_policy_check(struct call *call, const char *name, struct bytes text, struct err *err)

@@ -8,6 +8,49 @@
 
 enum { LEEWAY_S = 60, AFFIRMING_LEAST = 2, WARNING_LEAST = 32, CONTRAINDICATED_LEAST = 96 }; /* [ar4si 2.3.2] */
 
+static FALLIBLE hex_member(struct json_object *from, const char *name, uint8_t *out, size_t most, size_t *len,
+                           struct err *err)
+{
+    const char *text;
+
+    if (!json_get_text(from, name, &text, err))
+        return false;
+    *len = strlen(text) / 2;
+    if (*len > most || !hex_read_exact(text, out, *len, err))
+        return fail_with(err, ERR_MALFORMED, "\"%s\" is not hex of at most %zu bytes", name, most);
+    return true;
+}
+
+/* Of TEE sample in base64, as its report data; else in hex. [evidence-formats 1] */
+static void initdata_add(struct json_object *evidence, const struct facts *facts)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    struct bytes               field = { facts->initdata, facts->initdata_len };
+
+    if (facts->tee == TEE_SAMPLE)
+        base64_append(&text, field, BASE64_STANDARD);
+    else
+        hex_append(&text, field);
+    json_add_text(evidence, "init_data", buffer_text(&text));
+}
+
+static FALLIBLE initdata_member(struct json_object *evidence, const char *tee, struct ear *out, size_t *len, struct err *err)
+{
+    AUTO(buffer) struct buffer raw = { 0 };
+    const char                *text;
+
+    if (strcmp(tee, tee_name(TEE_SAMPLE)) != 0)
+        return hex_member(evidence, "init_data", out->initdata, sizeof out->initdata, len, err);
+    if (!json_get_text(evidence, "init_data", &text, err) || !base64_read(bytes_of_text(text), BASE64_STANDARD, &raw, err))
+        return false;
+    if (raw.len > sizeof out->initdata)
+        return fail_with(err, ERR_MALFORMED, "\"init_data\" of %zu bytes", raw.len);
+    if (raw.len > 0)
+        memcpy(out->initdata, raw.at, raw.len);
+    *len = raw.len;
+    return true;
+}
+
 FALLIBLE ear_evidence(const struct facts *facts, const struct rcar_attestation *attestation, struct json_object **out,
                       struct err *err)
 {
@@ -15,7 +58,7 @@ FALLIBLE ear_evidence(const struct facts *facts, const struct rcar_attestation *
     AUTO(json) struct json_object *evidence = json_object_new_object();
     struct json_object            *runtime  = json_object_new_object();
 
-    json_add_hex(evidence, "init_data", (struct bytes){ facts->initdata, facts->initdata_len });
+    initdata_add(evidence, facts);
     json_add(evidence, "init_data_claims", json_object_get(facts->initdata_claims));
     json_add_text(evidence, "report_data", facts->report_data);
     json_add_text(runtime, "additional-evidence", attestation->additional);
@@ -94,19 +137,6 @@ void ear_copy(const struct ear *from, struct ear *out)
     out->subject.initdata.at    = out->initdata;
 }
 
-static FALLIBLE hex_member(struct json_object *from, const char *name, uint8_t *out, size_t most, size_t *len,
-                           struct err *err)
-{
-    const char *text;
-
-    if (!json_get_text(from, name, &text, err))
-        return false;
-    *len = strlen(text) / 2;
-    if (*len > most || !hex_read_exact(text, out, *len, err))
-        return fail_with(err, ERR_MALFORMED, "\"%s\" is not hex of at most %zu bytes", name, most);
-    return true;
-}
-
 /* The number of one claim; 0 when the token makes none. */
 static int64_t claim_of(struct json_object *cpu, const char *name)
 {
@@ -145,7 +175,7 @@ static FALLIBLE claims_read(struct json_object *payload, const struct jwk *known
         !json_get(cpu, "ear.veraison.annotated-evidence", json_type_object, &evidence, err) ||
         !json_get(evidence, "runtime_data_claims", json_type_object, &runtime, err) ||
         !json_get(runtime, "tee-pubkey", json_type_object, &key, err) || (!known && !jwk_read(key, &out->tee_key, err)) ||
-        !hex_member(evidence, "init_data", out->initdata, sizeof out->initdata, &initdata_len, err))
+        !initdata_member(evidence, tee, out, &initdata_len, err))
         return context(err, "token");
     if (strlen(tee) >= sizeof out->tee)
         return fail_with(err, ERR_MALFORMED, "token: a TEE name that is too long");

@@ -172,7 +172,7 @@ FALLIBLE policy_engine_check(struct policy_engine *engine, const struct policy_q
     AUTO(program) struct program *program = NULL;
 
     (void) engine;
-    return compile(question, &program, err) && first_rule_check(question, err);
+    return compile(question, &program, err) && (question->n_rules == 0 || first_rule_check(question, err));
 }
 
 /* ---- evaluating ---- */

@@ -43,5 +43,5 @@ struct policy_question {
 FALLIBLE policy_engine_ask(struct policy_engine *engine, const struct policy_question *question, struct buffer *answers,
                            struct err *err);
 
-/* Compiles for nothing but the error: what is wrong where. `rules` as above; the first of them must be there. */
+/* Compiles for nothing but the error: what is wrong where. `rules` as above; the first of them, if any, must be there. */
 FALLIBLE policy_engine_check(struct policy_engine *engine, const struct policy_question *question, struct err *err);

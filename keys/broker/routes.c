@@ -15,7 +15,7 @@
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
 
-enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_ABSENT = 404, STATUS_METHOD = 405, STATUS_LARGE = 413,
+enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_FORBIDDEN = 403, STATUS_ABSENT = 404, STATUS_METHOD = 405, STATUS_LARGE = 413,
        STATUS_INTERNAL = 500, STATUS_BUSY = 503 };
 enum { MINUTE = 60, REFUSALS_PER_MINUTE = 600, AUDIT_ENTRIES_AT_ONCE = 1000 };
 
@@ -662,7 +662,8 @@ static FALLIBLE administrator_find(struct call *call, struct err *err)
            administrators_by_token(call->broker->administrators, token, call->request->now, &call->caller, err);
 }
 
-static unsigned status_of(enum err_kind kind, enum access access, const char *variant)
+/* What is malformed is 400 in our own administration only: the key protocol knows 401 for it. [KBS 10] */
+static unsigned status_of(enum err_kind kind, bool is_ours, const char *variant)
 {
     switch (kind) {
     case ERR_NOT_FOUND: return STATUS_ABSENT;
@@ -673,7 +674,7 @@ static unsigned status_of(enum err_kind kind, enum access access, const char *va
     case ERR_NONE:      return STATUS_INTERNAL;
     case ERR_MALFORMED:
     case ERR_UNSUPPORTED:
-        return strcmp(variant, "InvalidRequestPath") == 0 ? STATUS_ABSENT : access == ADMIN ? STATUS_BAD : STATUS_DENIED;
+        return strcmp(variant, "InvalidRequestPath") == 0 ? STATUS_ABSENT : is_ours ? STATUS_BAD : STATUS_DENIED;
     case ERR_UNTRUSTED:
     case ERR_DENIED:
     case ERR_TIMEOUT:   return STATUS_DENIED;
@@ -701,6 +702,19 @@ void answer_not_durable(struct answer *out, const struct err *why)
     (void) snprintf(out->reason, sizeof out->reason, "%s", why->text); /* cut by design */
 }
 
+static void answer_failed(const struct route *route, struct call *call, const struct err *why)
+{
+    bool is_ours = strncmp(route->prefix, KBS_PREFIX, sizeof KBS_PREFIX - 1) != 0;
+    char text[sizeof why->text + 32];
+
+    if (call->broker->denies_with_403 && strcmp(call->variant, "PolicyDeny") == 0 && why->kind == ERR_DENIED) {
+        (void) snprintf(text, sizeof text, "Access denied by policy: %s", why->text); /* fits */
+        answer_error(call->answer, STATUS_FORBIDDEN, call->variant, text);
+        return;
+    }
+    answer_error(call->answer, call->status ? call->status : status_of(why->kind, is_ours, call->variant), call->variant, why->text);
+}
+
 static void serve(const struct route *route, struct call *call)
 {
     struct err err;
@@ -718,7 +732,7 @@ static void serve(const struct route *route, struct call *call)
     if (!served && route->access == ADMIN && err.kind == ERR_DENIED)
         call->variant = "AdminAuthAccess";
     if (!served)
-        answer_error(call->answer, call->status ? call->status : status_of(err.kind, route->access, call->variant), call->variant, err.text);
+        answer_failed(route, call, &err);
     auto_caller(&call->caller);
 }
 

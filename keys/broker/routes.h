@@ -21,6 +21,7 @@ struct broker {
     struct external   *external;           /* NULL: every resource is in the store */
     struct collateral_sources *sources;    /* NULL: no collateral is fetched */
     uint32_t          session_s; /* life of challenge, session and token */
+    bool              denies_with_403; /* what policy denies: as later Trustees, instead of 401 */
     int64_t           refusals_since; /* refused attestations are free for anyone: the audit log takes only */
     uint32_t          n_refusals;     /* … so many a minute; the ordinary log has all */
 };

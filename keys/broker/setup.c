@@ -240,6 +240,7 @@ void setup_use(const struct setup *setup, struct broker *broker)
     broker->external       = setup->external;
     broker->sources        = setup->sources;
     broker->session_s      = (uint32_t) setup->config.session_seconds;
+    broker->denies_with_403 = setup->config.deny_with_403;
     broker->issuer         = (struct ear_issuer){ .key         = setup->credentials.token_key,
                                                   .certificate = buffer_bytes(&setup->credentials.token_certificate),
                                                   .name        = setup->config.token_issuer,
