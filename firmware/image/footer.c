@@ -54,6 +54,14 @@ static FALLIBLE find_table(struct bytes file, struct bytes *out, struct err *err
     return true;
 }
 
+static const struct footer_entry *entry_of(const struct footer *footer, struct bytes guid)
+{
+    for (size_t i = 0; i < footer->n; i++)
+        if (bytes_equal(footer->at[i].guid, guid))
+            return &footer->at[i];
+    return NULL;
+}
+
 FALLIBLE footer_read(struct bytes image, struct footer *out, struct err *err)
 {
     struct footer footer = { .n = 0 };
@@ -67,11 +75,10 @@ FALLIBLE footer_read(struct bytes image, struct footer *out, struct err *err)
         return context(err, "firmware image");
     while (table.len > 0) {
         struct footer_entry entry = { 0 };
-        struct bytes        same;
 
         if (!take_last_entry(&table, &entry, err))
             return context(err, "firmware image: GUID table");
-        if (footer_find(&footer, entry.guid.at, &same))
+        if (entry_of(&footer, entry.guid))
             return fail_with(err, ERR_MALFORMED, "firmware image: GUID table: an entry occurs twice");
         if (footer.n == FOOTER_ENTRIES_MAX)
             return fail_with(err, ERR_LIMIT, "firmware image: GUID table: over %d entries", FOOTER_ENTRIES_MAX);
@@ -83,12 +90,12 @@ FALLIBLE footer_read(struct bytes image, struct footer *out, struct err *err)
 
 bool footer_find(const struct footer *footer, const uint8_t guid[static GUID_LEN], struct bytes *out)
 {
-    for (size_t i = 0; i < footer->n; i++)
-        if (memcmp(footer->at[i].guid.at, guid, GUID_LEN) == 0) {
-            *out = footer->at[i].content;
-            return true;
-        }
-    return false;
+    const struct footer_entry *entry = entry_of(footer, (struct bytes){ guid, GUID_LEN });
+
+    if (!entry)
+        return false;
+    *out = entry->content;
+    return true;
 }
 
 FALLIBLE footer_follow(const struct footer *footer, const uint8_t guid[static GUID_LEN], struct bytes image,
