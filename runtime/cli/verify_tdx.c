@@ -1,12 +1,11 @@
 /* `cloister verify tdx`: a TDX quote against Intel's collateral, all given as files. */
 #include <stdio.h>
 
-#include "attestation/collateral/bundle.h"
-#include "attestation/collateral/pcs.h"
 #include "attestation/verifier/tdx_claims.h"
 #include "base/file.h"
 #include "base/options.h"
 #include "runtime/cli/verify.h"
+#include "runtime/cli/verify_bundle.h"
 
 enum { FILE_LEN_MAX = 4 << 20 };
 
@@ -30,43 +29,15 @@ static void inputs_free(struct inputs *in)
 }
 static inline void auto_inputs(struct inputs *in) { inputs_free(in); }
 
-/* What the bundle has for the quote's platform, where no file of its own was given. */
-static FALLIBLE bundle_take(struct inputs *in, const struct bundle *bundle, struct err *err)
-{
-    struct buffer       urls[4] = { { 0 } };
-    const char *const   given[] = { in->tcb_info_path, in->qe_identity_path, in->pck_crl_path, in->root_crl_path };
-    struct buffer      *into[]  = { &in->tcb_info, &in->qe_identity, &in->pck_crl, &in->root_crl };
-    uint8_t             fmspc[PCS_FMSPC_LEN];
-    bool                of_platform_ca, found = true;
-
-    if (!tdx_platform_hint(buffer_bytes(&in->quote), fmspc, &of_platform_ca, err))
-        return context(err, "--quote");
-    pcs_tcb_info_url(PCS_BASE_URL, fmspc, PCS_UPDATE_STANDARD, &urls[0]);
-    pcs_qe_identity_url(PCS_BASE_URL, PCS_UPDATE_STANDARD, &urls[1]);
-    pcs_pck_crl_url(PCS_BASE_URL, of_platform_ca, &urls[2]);
-    buffer_append_text(&urls[3], PCS_ROOT_CRL_URL);
-    for (size_t i = 0; i < 4 && found; i++) {
-        const struct answer *a = given[i] ? NULL : bundle_find(bundle, buffer_text(&urls[i]));
-
-        found = given[i] || a || fail_with(err, ERR_CONFIG, "--collateral: %.150s is not in it", buffer_text(&urls[i]));
-        if (a)
-            buffer_append(into[i], buffer_bytes(&a->body));
-        if (a && i == 0 && !in->issuer_chain_path)
-            buffer_append(&in->issuer_chain, buffer_bytes(&a->issuer_chain));
-    }
-    for (size_t i = 0; i < 4; i++)
-        buffer_free(&urls[i]);
-    return found;
-}
-
 static FALLIBLE bundle_load(struct inputs *in, struct err *err)
 {
-    AUTO(buffer) struct buffer  text   = { 0 };
-    AUTO(bundle) struct bundle *bundle = NULL;
+    const struct verify_documents missing = {
+        in->tcb_info_path ? NULL : &in->tcb_info, in->qe_identity_path ? NULL : &in->qe_identity,
+        in->issuer_chain_path ? NULL : &in->issuer_chain, in->root_crl_path ? NULL : &in->root_crl,
+        in->pck_crl_path ? NULL : &in->pck_crl,
+    };
 
-    if (!file_read(in->collateral_path, BUNDLE_LEN_MAX, &text, err) || !bundle_read(buffer_bytes(&text), &bundle, err))
-        return context(err, "--collateral");
-    return bundle_take(in, bundle, err);
+    return verify_bundle_load(in->collateral_path, buffer_bytes(&in->quote), &missing, err);
 }
 
 static FALLIBLE inputs_load(struct inputs *in, struct err *err)

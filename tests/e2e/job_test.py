@@ -2,7 +2,7 @@
 """cloister job: a batch job's receipt, made in a guest under real QEMU, checked offline, and every lie about it found."""
 import base64, hashlib, json, os, pathlib, subprocess
 
-from world import World, run_tests
+from world import GUEST, World, run_tests
 
 SCRIPT = ["/bin/sh", "-c"]
 NONCE = "00112233445566778899aabbccddeeff"
@@ -131,8 +131,38 @@ def another_root_is_not_trusted(world):
     assert json.loads(world.cloister("job", "verify", "--ca", other, "receipt.json", wanted=1).stdout)["verdict"] == "rejected"
 
 
+def a_tpm_signs_for_its_receipt(world):
+    """Under an attestation key that the owner knows, of a boot whose PCRs the owner computed."""
+    register = ("measure", "tpm", "--key", "--firmware", GUEST / "firmware", "--kernel", GUEST / "kernel", "--initrd", GUEST / "initrd",
+                "--append", "cloister.tee=tpm " + (GUEST / "cmdline").read_text().strip())
+    values = json.loads(world.cloister(*register).stdout)
+    image = world.image("tpm-job", SCRIPT + ["echo 42"])
+    digest = world.cloister("initdata", "--digest", "--broker", world.url, "--broker-ca", world.ca, image).stdout.strip()
+    world.cloister("reference", "add", "--tee", "tpm", "--initdata", digest, *world.admin)
+    for name, value in values.items():
+        world.cloister("reference", "add", "--name", name, "--value", value, *world.admin)
+    world.cloister("job", *world.run_words("--tee", "tpm", "--receipt", "tpm.json", image))
+    world.path("ak.der").write_bytes(base64.b64decode(values["trusted_aks"]))
+    pcrs = {"pcrs": {"sha256": {str(pcr): [values[f"tpm_pcr{pcr:02}"]] for pcr in (0, 4, 9, 12)}}}
+    world.path("tpm-policy.json").write_text(json.dumps(pcrs))
+
+    def ask(*words, wanted=0):
+        return world.cloister("job", "verify", *words, "tpm.json", wanted=wanted)
+
+    answer = json.loads(ask("--ak", world.path("ak.der"), "--policy", world.path("tpm-policy.json")).stdout)
+    assert answer["verdict"] == "accepted" and answer["claims"]["statement"]["exit_code"] == 0, answer
+    pcrs["pcrs"]["sha256"]["9"] = [64 * "0"]
+    world.path("tpm-policy.json").write_text(json.dumps(pcrs))
+    for reason, words in (("tpm-pcr", ("--ak", world.path("ak.der"), "--policy", world.path("tpm-policy.json"))),
+                          ("tpm-ak-untrusted", ("--ak", world.folder / "foreign.pem"))):
+        answer = json.loads(ask(*words, wanted=1).stdout)
+        assert answer["verdict"] == "rejected" and answer["reason"].startswith(reason), answer
+    assert "--ak FILE is wanted" in ask("--ca", world.environment["CLOISTER_DEVELOPMENT_ROOT"], wanted=2).stderr
+    assert "--measurement" in ask("--ak", world.path("ak.der"), "--measurement", 96 * "0", wanted=2).stderr
+
+
 with World() as world:
     world.start_broker()
     run_tests([a_job_leaves_a_receipt_that_holds, what_is_not_as_expected_is_rejected, what_the_owner_asks_of_the_platform_counts, a_receipt_that_was_changed_is_rejected,
                a_job_in_a_file_leaves_its_result_in_a_volume,
-               another_root_is_not_trusted], world)
+               another_root_is_not_trusted, a_tpm_signs_for_its_receipt], world)
