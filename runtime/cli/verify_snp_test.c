@@ -1,13 +1,10 @@
 /* `cloister verify snp` as a script sees it: the exit code and one JSON object on standard output. */
 #include "tests/harness/test.h"
 
-#include <sys/mman.h>
-
 #include "base/file.h"
 #include "runtime/cli/verify.h"
+#include "tests/harness/command.h"
 #include "tests/harness/vectors.h"
-
-enum { WORDS = 16 };
 
 static char *folder; /* holds ark.der, ask.der, asvk.der */
 static char  paths[8][PATH_MAX];
@@ -51,37 +48,9 @@ static int close_folder(void **state)
     return ok ? 0 : 1;
 }
 
-struct outcome {
-    int                 code;
-    struct json_object *json; /* NULL when nothing was printed */
-};
-
-/* Runs the subcommand with standard output caught. `words` ends with NULL. */
-static struct outcome run(const char *const *words)
-{
-    char                      *argv[WORDS + 2] = { (char *) (uintptr_t) "snp" };
-    AUTO(buffer) struct buffer text            = { 0 };
-    struct outcome             o               = { 0 };
-    AUTO(fd) int               caught          = memfd_create("stdout", MFD_CLOEXEC);
-    AUTO(fd) int               kept            = dup(STDOUT_FILENO);
-    int                        argc            = 1;
-    struct err                 err;
-
-    for (; words[argc - 1]; argc++)
-        argv[argc] = (char *) (uintptr_t) words[argc - 1];
-    assert_true(fflush(stdout) == 0 && dup2(caught, STDOUT_FILENO) >= 0);
-    o.code = verify_snp(argc, argv);
-    assert_true(fflush(stdout) == 0 && dup2(kept, STDOUT_FILENO) >= 0);
-    assert_int_equal(lseek(caught, 0, SEEK_SET), 0);
-    assert_true(file_read_fd(caught, 1 << 20, &text, &err));
-    if (text.len > 0 && text.at[0] == '{')
-        assert_true(json_read(buffer_bytes(&text), 1 << 20, &o.json, &err));
-    return o;
-}
-
 static void expect(const char *const *words, int code, const char *verdict, const char *reason)
 {
-    struct outcome                o    = run(words);
+    struct outcome                o    = command_run(verify_snp, words);
     AUTO(json) struct json_object *json = o.json;
     const char                    *text = NULL;
     struct err                     err;
@@ -104,11 +73,11 @@ static void accepts_what_is_genuine_and_allowed(void **state)
     const char *crl = own_path(4, "synthetic/crl-milan-clean.der");
 
     (void) state;
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", "--allow-product",
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", "--allow-product",
                              "Milan", NULL }, 0, "accepted", "ok");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", "--allow-product",
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", "--allow-product",
                              "milan", "--crl", crl, "--explain", NULL }, 0, "accepted", "ok");
-    expect((const char *[]){ "--report", vlek_report, "--vek", vlek, "--ca", folder, "--at", "2026-09-01T00:00:00Z",
+    expect((const char *[]){ "snp", "--report", vlek_report, "--vek", vlek, "--ca", folder, "--at", "2026-09-01T00:00:00Z",
                              "--allow-product", "Milan", NULL }, 0, "accepted", "ok");
 }
 
@@ -119,22 +88,22 @@ static void rejects_with_a_reason(void **state)
     const char *stale = own_path(4, "synthetic/crl-milan-stale.der"), *vlek = own_path(5, "synthetic/vlek-milan-good.der");
 
     (void) state;
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", NULL }, 1,
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", NULL }, 1,
            "rejected", "snp-product-refused");
-    expect((const char *[]){ "--report", report, "--vek", vlek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", NULL }, 1,
+    expect((const char *[]){ "snp", "--report", report, "--vek", vlek, "--ca", folder, "--at", "2026-09-01T00:00:00Z", NULL }, 1,
            "rejected", "snp-signer-mismatch");
-    expect((const char *[]){ "--report", vek, "--vek", vek, "--ca", folder, NULL }, 1, "rejected", "snp-length");
-    expect((const char *[]){ "--report", report, "--vek", report, "--ca", folder, NULL }, 1, "rejected",
+    expect((const char *[]){ "snp", "--report", vek, "--vek", vek, "--ca", folder, NULL }, 1, "rejected", "snp-length");
+    expect((const char *[]){ "snp", "--report", report, "--vek", report, "--ca", folder, NULL }, 1, "rejected",
            "snp-certificate-malformed");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--at", "2060-01-01T00:00:00Z", NULL }, 1,
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--at", "2060-01-01T00:00:00Z", NULL }, 1,
            "rejected", "snp-certificate-expired");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--crl", revoked, "--at", "2026-09-01T00:00:00Z",
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--crl", revoked, "--at", "2026-09-01T00:00:00Z",
                              NULL }, 1, "rejected", "snp-revoked");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--crl", genoa, NULL }, 1, "rejected",
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--crl", genoa, NULL }, 1, "rejected",
            "snp-crl-issuer");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--crl", stale, "--at", "2026-09-01T00:00:00Z",
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--crl", stale, "--at", "2026-09-01T00:00:00Z",
                              NULL }, 1, "rejected", "snp-crl-expired");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--root-product", "Turin", NULL }, 1, "rejected",
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--root-product", "Turin", NULL }, 1, "rejected",
            "snp-root-missing");
 }
 
@@ -158,7 +127,7 @@ static void judges_by_the_policy_file(void **state)
     (void) snprintf(path, sizeof path, "%s/policy.json", folder); /* fits */
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_true(file_write(path, bytes_of_text(rows[i].text), 0600, &err));
-        expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--policy", path, "--crl", crl, "--at",
+        expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--policy", path, "--crl", crl, "--at",
                                  "2026-09-01T00:00:00Z", NULL }, rows[i].code, rows[i].verdict, rows[i].reason);
     }
 }
@@ -168,18 +137,18 @@ static void unusable_arguments_are_told_apart_from_a_verdict(void **state)
     const char *report = own_path(0, "synthetic/rep-good-v5.bin"), *vek = own_path(1, "synthetic/vcek-milan-good.der");
 
     (void) state;
-    expect((const char *[]){ NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", report, "--vek", vek, NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", report, "--ca", folder, NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--vek", vek, "--ca", folder, NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", "/nonexistent", "--vek", vek, "--ca", folder, NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", "/nonexistent", NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--at", "yesterday", NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--allow-product", "Rome", NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "--root-product", "Rome", NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, "operand", NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--crl", "/nonexistent", "--report", report, "--vek", vek, "--ca", folder, NULL }, 2, NULL, NULL);
-    expect((const char *[]){ "--help", NULL }, 0, NULL, NULL);
+    expect((const char *[]){ "snp", NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", report, "--ca", folder, NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--vek", vek, "--ca", folder, NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", "/nonexistent", "--vek", vek, "--ca", folder, NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", "/nonexistent", NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--at", "yesterday", NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--allow-product", "Rome", NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "--root-product", "Rome", NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, "operand", NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--crl", "/nonexistent", "--report", report, "--vek", vek, "--ca", folder, NULL }, 2, NULL, NULL);
+    expect((const char *[]){ "snp", "--help", NULL }, 0, NULL, NULL);
 }
 
 static void a_bad_root_is_a_verdict(void **state)
@@ -188,9 +157,9 @@ static void a_bad_root_is_a_verdict(void **state)
 
     (void) state;
     put_ca("ark.der", "amd-snp/synthetic/ca-milan-ask.der");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, NULL }, 1, "rejected", "snp-certificate-issuer");
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, NULL }, 1, "rejected", "snp-certificate-issuer");
     put_ca("ark.der", "amd-snp/synthetic/rep-good-v5.bin");
-    expect((const char *[]){ "--report", report, "--vek", vek, "--ca", folder, NULL }, 1, "rejected", "snp-certificate-malformed");
+    expect((const char *[]){ "snp", "--report", report, "--vek", vek, "--ca", folder, NULL }, 1, "rejected", "snp-certificate-malformed");
     put_ca("ark.der", "amd-snp/synthetic/ca-milan-ark.der");
 }
 

@@ -1,14 +1,13 @@
 /* `cloister verify tdx` and `cloister verify tpm` as a script sees them: exit code, verdict, status and claims. */
 #include "tests/harness/test.h"
 
-#include <stdio.h>
-#include <sys/mman.h>
 
 #include "attestation/collateral/bundle.h"
 #include "attestation/collateral/pcs.h"
 #include "attestation/verifier/tdx.h"
 #include "base/file.h"
 #include "runtime/cli/verify.h"
+#include "tests/harness/command.h"
 #include "tests/harness/vectors.h"
 
 enum { WORDS = 24 };
@@ -50,34 +49,6 @@ static const char *made(const char *name, struct bytes content)
     return paths[WORDS - 1];
 }
 
-struct outcome {
-    int                 code;
-    struct json_object *json; /* NULL when nothing was printed */
-};
-
-/* Runs a subcommand with standard output caught. `words` ends with NULL; the first is its name. */
-static struct outcome run(int (*command)(int argc, char **argv), const char *const *words)
-{
-    char                      *argv[WORDS + 1] = { NULL };
-    AUTO(buffer) struct buffer text            = { 0 };
-    struct outcome             o               = { 0 };
-    AUTO(fd) int               caught          = memfd_create("stdout", MFD_CLOEXEC);
-    AUTO(fd) int               kept            = dup(STDOUT_FILENO);
-    int                        argc            = 0;
-    struct err                 err;
-
-    for (; words[argc]; argc++)
-        argv[argc] = (char *) (uintptr_t) words[argc];
-    assert_true(argc < WORDS && fflush(stdout) == 0 && dup2(caught, STDOUT_FILENO) >= 0);
-    o.code = command(argc, argv);
-    assert_true(fflush(stdout) == 0 && dup2(kept, STDOUT_FILENO) >= 0);
-    assert_int_equal(lseek(caught, 0, SEEK_SET), 0);
-    assert_true(file_read_fd(caught, 1 << 20, &text, &err));
-    if (text.len > 0 && text.at[0] == '{')
-        assert_true(json_read(buffer_bytes(&text), 1 << 20, &o.json, &err));
-    return o;
-}
-
 static const char *text_of(struct json_object *json, const char *name)
 {
     const char *out = NULL;
@@ -89,7 +60,7 @@ static const char *text_of(struct json_object *json, const char *name)
 /* `reason` NULL: unusable arguments, and nothing on standard output. */
 static void expect(int (*command)(int argc, char **argv), const char *const *words, const char *reason, const char *status)
 {
-    struct outcome                o    = run(command, words);
+    struct outcome                o    = command_run(command, words);
     AUTO(json) struct json_object *json = o.json;
 
     if (!reason) {
@@ -213,8 +184,8 @@ static void unusable_arguments_are_no_verdict(void **state)
     expect_tdx("tomorrow", (const char *[]){ NULL }, NULL, NULL);
     expect_tdx(AT_2025, (const char *[]){ "operand", NULL }, NULL, NULL);
     expect_tdx(AT_2025, (const char *[]){ "--event-log", "/nonexistent", NULL }, NULL, NULL);
-    assert_int_equal(run(verify_tdx, (const char *[]){ "tdx", "--help", NULL }).code, 0);
-    assert_int_equal(run(verify_tpm, (const char *[]){ "tpm", "--help", NULL }).code, 0);
+    assert_int_equal(command_run(verify_tdx, (const char *[]){ "tdx", "--help", NULL }).code, 0);
+    assert_int_equal(command_run(verify_tpm, (const char *[]){ "tpm", "--help", NULL }).code, 0);
 }
 
 #define NONCE "6e6f6e63652d666f722d63766d2d746573742d766563746f72732d3030303031"
