@@ -36,15 +36,15 @@ static void write_settings(const struct install *o, struct buffer *out)
     (void) o;
     buffer_append_text(out, "# What the RuntimeClass cloister starts pods with. The keys are in docs/kubernetes.md.\n"
                             "tee = \"auto\"\ncpus = 1\nmemory = 512\n"
-                            "blobs = \"/var/lib/cloister/snapshotter/cache\"\n");
+                            "cache = \"/var/lib/cloister/snapshotter/cache\"\n");
 }
 
 static void write_development(const struct install *o, struct buffer *out)
 {
+    (void) o;
     buffer_append_text(out, "# For the RuntimeClass cloister-development: a simulated platform, which PROTECTS NOTHING.\n"
-                            "development = true\ntee = \"sim\"\ncpus = 1\nmemory = 512\n");
-    if (!o->is_shared) /* else plain images are where containerd has them */
-        buffer_append_text(out, "blobs = \"/var/lib/cloister/snapshotter/cache\"\n");
+                            "development = true\ntee = \"sim\"\ncpus = 1\nmemory = 512\n"
+                            "cache = \"/var/lib/cloister/snapshotter/cache\"\n");
 }
 
 static void write_unit(const struct install *o, struct buffer *out)

@@ -104,6 +104,8 @@ static FALLIBLE write_blob(struct blob_service *service, const Blobs__WriteReque
         return fail_with(err, ERR_UNSUPPORTED, "this host keeps nothing");
     if (request->data.len > TRANSFER_LEN_MAX)
         return fail_with(err, ERR_LIMIT, "%zu bytes at once", request->data.len);
+    if (service->may_read && !service->may_read(service->owner, request->digest))
+        return fail_with(err, ERR_DENIED, "%.80s is not of an image of this pod", request->digest);
     return guest_cache_put(&service->cache, request->digest, request->offset, request->size,
                           (struct bytes){ request->data.data, request->data.len }, err);
 }

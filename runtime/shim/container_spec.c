@@ -10,6 +10,7 @@ static const char *const sandbox_names[] = { "io.kubernetes.cri.sandbox-id", "io
 static const char *const image_names[]   = { "io.kubernetes.cri.image-name", "io.kubernetes.cri-o.Image" };
 static const char *const other_names[]   = { "io.kubernetes.cri-o.ImageName" };
 static const char *const digest_names[]  = { "io.kubernetes.cri-o.ImageRepoDigests" };
+static const char *const limits_names[]  = { "pod-linux-resources.crio.io", "io.kubernetes.cri-o.PodLinuxResources" };
 static const char *const initdata_names[] = { "io.cloister.initdata",
                                               "io.katacontainers.config.hypervisor.cc_init_data" };
 
@@ -177,11 +178,32 @@ static FALLIBLE read_image(struct json_object *from, struct container_spec *s, s
     return true;
 }
 
+/* The pod's limits as CRI-O tells them: the JSON text of CRI's LinuxContainerResources, under a newer name or an older. */
+static FALLIBLE read_pod_resources(struct json_object *from, struct spec_limits *out, struct err *err)
+{
+    AUTO(json) struct json_object *resources = NULL;
+    const char                    *text      = NULL;
+
+    if (!ANNOTATION(from, limits_names, &text, err))
+        return false;
+    if (!text || strcmp(text, "null") == 0)
+        return true;
+    if (!json_read(bytes_of_text(text), SHIM_RESOURCES_MAX, &resources, err))
+        return context(err, "annotations: the pod's resources");
+    if (!json_object_is_type(resources, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "annotations: the pod's resources: not an object");
+    if (!number_member(resources, "memory_limit_in_bytes", &out->memory_bytes, err) ||
+        !number_member(resources, "cpu_quota", &out->cpu_quota_us, err) ||
+        !number_member(resources, "cpu_period", &out->cpu_period_us, err))
+        return context(err, "annotations: the pod's resources");
+    return true;
+}
+
 static FALLIBLE read_annotations(struct json_object *from, struct container_spec *s, struct err *err)
 {
     const char *both[2] = { NULL, NULL };
 
-    if (!read_role(from, s, err) || !read_image(from, s, err) ||
+    if (!read_role(from, s, err) || !read_image(from, s, err) || !read_pod_resources(from, &s->pod_limits, err) ||
         !text_member(from, initdata_names[0], &both[0], err) || !text_member(from, initdata_names[1], &both[1], err) ||
         !number_annotation(from, "io.kubernetes.cri.sandbox-memory", &s->pod_limits.memory_bytes, err) ||
         !number_annotation(from, "io.kubernetes.cri.sandbox-cpu-quota", &s->pod_limits.cpu_quota_us, err) ||
@@ -189,6 +211,8 @@ static FALLIBLE read_annotations(struct json_object *from, struct container_spec
         return false;
     if (both[0] && both[1])
         return fail_with(err, ERR_CONFIG, "annotations: both %s and %s", initdata_names[0], initdata_names[1]);
+    if (s->pod_limits.cpu_quota_us == 0 || s->pod_limits.cpu_period_us == 0)
+        s->pod_limits.cpu_quota_us = s->pod_limits.cpu_period_us = 0;
     s->initdata = both[0] ? both[0] : both[1];
     return true;
 }

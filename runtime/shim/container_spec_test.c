@@ -98,6 +98,41 @@ static void the_images_of_crio_have_a_name_and_a_digest_where_it_says_them(void 
     }
 }
 
+#define CRIO_LIMITS(name, text) \
+    "{" PROCESS ",\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"sandbox\",\"io.kubernetes.cri-o.SandboxID\":\"c82433\",\"" name "\":\"" text "\"}}"
+#define CRIO_LIMITS_TEXT "{\\\"cpu_period\\\":100000,\\\"cpu_quota\\\":150000,\\\"memory_limit_in_bytes\\\":104857600,\\\"unified\\\":{\\\"a\\\":\\\"b\\\"}}"
+
+static void the_limits_of_crios_pods_are_read_under_either_name(void **state)
+{
+    static const struct { const char *text; uint64_t memory, quota; const char *why; } rows[] = {
+        { CRIO_LIMITS("io.kubernetes.cri-o.PodLinuxResources", CRIO_LIMITS_TEXT), 104857600, 150000, NULL },
+        { CRIO_LIMITS("pod-linux-resources.crio.io", CRIO_LIMITS_TEXT), 104857600, 150000, NULL },
+        { CRIO_LIMITS("io.kubernetes.cri-o.PodLinuxResources", "null"), 0, 0, NULL },
+        { CRIO_LIMITS("io.kubernetes.cri-o.PodLinuxResources", "{\\\"cpu_period\\\":100000,\\\"cpu_quota\\\":-1}"), 0, 0, NULL },
+        { CRIO_LIMITS("io.kubernetes.cri-o.PodLinuxResources", "[]"), 0, 0, "config.json: annotations: the pod's resources: not an object" },
+        { CRIO_LIMITS("io.kubernetes.cri-o.PodLinuxResources", "{\\\"memory_limit_in_bytes\\\":\\\"1\\\"}"), 0, 0, "" },
+        { CRIO_LIMITS("io.kubernetes.cri-o.PodLinuxResources", "{"), 0, 0, "" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(container_spec) struct container_spec s = { 0 };
+        struct err                                 err;
+        bool is_good = container_spec_read(bytes_of_text(rows[i].text), &s, &err);
+
+        assert_true(is_good == !rows[i].why);
+        if (is_good) {
+            assert_int_equal(s.pod_limits.memory_bytes, rows[i].memory);
+            assert_int_equal(s.pod_limits.cpu_quota_us, rows[i].quota);
+            continue;
+        }
+        assert_int_equal(err.kind, ERR_MALFORMED);
+        assert_non_null(strstr(err.text, "config.json: annotations: the pod's resources"));
+        if (*rows[i].why)
+            assert_string_equal(err.text, rows[i].why);
+    }
+}
+
 static void without_a_container_type_it_is_its_own_pod(void **state)
 {
     AUTO(container_spec) struct container_spec s = { 0 };
@@ -253,6 +288,7 @@ int main(void)
         cmocka_unit_test(reads_a_sandbox_of_containerd),
         cmocka_unit_test(reads_a_container_of_crio),
         cmocka_unit_test(the_images_of_crio_have_a_name_and_a_digest_where_it_says_them),
+        cmocka_unit_test(the_limits_of_crios_pods_are_read_under_either_name),
         cmocka_unit_test(without_a_container_type_it_is_its_own_pod),
         cmocka_unit_test(refuses_what_breaks_the_form),
         cmocka_unit_test(every_truncation_is_refused),

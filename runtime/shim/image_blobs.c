@@ -51,12 +51,12 @@ static FALLIBLE add_named(struct image_blobs *blobs, struct bytes text, struct e
     return is_good;
 }
 
-FALLIBLE image_blobs_add(struct image_blobs *blobs, const char *const directories[static 2], const char *digest,
+FALLIBLE image_blobs_add(struct image_blobs *blobs, const char *const directories[static IMAGE_STORES], const char *digest,
                          struct err *err)
 {
     if (!add(blobs, digest, err))
         return false;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < IMAGE_STORES; i++) {
         AUTO(buffer) struct buffer text = { 0 };
 
         if (!directories[i])

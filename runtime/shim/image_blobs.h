@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 
-enum { IMAGE_BLOBS_MAX = 8192, IMAGE_BLOBS_DIGEST = 7 + 64 + 1 };
+enum { IMAGE_BLOBS_MAX = 8192, IMAGE_BLOBS_DIGEST = 7 + 64 + 1, IMAGE_STORES = 3 };
 
 struct image_blobs {
     char (*digests)[IMAGE_BLOBS_DIGEST]; /* owned */
@@ -19,11 +19,11 @@ static inline void auto_image_blobs(struct image_blobs *blobs) { image_blobs_fre
 bool image_blobs_hold(const struct image_blobs *blobs, const char *digest);
 
 /*
- * Adds a manifest and what it names. One that is in neither directory is added alone: the guest may find it elsewhere.
+ * Adds a manifest and what it names. One that is in no directory is added alone: the guest may find it elsewhere.
  *
  *   directories   each with blobs/sha256/… below it; NULL: none
  *
  * Fails LIMIT; MALFORMED, UNTRUSTED for a manifest that is none.
  */
-FALLIBLE image_blobs_add(struct image_blobs *blobs, const char *const directories[static 2], const char *digest,
+FALLIBLE image_blobs_add(struct image_blobs *blobs, const char *const directories[static IMAGE_STORES], const char *digest,
                          struct err *err);

@@ -44,14 +44,14 @@ static void a_manifest_opens_what_it_names_and_no_more(void **state)
 
     (void) state;
     assert_false(image_blobs_hold(&blobs, name.at));
-    if (!image_blobs_add(&blobs, (const char *const[2]){ "/nonexistent", folder }, name.at, &err))
+    if (!image_blobs_add(&blobs, (const char *const[IMAGE_STORES]){ "/nonexistent", folder }, name.at, &err))
         fail_msg("%s", err.text);
     assert_true(image_blobs_hold(&blobs, name.at));
     assert_true(image_blobs_hold(&blobs, CONFIG));
     assert_true(image_blobs_hold(&blobs, LAYER));
     assert_false(image_blobs_hold(&blobs, FOREIGN));
     assert_int_equal(blobs.n, 3);
-    assert_true(image_blobs_add(&blobs, (const char *const[2]){ folder, NULL }, name.at, &err));
+    assert_true(image_blobs_add(&blobs, (const char *const[IMAGE_STORES]){ folder, NULL }, name.at, &err));
     assert_int_equal(blobs.n, 3);
     assert_true(directory_remove(folder, &err));
 }
@@ -62,7 +62,7 @@ static void one_that_is_elsewhere_is_alone(void **state)
     struct err                           err;
 
     (void) state;
-    assert_true(image_blobs_add(&blobs, (const char *const[2]){ NULL, "/nonexistent" }, FOREIGN, &err));
+    assert_true(image_blobs_add(&blobs, (const char *const[IMAGE_STORES]){ NULL, "/nonexistent" }, FOREIGN, &err));
     assert_int_equal(blobs.n, 1);
 }
 
@@ -74,7 +74,7 @@ static void what_is_no_manifest_is_refused(void **state)
     struct err                           err;
 
     (void) state;
-    assert_false(image_blobs_add(&blobs, (const char *const[2]){ folder, NULL }, name.at, &err));
+    assert_false(image_blobs_add(&blobs, (const char *const[IMAGE_STORES]){ folder, NULL }, name.at, &err));
     assert_int_equal(err.kind, ERR_MALFORMED);
     assert_true(directory_remove(folder, &err));
 }

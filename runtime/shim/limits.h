@@ -6,9 +6,11 @@ enum {
     SHIM_SPEC_MAX        = 2 << 20,  /* bytes of config.json: Kubernetes allows 256 KiB of annotations */
     SHIM_SETTINGS_MAX    = 64 << 10, /* bytes of a handler's configuration */
     SHIM_RECORD_MAX      = 4096,     /* bytes of the state file */
+    SHIM_RESOURCES_MAX   = 16 << 10, /* bytes of CRI-O's text of a pod's limits: it may list huge pages and cgroup files */
     SHIM_STRINGS_MAX     = 4096,     /* entries of argv or env */
     SHIM_MOUNTS_MAX      = 512,      /* entries of mounts */
     SHIM_TASKS_MAX       = 128,      /* containers and processes of one pod at once */
+    SHIM_ENDED_MAX       = 8,        /* ended processes of a container that no engine has deleted: a guest has 16 in all */
     SHIM_WAITERS_MAX     = 32,       /* Wait requests on one process; containerd has two */
     SHIM_CONNECTIONS_MAX = 128,      /* of engines: containerd has one per container */
     SHIM_EVENTS_MAX      = 1024,     /* events that wait for an engine that is away; then the oldest is dropped */

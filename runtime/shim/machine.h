@@ -12,8 +12,10 @@ struct machine_options {
     const struct settings *settings;
     unsigned               cpus, memory_mib;
     struct bytes           initdata; /* TOML text; borrowed for the start */
-    const char            *blobs;    /* directory with blobs/sha256/… */
+    const char            *blobs;    /* directory with blobs/sha256/…, or NULL */
     const char            *more_blobs; /* another, or NULL */
+    const char            *cache;    /* the node's, where what the guest pulled is kept for the next; NULL: none */
+    uint64_t               cache_max; /* bytes of it */
     bool (*may_read)(void *owner, const char *digest);  /* which of them the guest gets */
     const char            *network;  /* path of a network namespace, or NULL */
     void (*ready)(void *owner);                         /* the guest has attested and takes requests */

@@ -299,10 +299,12 @@ FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *
     pod->store         = boot->blobs ? strdup(boot->blobs) : NULL;
     options.blobs      = pod->settings.blobs ? pod->settings.blobs : pod->store;
     options.more_blobs = pod->store;
+    options.cache      = pod->settings.cache;
+    options.cache_max  = pod->settings.cache_max_mib << 20;
     options.may_read   = may_read;
-    if (!options.blobs)
+    if (!options.blobs && !options.cache)
         return fail_with(err, ERR_CONFIG, "config: where image blobs are is not known: containerd did not say, and the "
-                                          "handler's configuration has no blobs = \"/path\"");
+                                          "handler's configuration has neither blobs = \"/path\" nor cache");
     options.initdata = buffer_bytes(&initdata);
     free(pod->hostname);
     pod->hostname = strdup(boot->hostname);

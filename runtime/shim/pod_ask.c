@@ -94,10 +94,29 @@ static bool kill_start(struct pod *pod, struct ttrpc_pending pending, const Engi
     return true;
 }
 
+/* Signal 0: whether it is there. CRI-O asks so, of a pod too; nothing is sent anywhere. */
+static void answer_alive(struct pod *pod, struct ttrpc_pending pending, const Engine__KillRequest *asked)
+{
+    const struct task *task = pod_find(pod, asked->id, asked->exec_id);
+    struct err         err;
+
+    if (task && task_is_alive(task->state)) {
+        answer_empty(pending);
+        return;
+    }
+    (void) (task ? fail_with(&err, ERR_NOT_FOUND, "process already finished")
+                 : fail_with(&err, ERR_NOT_FOUND, "process %.60s %.60s is not here", asked->id, asked->exec_id)); /* false */
+    ttrpc_refuse(pending, &err);
+}
+
 void pod_kill(struct pod *pod, struct ttrpc_pending pending, const Engine__KillRequest *asked)
 {
     Agent__SignalContainerRequest request = AGENT__SIGNAL_CONTAINER_REQUEST__INIT;
 
+    if (asked->signal == 0) {
+        answer_alive(pod, pending, asked);
+        return;
+    }
     if (kill_start(pod, pending, asked))
         return;
     struct task *task = find_for(pod, pending, asked->id, asked->exec_id, TASK_KILL);

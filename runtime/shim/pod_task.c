@@ -240,7 +240,7 @@ static FALLIBLE begin_creation(struct task *task, const Engine__CreateRequest *a
     }
     if (task->spec.role != ROLE_CONTAINER && !boot(task, &note, err))
         return false;
-    const char *const stores[2] = { pod->settings.blobs, pod->store };
+    const char *const stores[IMAGE_STORES] = { pod->settings.blobs, pod->store, pod->settings.cache };
     if (task->digest && !image_blobs_add(&pod->blobs, stores, task->digest, err))
         return false;
     if (pod->state != POD_BOOTING && pod->state != POD_READY)
@@ -275,6 +275,35 @@ void pod_create(struct pod *pod, struct ttrpc_pending pending, const Engine__Cre
 
 /* ---- one more process ---- */
 
+static void on_forgotten(struct task *task, const struct reply *reply)
+{
+    (void) task; /* it is removed: this is not called */
+    (void) reply;
+}
+
+/*
+ * CRI-O does not delete a process whose time ran out, and probes may have one every few seconds; a guest keeps no more than
+ * a few. Of those of a container that have ended, the oldest goes when there are too many.
+ */
+static void forget_ended(struct task *container)
+{
+    Agent__DeleteContainerRequest request = AGENT__DELETE_CONTAINER_REQUEST__INIT;
+    struct task                  *oldest  = NULL;
+    unsigned                      n       = 0;
+    struct err                    err;
+
+    for (struct task *t = container->pod->tasks; t; t = t->next)
+        if (!t->is_removed && *t->exec && t->state == TASK_STOPPED && strcmp(t->id, container->id) == 0)
+            oldest = t, n++; /* the newest is first */
+    if (n < SHIM_ENDED_MAX)
+        return;
+    request.id      = oldest->guest_id;
+    request.process = oldest->guest_exec;
+    if (oldest->is_in_guest && !pod_call(oldest, &(struct call_request){ "DeleteContainer", &request.base, on_forgotten, 0, { 0 } }, &err))
+        log_error("a process that has ended is not forgotten", "id=%s why=\"%s\"", oldest->id, err.text);
+    pod_remove_task(oldest);
+}
+
 void pod_exec(struct pod *pod, struct ttrpc_pending pending, const Engine__ExecRequest *asked)
 {
     struct task   *container = pod_find(pod, asked->id, "");
@@ -283,6 +312,8 @@ void pod_exec(struct pod *pod, struct ttrpc_pending pending, const Engine__ExecR
     struct err     err;
     bool           is_good = true;
 
+    if (container)
+        forget_ended(container);
     if (!container)
         is_good = fail_with(&err, ERR_NOT_FOUND, "container %.80s is not here", asked->id);
     else if (!*asked->exec_id || pod_find(pod, asked->id, asked->exec_id))

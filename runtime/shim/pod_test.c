@@ -313,6 +313,73 @@ static void a_process_is_run_in_a_container(void **state)
     assert_int_equal(((const Engine__PidsResponse *) rig->answer)->n_processes, 1);
 }
 
+/* CRI-O, for a probe whose time ran out: killed, waited for, never deleted. */
+static void ended_processes_that_nobody_deletes_make_room(void **state)
+{
+    struct rig *rig = *state;
+    char        exec[16];
+
+    assert_int_equal(create(rig, "t1", "single"), ERR_NONE);
+    assert_int_equal(on_process(rig, "Start", "t1", ""), ERR_NONE);
+    for (int i = 0; i < 3 * SHIM_TASKS_MAX; i++) { /* the null machine has room for 64 */
+        (void) snprintf(exec, sizeof exec, "e%d", i);
+        assert_int_equal(add_exec(rig, "t1", exec, "{\"args\":[\"x\"]}"), ERR_NONE);
+        assert_int_equal(on_process(rig, "Start", "t1", exec), ERR_NONE);
+        begin_wait(rig, "t1", exec);
+        assert_int_equal(kill_with(rig, "t1", exec, 9), ERR_NONE);
+        assert_int_equal(end_wait(rig), 137);
+    }
+    assert_int_equal(rig->pod->n_tasks, 1 + SHIM_ENDED_MAX);
+    assert_int_equal(status_of(rig, "t1", exec), 3); /* the newest stay */
+    assert_int_equal(on_process(rig, "State", "t1", "e0"), ERR_NOT_FOUND);
+    assert_int_equal(status_of(rig, "t1", ""), 2);
+}
+
+static void signal_0_asks_and_ends_nothing(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(create(rig, ENGINE_ID, "sandbox"), ERR_NONE);
+    assert_int_equal(kill_with(rig, ENGINE_ID, "", 0), ERR_NONE);
+    assert_int_equal(create(rig, "one", "member"), ERR_NONE);
+    assert_int_equal(kill_with(rig, "one", "", 0), ERR_NONE);
+    assert_int_equal(kill_with(rig, "nowhere", "", 0), ERR_NOT_FOUND);
+    assert_int_equal(on_process(rig, "Start", "one", ""), ERR_NONE);
+    assert_int_equal(kill_with(rig, "one", "", 0), ERR_NONE);
+    assert_null(strstr(null_machines.asked, "SignalContainer"));
+    assert_int_equal(null_machines.freed, 0);
+    begin_wait(rig, "one", "");
+    assert_int_equal(kill_with(rig, "one", "", 9), ERR_NONE);
+    assert_int_equal(end_wait(rig), 137);
+    assert_int_equal(kill_with(rig, "one", "", 0), ERR_NOT_FOUND);
+    assert_string_equal(rig->text, "process already finished");
+    assert_int_equal(kill_with(rig, ENGINE_ID, "", 0), ERR_NONE);
+}
+
+/* As CRI-O, which takes no events, looks for it; and as containerd, which does. */
+static void an_engine_without_events_finds_a_file_when_memory_ran_out(void **state)
+{
+    struct rig *rig = *state;
+    char        path[512];
+
+    (void) snprintf(path, sizeof path, "%s/single/oom", rig->folder);
+    for (int takes_events = 1; takes_events >= 0; takes_events--) {
+        rig->pod->options.ttrpc_address = takes_events ? "/nowhere" : "";
+        assert_int_equal(create(rig, "t1", "single"), ERR_NONE);
+        assert_int_equal(on_process(rig, "Start", "t1", ""), ERR_NONE);
+        null_machines.runs_out_of_memory = true;
+        begin_wait(rig, "t1", "");
+        assert_int_equal(kill_with(rig, "t1", "", 9), ERR_NONE);
+        assert_int_equal(end_wait(rig), 137);
+        assert_int_equal(access(path, F_OK), takes_events ? -1 : 0);
+        if (takes_events) { /* the next is another pod */
+            assert_int_equal(close_rig(state) + open_rig(state), 0);
+            rig = *state;
+            (void) snprintf(path, sizeof path, "%s/single/oom", rig->folder);
+        }
+    }
+}
+
 /* One that was only added, one that runs, one that has ended: their engine was killed, and another deletes the container. */
 static void processes_whose_engine_is_gone_go_with_their_container(void **state)
 {
@@ -592,6 +659,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_container_is_one_vm_from_create_to_shutdown, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_pod_of_two_has_one_vm_and_ends_with_its_sandbox, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_process_is_run_in_a_container, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(ended_processes_that_nobody_deletes_make_room, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(signal_0_asks_and_ends_nothing, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(an_engine_without_events_finds_a_file_when_memory_ran_out, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(processes_whose_engine_is_gone_go_with_their_container, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_the_guest_denies_comes_through_and_leaves_nothing, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_exec_that_is_denied_can_be_deleted, open_rig, close_rig),

@@ -1,7 +1,9 @@
 /* Streams of a process between the guest and the engine's FIFOs, and its end. */
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "runtime/shim/pod.h"
 #include "runtime/shim/volumes.h"
@@ -27,6 +29,18 @@ void relay_answer_wait(const struct task *task, struct ttrpc_pending pending)
     ttrpc_answer(pending, &answer.base);
 }
 
+/* An engine that takes no events looks for this file in the bundle: CRI-O. */
+static void mark_out_of_memory(const struct task *task)
+{
+    char       path[PATH_MAX];
+    struct err err;
+
+    if (*task->pod->options.ttrpc_address || snprintf(path, sizeof path, "%s/oom", task->bundle) >= (int) sizeof path)
+        return;
+    if (!file_write(path, (struct bytes){ 0 }, 0600, &err))
+        log_error("that it ran out of memory is not told", "id=%s why=\"%s\"", task->id, err.text);
+}
+
 static void tell_exit(struct task *task)
 {
     Engine__TaskExit  event = ENGINE__TASK_EXIT__INIT;
@@ -34,6 +48,7 @@ static void tell_exit(struct task *task)
     Engine__Timestamp at    = time_of(&task->exited_at);
 
     if (task->ran_out_of_memory && !*task->exec) {
+        mark_out_of_memory(task);
         oom.container_id = task->id;
         publisher_tell(task->pod->publisher, "/tasks/oom", "containerd.events.TaskOOM", &oom.base);
     }

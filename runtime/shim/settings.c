@@ -12,12 +12,12 @@
 #define PROGRAM_SUFFIX "-v2"
 #define OPTIONS_TYPE   "runtimeoptions.v1.Options"
 
-enum { BOOT_TIMEOUT_MAX_S = 3600 };
+enum { BOOT_TIMEOUT_MAX_S = 3600, CACHE_MAX_MIB = 1 << 30 };
 
 void settings_default(struct settings *out)
 {
     *out = (struct settings){ .tee = "auto", .accel = "auto", .channel = "auto", .cpus = 1, .memory_mib = 512,
-                              .memory_most_mib = 64 << 10, .boot_timeout_s = 180 };
+                              .memory_most_mib = 64 << 10, .boot_timeout_s = 180, .cache_max_mib = 20480 };
 }
 
 void settings_free(struct settings *settings)
@@ -63,6 +63,8 @@ static FALLIBLE read_key(struct settings *s, const char *name, struct json_objec
     return strcmp(name, "initdata") == 0      ? read_path(name, value, &s->initdata, err)
            : strcmp(name, "guest") == 0       ? read_path(name, value, &s->guest, err)
            : strcmp(name, "blobs") == 0       ? read_path(name, value, &s->blobs, err)
+           : strcmp(name, "cache") == 0       ? read_path(name, value, &s->cache, err)
+           : strcmp(name, "cache_max") == 0   ? read_number(name, value, 1, CACHE_MAX_MIB, &s->cache_max_mib, err)
            : strcmp(name, "tee") == 0         ? read_text(name, value, &s->tee, err)
            : strcmp(name, "accel") == 0       ? read_text(name, value, &s->accel, err)
            : strcmp(name, "channel") == 0     ? read_text(name, value, &s->channel, err)

@@ -13,6 +13,9 @@
  *   memory_most = 65536         MiB of one VM
  *   boot_timeout = 180          seconds until the guest must have attested
  *   blobs = "/path"             where image blobs are, blobs/sha256/… below it, before containerd's content store
+ *   cache = "/path"             the node's cache of ciphertext: read after those, and what a guest pulled by itself is
+ *                               kept in it for the next
+ *   cache_max = 20480           MiB of it, all pods together
  */
 #pragma once
 
@@ -23,9 +26,9 @@
 struct settings {
     struct json_object *document; /* owns the texts; NULL: all defaults */
     bool                development;
-    const char         *initdata, *guest, *blobs; /* NULL: none */
+    const char         *initdata, *guest, *blobs, *cache; /* NULL: none */
     const char         *tee, *accel, *channel;
-    uint64_t            cpus, memory_mib, memory_most_mib, boot_timeout_s;
+    uint64_t            cpus, memory_mib, memory_most_mib, boot_timeout_s, cache_max_mib;
 };
 
 void settings_default(struct settings *out);

@@ -5,7 +5,7 @@
 #include "runtime/shim/limits.h"
 #include "runtime/shim/settings.h"
 
-static const char whole[] = "development = true\ninitdata = \"/etc/i\"\nguest = \"/g\"\nblobs = \"/b\"\ntee = \"sim\"\naccel = \"tcg\"\n"
+static const char whole[] = "development = true\ninitdata = \"/etc/i\"\nguest = \"/g\"\nblobs = \"/b\"\ncache = \"/c\"\ncache_max = 7\ntee = \"sim\"\naccel = \"tcg\"\n"
                             "cpus = 2\nmemory = 256\nmemory_most = 1024\nboot_timeout = 60\nTypeUrl = \"cloister\"\n";
 
 static void reads_every_key_and_has_defaults(void **state)
@@ -19,6 +19,8 @@ static void reads_every_key_and_has_defaults(void **state)
     assert_string_equal(s.initdata, "/etc/i");
     assert_string_equal(s.guest, "/g");
     assert_string_equal(s.blobs, "/b");
+    assert_string_equal(s.cache, "/c");
+    assert_int_equal(s.cache_max_mib, 7);
     assert_string_equal(s.tee, "sim");
     assert_string_equal(s.accel, "tcg");
     assert_int_equal(s.cpus, 2);
@@ -39,6 +41,8 @@ static void refuses_what_it_does_not_know(void **state)
         { "development = \"yes\"", ERR_CONFIG, "development: true or false is wanted" },
         { "initdata = \"/i\"", ERR_CONFIG, "initdata: only with development = true; else it comes with the pod" },
         { "guest = \"g\"", ERR_CONFIG, "guest: an absolute path is wanted" },
+        { "cache = \"c\"", ERR_CONFIG, "cache: an absolute path is wanted" },
+        { "cache_max = 0", ERR_CONFIG, "cache_max: 1 to 1073741824 is wanted" },
         { "blobs = 1", ERR_CONFIG, "blobs: a text is wanted" },
         { "tee = \"\"", ERR_CONFIG, "tee: a text is wanted" },
         { "cpus = 0", ERR_CONFIG, "cpus: 1 to 64 is wanted" },

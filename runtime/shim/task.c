@@ -41,6 +41,11 @@ FALLIBLE task_may(enum task_state state, enum task_verb verb, struct err *err)
     return fail_with(err, ERR_CONFIG, "%s: the process is %s", verbs[verb], state_names[state]);
 }
 
+bool task_is_alive(enum task_state state)
+{
+    return state != TASK_STOPPING && state != TASK_STOPPED && state != TASK_DELETING;
+}
+
 int32_t task_status(enum task_state state)
 {
     static const int32_t numbers[TASK_STATES] = { [TASK_CREATING] = 1, [TASK_CREATED] = 1,  [TASK_STARTING] = 1,

@@ -28,6 +28,8 @@ enum task_verb { TASK_START, TASK_KILL, TASK_EXEC, TASK_RESIZE, TASK_UPDATE, TAS
 /* Fails CONFIG, or NOT_FOUND where engines expect that, for what a state does not allow. */
 FALLIBLE task_may(enum task_state state, enum task_verb verb, struct err *err);
 
+bool task_is_alive(enum task_state state); /* it has not ended */
+
 /* As StateResponse numbers them: 1 created, 2 running, 3 stopped. */
 int32_t task_status(enum task_state state);
 

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { INDEX_MAX = 4 << 20, BLOBS_MAX = 1 << 16 };
+enum { INDEX_MAX = 4 << 20, BLOBS_MAX = 1 << 16, LISTED_MAX = 1 << 20 /* of blobs, at one time */ };
 
 #define NAME_ANNOTATION "org.opencontainers.image.ref.name"
 #define EMPTY_INDEX     "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[]}"
@@ -36,7 +36,7 @@ static FALLIBLE write_when_missing(const struct blob_cache *cache, const char *n
 
 FALLIBLE blob_cache_open(const char *directory, uint64_t limit, struct blob_cache *out, struct err *err)
 {
-    AUTO(blob_cache) struct blob_cache cache = { strdup(directory), limit };
+    AUTO(blob_cache) struct blob_cache cache = { strdup(directory), limit, BLOBS_MAX };
     AUTO(buffer) struct buffer         path  = { 0 };
 
     if (!cache.directory)
@@ -229,8 +229,8 @@ static FALLIBLE list_blobs(int folder_fd, struct buffer *out, uint64_t *total, s
         if (strlen(entry->d_name) >= sizeof blob.name || fstatat(folder_fd, entry->d_name, &at, AT_SYMLINK_NOFOLLOW) < 0 ||
             !S_ISREG(at.st_mode))
             continue;
-        if (out->len / sizeof blob == BLOBS_MAX)
-            return fail_with(err, ERR_LIMIT, "cache: over %d blobs", BLOBS_MAX);
+        if (out->len / sizeof blob == LISTED_MAX)
+            break; /* the rest is seen when these are gone */
         memcpy(blob.name, entry->d_name, strlen(entry->d_name));
         blob.size = (uint64_t) at.st_size;
         blob.used = at.st_mtim;
@@ -256,8 +256,8 @@ FALLIBLE blob_cache_evict(const struct blob_cache *cache, size_t *n_removed, str
     size_t       n     = all.len / sizeof *blobs;
     if (n > 0)
         qsort(blobs, n, sizeof *blobs, by_use);
-    for (size_t i = 0; i < n && total > cache->limit; i++) {
-        if (unlinkat(folder_fd, blobs[i].name, 0) < 0)
+    for (size_t i = 0; i < n && (total > cache->limit || n - i > cache->blobs_max); i++) {
+        if (unlinkat(folder_fd, blobs[i].name, 0) < 0 && errno != ENOENT) /* a pod makes room as well */
             return err_os(err, "cache: %s", blobs[i].name);
         total -= blobs[i].size;
         ++*n_removed;

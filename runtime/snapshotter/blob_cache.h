@@ -10,6 +10,7 @@
 struct blob_cache {
     char    *directory;  /* owned */
     uint64_t limit;      /* bytes of blobs */
+    size_t   blobs_max;  /* however small they are */
 };
 
 /* Makes the layout where there is none, and removes what a life that was cut short left half written. */
@@ -29,5 +30,5 @@ FALLIBLE blob_cache_add(const struct blob_cache *cache, const struct digest *dig
 FALLIBLE blob_cache_name(const struct blob_cache *cache, const char *reference, const struct digest *manifest,
                          uint64_t size, const char *media_type, struct err *err);
 
-/* Removes those that were not used for longest until the limit holds, and names whose manifest went with them. */
+/* Removes those that were not used for longest until both limits hold, and names whose manifest went with them. */
 FALLIBLE blob_cache_evict(const struct blob_cache *cache, size_t *n_removed, struct err *err);

@@ -72,6 +72,24 @@ static void the_blobs_unused_for_longest_go_first(void **state)
     assert_true(blob_cache_has(&f.cache, &c) && blob_cache_has(&f.cache, &d));
 }
 
+/* Of whom there may be more than that when a node comes from an older life, or when guests bring many. */
+static void so_do_those_of_a_cache_with_too_many(void **state)
+{
+    AUTO(fixture) struct fixture f;
+    struct err                   err;
+    size_t                       n;
+
+    (void) state;
+    set_up(&f, 1000);
+    struct digest a = add(&f, "aaaa"), b = add(&f, "bbbb"), c = add(&f, "cccc");
+    set_use(&f, &a, 300), set_use(&f, &b, 100), set_use(&f, &c, 200);
+    f.cache.blobs_max = 1;
+    assert_true(blob_cache_evict(&f.cache, &n, &err));
+    assert_int_equal(n, 2);
+    assert_true(blob_cache_has(&f.cache, &a));
+    assert_false(blob_cache_has(&f.cache, &b) || blob_cache_has(&f.cache, &c));
+}
+
 static void names_follow_their_manifests(void **state)
 {
     AUTO(fixture) struct fixture f;
@@ -166,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_blobs_unused_for_longest_go_first),
+        cmocka_unit_test(so_do_those_of_a_cache_with_too_many),
         cmocka_unit_test(names_follow_their_manifests),
         cmocka_unit_test(what_was_half_written_is_gone_after_the_next_start),
         cmocka_unit_test(an_index_that_cannot_be_read_is_begun_anew),

@@ -3,14 +3,15 @@
 no containerd to ask and no one to send events to, and options come with the first Create only."""
 import atexit, json, os, pathlib, socket, struct, subprocess, threading
 
-from node import SHIM, Node, allowed, enter_namespaces, run_tests, shims_of
+from node import SHIM, Node, allowed, enter_namespaces, run_tests, shims_of, vms_of
 
 enter_namespaces()
 from cri_client import at, decode, encode  # noqa: E402  needs gRPC, which only Debian's own Python has
 
 SH = ["/bin/sh", "-c"]
-MAIN, EXEC, DENIED = (SH + [s] for s in ("read l; echo got $l $FOO; echo to-stderr >&2; while :; do sleep 0.2; done",
-                                         "echo in-exec; exit 5", "echo evil"))
+MAIN, EXEC, DENIED, SLEEP = (SH + [s] for s in ("read l; echo got $l $FOO; echo to-stderr >&2; while :; do sleep 0.2; done",
+                                                "echo in-exec; exit 5", "echo evil", "exec sleep 1000"))
+EATER = SH + ["exec /bin/busybox dd if=/dev/zero of=/dev/null bs=64M count=1"]
 CAPTURES = pathlib.Path(__file__).parent / "crio-1.33"
 TASK = "containerd.task.v2.Task"
 SECONDS = 240  # what CRI-O waits for a Create
@@ -88,6 +89,7 @@ class Crio:
         text = (CAPTURES / f"{kind}-config.json").read_text().replace("/srv/ctrtest", str(self.folder))
         config = json.loads(text)
         config["annotations"].update(changes.pop("annotations", {}))
+        config["linux"]["resources"].update(changes.pop("resources", {}))
         config["process"].update(changes)
         for space in config["linux"]["namespaces"]:
             if space["type"] == "network" and "path" in space:
@@ -144,26 +146,43 @@ def container_of(crio, number, **more):
 def start_pod(node):
     crio = Crio(node, node.image_digest)
     node.path("crio.toml").write_text(node.path("development.toml").read_text() + f'blobs = "{node.path("workload")}"\n')
-    sandbox = crio.write_bundle("sandbox")
+    limits = {"memory_limit_in_bytes": 64 << 20}
+    sandbox = crio.write_bundle("sandbox", annotations={"io.kubernetes.cri-o.PodLinuxResources": json.dumps(limits)})
     crio.start_shim(sandbox)
     pid = crio.create(sandbox)
     assert pathlib.Path(f"/proc/{pid}/stat").exists(), "CRI-O looks at the process"
+    (vm,) = vms_of(node)
+    words = pathlib.Path(f"/proc/{vm}/cmdline").read_text().split("\0")
+    assert words[words.index("-m") + 1].startswith("320"), words  # 256 of the guest itself, and the pod's
     crio.call(sandbox, "Start")
     return crio, sandbox
 
 
+def process_of(args):
+    return {1: "types.containerd.io/opencontainers/runtime-spec/1/Process",
+            2: json.dumps({"args": args, "cwd": "/", "env": [], "terminal": False, "user": {"uid": 0, "gid": 0}})}
+
+
 def check_exec(crio, name):
-    spec = lambda args: {1: "types.containerd.io/opencontainers/runtime-spec/1/Process",
-                         2: json.dumps({"args": args, "cwd": "/", "env": [], "terminal": False, "user": {"uid": 0, "gid": 0}})}
     streams = Streams(crio.folder, "exec")
-    crio.call(name, "Exec", {2: "e1", 4: streams.paths[0], 5: streams.paths[1], 6: streams.paths[2], 7: spec(EXEC)})
+    crio.call(name, "Exec", {2: "e1", 4: streams.paths[0], 5: streams.paths[1], 6: streams.paths[2], 7: process_of(EXEC)})
     crio.call(name, "Start", {2: "e1"})
     assert at(crio.call(name, "Wait", {2: "e1"}), 1) == 5
     crio.call(name, "Delete", {2: "e1"})
     assert streams.wait() == ["in-exec\n", ""]
-    crio.call(name, "Exec", {2: "e2", 7: spec(DENIED)})
+    crio.call(name, "Exec", {2: "e2", 7: process_of(DENIED)})
     refused(lambda: crio.call(name, "Start", {2: "e2"}), "policy does not allow this argv")
     crio.call(name, "Delete", {2: "e2"})
+
+
+def check_timed_out_probes(crio, name):
+    """As ExecSync with a time limit: killed and waited for, and never deleted. A guest would keep 16."""
+    for number in range(18):
+        exec_id = f"probe{number}"
+        crio.call(name, "Exec", {2: exec_id, 7: process_of(SLEEP)})
+        crio.call(name, "Start", {2: exec_id})
+        crio.call(name, "Kill", {2: exec_id, 3: 9})
+        assert at(crio.call(name, "Wait", {2: exec_id}), 1) == 137
 
 
 def refused(what, *words):
@@ -177,7 +196,8 @@ def refused(what, *words):
 
 def the_recorded_conversation_runs_a_pod(node):
     node.development_initdata(allowed(node.image_digest, MAIN, env=["FOO=bar"], env_names=["HOSTNAME", "container", "TERM"], input=True,
-                                      update=True, exec=[EXEC]), network=True)
+                                      update=True, exec=[EXEC, SLEEP]),
+                              allowed(node.image_digest, EATER), network=True)
     crio, sandbox = start_pod(node)
     image = f"registry.example/workload@{node.image_digest}"
     main = container_of(crio, 1, args=MAIN, env=["FOO=bar"], annotations=image_annotations(image))
@@ -189,13 +209,25 @@ def the_recorded_conversation_runs_a_pod(node):
     os.write(streams.stdin, b"line\n")
     assert at(crio.call(main, "State"), 4) == 2, "not running"
     check_exec(crio, main)
+    check_timed_out_probes(crio, main)
+    for name in sandbox, main:
+        crio.call(name, "Kill", {3: 0})  # which is how CRI-O asks whether they live
     assert at(crio.call(main, "Stats"), 1), "no statistics"
     crio.call(main, "Update", {2: {1: "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources",
                                    2: json.dumps({"memory": {"limit": 64 << 20}})}})
     crio.call(main, "Kill", {3: 9})
     assert at(crio.call(main, "Wait"), 1) == 137
     assert streams.wait() == ["got line bar\n", "to-stderr\n"]
+    refused(lambda: crio.call(main, "Kill", {3: 0}), "process already finished")
+    assert not (crio.bundles[main] / "oom").exists()
     crio.remove(main)
+    eater = container_of(crio, 2, args=EATER, env=[], annotations=image_annotations(image), resources={"memory": {"limit": 16 << 20}})
+    crio.start_shim(eater)
+    crio.create(eater)
+    crio.call(eater, "Start")
+    assert at(crio.call(eater, "Wait"), 1) == 137
+    assert (crio.bundles[eater] / "oom").exists(), "CRI-O looks there for why it ended"
+    crio.remove(eater)
     # The image's id, and its digest in the other name; what has no digest anywhere is not pulled by a guess.
     for number, name in enumerate([image_annotations("ab" * 32, image), image_annotations("workload:latest", image)]):
         again = container_of(crio, 10 + number, args=MAIN, env=["FOO=bar"], annotations=name)

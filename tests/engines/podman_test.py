@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """cloister-runtime under Debian's podman: run, exec, logs, terminals, signals, and what is left afterwards."""
-import base64, fcntl, gzip, hashlib, json, os, pathlib, pty, re, struct, subprocess, termios, time
+import base64, fcntl, gzip, hashlib, json, os, pathlib, pty, re, struct, subprocess, sys, termios, time
 
 from containerd import own_namespaces
 from oci_image import file, manifest_digest
@@ -183,6 +183,86 @@ def a_terminal_is_one(pm):
     assert b"got typed\r\n" in seen and b"/dev/pts/" in seen, seen
 
 
+class Conmon:
+    """Calls conmon as CRI-O 1.33 does for its runtime type `oci`: byte for go on one pipe, lines of JSON on another."""
+
+    def __init__(self, pm, name):
+        self.pm, self.name, self.folder = pm, name, pm.folder / "crio"
+        for part in ("exits", "bundle", "sockets"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+
+    def write_bundle(self, args):
+        config = json.loads((SOURCE / "tests/engines/crio-1.33/container-config.json").read_text())
+        config["root"] = {"path": str(self.pm.rootfs)}
+        config["process"]["args"] = args
+        config["linux"]["namespaces"] = [{"type": "pid"}]
+        (self.folder / "bundle/config.json").write_text(json.dumps(config))
+
+    def begin(self, *more, pid_file):
+        """Returns conmon's process and the end of the pipe on which it tells what happened."""
+        told, tells = os.pipe()
+        go, begins = os.pipe()
+        words = ["conmon", "-b", self.folder / "bundle", "-c", self.name, "-u", self.name, "-n", "k8s_main", "-r", self.pm.folder / "cloister",
+                 "-p", pid_file, "-l", self.folder / "log", "--exit-dir", self.folder / "exits", "--socket-dir-path", self.folder / "sockets",
+                 "--runtime-arg", f"--root={self.pm.state}", *more]
+        conmon = subprocess.Popen(list(map(str, words)), pass_fds=(tells, go), stdin=subprocess.DEVNULL,
+                                  env=dict(os.environ, _OCI_SYNCPIPE=str(tells), _OCI_STARTPIPE=str(go)))
+        os.close(tells), os.close(go)
+        os.write(begins, b"x"), os.close(begins)
+        return conmon, os.fdopen(told)
+
+    def runtime(self, *words, **more):
+        return self.pm.runtime("--root", self.pm.state, *words, **more)
+
+    def exec_sync(self, args, *more):
+        spec = self.folder / "process.json"
+        spec.write_text(json.dumps({"args": args, "cwd": "/", "env": [], "terminal": False, "user": {"uid": 0, "gid": 0}}))
+        (self.folder / "exec.log").unlink(missing_ok=True)
+        conmon, told = self.begin("-e", "--exec-process-spec", spec, "-l", self.folder / "exec.log", *more, pid_file=self.folder / "exec.pid")
+        lines = [json.loads(line) for line in told]
+        assert conmon.wait(120) == 0
+        return lines, (self.folder / "exec.log").read_text() if (self.folder / "exec.log").exists() else ""
+
+
+def conmon_drives_it_as_cri_o_does(pm):
+    crio = Conmon(pm, "43a5ca8f6fe18a931ba7a4b65cefcd045a9c84de42356d530606d70bb7104715")
+    crio.write_bundle(["/bin/sh", "-c", "trap 'echo term; exit 9' TERM; echo begun; while :; do sleep 0.2; done"])
+    conmon, told = crio.begin("-P", crio.folder / "conmon.pid", pid_file=crio.folder / "pid")
+    made = json.loads(told.readline())
+    assert made.get("pid", -1) == int((crio.folder / "pid").read_text()), made
+    assert json.loads(crio.runtime("state", crio.name).stdout)["status"] == "created"
+    crio.runtime("start", crio.name)
+    wait_for_text(crio.folder / "log", " stdout F begun\n")
+    lines, log = crio.exec_sync(["/bin/sh", "-c", "echo in exec; exit 6"])
+    assert lines[-1]["exit_code"] == 6 and " stdout F in exec\n" in log, (lines, log)
+    lines, log = crio.exec_sync(["/bin/sleep", "1000"], "-T", "1")
+    assert lines[-1]["exit_code"] == -1 and "timed out" in lines[-1]["message"], lines
+    lines, log = crio.exec_sync(["/bin/nothing"])
+    assert lines[-1].get("exit_code", lines[-1].get("pid")) != 0, lines
+    crio.runtime("kill", crio.name, "15")
+    wait_for_text(crio.folder / "exits" / crio.name, "9")
+    assert " stdout F term\n" in (crio.folder / "log").read_text()
+    assert json.loads(crio.runtime("state", crio.name).stdout)["status"] == "stopped"
+    crio.runtime("kill", crio.name, "KILL", wanted=1)
+    crio.runtime("delete", "--force", crio.name)
+    crio.runtime("delete", "--force", crio.name)
+    assert conmon.wait(60) == 0
+    (crio.folder / "bundle/config.json").write_text("{}")
+    conmon, told = crio.begin("-P", crio.folder / "conmon.pid", pid_file=crio.folder / "pid")
+    made = json.loads(told.readline())
+    assert made["pid"] == -1 and "config.json" in made["message"], made
+    conmon.wait(60)
+    assert not pm.left(), pm.left()
+
+
+def wait_for_text(path, text):
+    for _ in range(1200):
+        if path.exists() and text in path.read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {text!r} in {path}: {path.read_text() if path.exists() else 'not there'}")
+
+
 def the_death_of_any_process_ends_all(pm):
     pm.run("-d", "--name", "two", "--rootfs", pm.rootfs, "/bin/sleep", "1000")
     listed = json.loads(subprocess.run([pm.folder / "cloister", "list", "--format", "json"], capture_output=True, text=True, check=True).stdout)
@@ -219,9 +299,10 @@ with World() as world:
     world.start_broker()
     pm = Podman(world)
     try:
-        for test in (a_network_of_podmans_is_the_guests, output_input_and_exit_codes_pass, a_program_that_is_not_there_is_127, one_container_runs_is_looked_into_and_ends,
-                     the_runtime_by_hand_keeps_to_the_states,
-                     a_terminal_is_one, the_death_of_any_process_ends_all, a_confidential_image_runs_and_only_as_its_owner_said):
+        tests = (a_network_of_podmans_is_the_guests, output_input_and_exit_codes_pass, a_program_that_is_not_there_is_127, one_container_runs_is_looked_into_and_ends,
+                 the_runtime_by_hand_keeps_to_the_states, conmon_drives_it_as_cri_o_does,
+                 a_terminal_is_one, the_death_of_any_process_ends_all, a_confidential_image_runs_and_only_as_its_owner_said)
+        for test in [t for t in tests if len(sys.argv) == 1 or t.__name__ in sys.argv[1:]]:
             began = time.monotonic()
             test(pm)
             print(f"ok   {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)

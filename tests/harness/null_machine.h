@@ -41,6 +41,7 @@ static struct {
     const char     *refuses;  /* a method whose calls are refused */
     const char     *holds;    /* a method whose calls are never answered */
     bool            never_ready;
+    bool            runs_out_of_memory; /* whatever ends, ends for want of it */
     struct machine *last;     /* NULL: it was freed */
     unsigned        started, freed;
     char            asked[4096];
@@ -149,6 +150,7 @@ static inline void null_exit(struct machine *m, struct null_process *p, uint32_t
     p->runs          = false;
     p->exit_code     = code;
     answer.exit_code = code;
+    answer.ran_out_of_memory = null_machines.runs_out_of_memory;
     if (p->waiter)
         null_tell(m, p->waiter, p->waiter_owner, &answer.base, NULL);
     p->waiter = NULL;
