@@ -175,8 +175,10 @@ static FALLIBLE reference_request_read(struct json_object *body, int64_t now, st
 
     *out = (struct reference_request){ .reference = { .resource = "", .created = now } };
     if (!json_get_text(body, "kind", &kind, err) || !json_get_text(body, "tee", &tee_text, err) ||
-        !json_get_text(body, "value", &hex, err) || !tee_by_name(tee_text, &tee, err))
+        !json_get_text(body, "value", &hex, err))
         return false;
+    if (!tee_by_name(tee_text, &tee, err))
+        return fail_with(err, err->kind, "tee is none of snp, tdx, az-snp-vtpm, az-tdx-vtpm, tpm");
     if (!reference_kind_by_name(kind, &r->kind))
         return fail_with(err, ERR_MALFORMED, "kind is neither \"measurement\" nor \"initdata\"");
     if (strlen(hex) > 2 * REFERENCE_VALUE_MAX || !hex_read(bytes_of_text(hex), &value, err))

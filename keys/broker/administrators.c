@@ -352,7 +352,7 @@ static FALLIBLE life_check(const struct caller *c, int64_t now, struct err *err)
     if (!json_get_u64(c->claims, "exp", INT64_MAX, &exp, err))
         return false;
     if (exp <= (uint64_t) now)
-        return fail_with(err, ERR_UNTRUSTED, "the administrator's token has expired");
+        return fail_with(err, ERR_UNTRUSTED, "the administrator's token has expired: do the clocks of both machines agree?");
     if (json_has(c->claims, "iat") && !json_get_u64(c->claims, "iat", INT64_MAX, &iat, err))
         return false;
     if (exp - (uint64_t) now > c->who->token_s || iat > (uint64_t) now + LEEWAY_S || exp < iat || exp - iat > c->who->token_s)

@@ -245,7 +245,7 @@ static FALLIBLE audit_run(const struct verb *verb, const struct audit_call *call
 {
     AUTO(admin_client) struct admin_client *client = NULL;
 
-    return broker_access_open(&call->access, &client, err) && verb->run(client, call, err);
+    return (broker_access_open(&call->access, &client, err) && verb->run(client, call, err)) || broker_access_advise(&call->access, err);
 }
 
 static const struct verb *verb_named(const char *name)
@@ -284,7 +284,8 @@ int cmd_audit(int argc, char **argv)
         return 0;
     verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
     if (!verb || n_operands - 1 != verb->n_operands)
-        return verb_refuse("audit", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
+        return verb ? verb_misused("audit", operands[0], table.synopsis)
+                    : verb_refuse("audit", n_operands > 0 ? operands[0] : NULL, table.synopsis);
     call.operands = operands + 1;
     if (!broker_access_check(&call.access, &err)) {
         fprintf(stderr, "cloister: audit: %s\n", err.text);

@@ -59,3 +59,16 @@ FALLIBLE broker_access_open(const struct broker_access *access, struct admin_cli
     OPENSSL_cleanse(key.at, key.len);
     return opened;
 }
+
+bool broker_access_advise(const struct broker_access *access, struct err *err)
+{
+    struct err before = *err;
+
+    if (before.kind == ERR_UNTRUSTED && strstr(before.text, "certificate"))
+        return fail_with(err, before.kind, "%.150s: is %.60s its CA?", before.text, access->ca ? access->ca : "ca.pem beside the admin key");
+    if (strstr(before.text, "onnect to ") || strstr(before.text, "resolve host"))
+        return fail_with(err, before.kind, "%.180s: is --broker right, and does it run?", before.text);
+    if (strstr(before.text, "there is no such path"))
+        return fail_with(err, before.kind, "%.150s: does --broker name its listener for administrators (admin_listen)?", before.text);
+    return false;
+}

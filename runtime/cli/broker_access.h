@@ -20,3 +20,6 @@ FALLIBLE broker_access_check(const struct broker_access *access, struct err *err
 
 /* Fails as broker_access_check, or as a file cannot be read. */
 FALLIBLE broker_access_open(const struct broker_access *access, struct admin_client **out, struct err *err);
+
+/* Adds to a failure, if its kind lets one guess, what to look at. Returns false. */
+bool broker_access_advise(const struct broker_access *access, struct err *err);

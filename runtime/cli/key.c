@@ -120,8 +120,11 @@ static FALLIBLE key_rewind(struct admin_client *client, const struct key_call *c
 {
     const char *path;
 
-    if (!rcar_path_of_uri(call->operands[0], &path, err) || !admin_document_remove(client, "volume-epoch", path, err))
+    if (!rcar_path_of_uri(call->operands[0], &path, err))
         return false;
+    if (!admin_document_remove(client, "volume-epoch", path, err))
+        return err->kind == ERR_NOT_FOUND &&
+               fail_with(err, ERR_NOT_FOUND, "the broker knows no volume of %.120s: there is nothing to rewind", call->operands[0]);
     printf("rewound %s: the next copy of its volume that a guest opens counts, whatever its age\n", call->operands[0]);
     return true;
 }
@@ -197,12 +200,20 @@ static FALLIBLE key_signer(struct admin_client *client, const struct key_call *c
 
 static const struct verb {
     const char *name;
-    size_t      n_operands;
+    size_t      n_operands; /* the first of them is a URI */
     FALLIBLE  (*run)(struct admin_client *client, const struct key_call *call, struct err *err);
     bool        is_offline;
 } VERBS[] = { { "put", 2, key_put }, { "get", 1, key_get }, { "list", 0, key_list }, { "rm", 1, key_rm },
             { "bind", 1, key_bind }, { "unbind", 1, key_unbind }, { "rewind", 1, key_rewind },
             { "seal", 1, key_seal, .is_offline = true }, { "signer", 1, key_signer, .is_offline = true } };
+
+static FALLIBLE uri_check(const char *uri, struct err *err)
+{
+    const char *path;
+
+    return rcar_path_of_uri(uri, &path, err) ||
+           fail_with(err, ERR_CONFIG, "\"%.80s\" is not of the form kbs:///REPOSITORY/TYPE/TAG, such as kbs:///default/image-key/1", uri);
+}
 
 static FALLIBLE key_run(const struct verb *verb, const struct key_call *call, struct err *err)
 {
@@ -210,7 +221,9 @@ static FALLIBLE key_run(const struct verb *verb, const struct key_call *call, st
 
     if (verb->is_offline)
         return verb->run(NULL, call, err);
-    return broker_access_open(&call->access, &client, err) && verb->run(client, call, err);
+    if (verb->n_operands > 0 && !uri_check(call->operands[0], err))
+        return false;
+    return (broker_access_open(&call->access, &client, err) && verb->run(client, call, err)) || broker_access_advise(&call->access, err);
 }
 
 static const struct verb *verb_named(const char *name)
@@ -258,7 +271,8 @@ int cmd_key(int argc, char **argv)
         return 0;
     verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
     if (!verb || n_operands - 1 != verb->n_operands)
-        return verb_refuse("key", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
+        return verb ? verb_misused("key", operands[0], table.synopsis)
+                    : verb_refuse("key", n_operands > 0 ? operands[0] : NULL, table.synopsis);
     call.operands = operands + 1;
     if (!verb->is_offline && !broker_access_check(&call.access, &err)) {
         fprintf(stderr, "cloister: key: %s\n", err.text);

@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/verb.h"
 
 struct command {
     const char *name, *about;
@@ -48,9 +49,19 @@ static void help_words_read(int argc, char **argv)
     }
 }
 
+static const char *command_meant(const char *word)
+{
+    const char *words[sizeof commands / sizeof *commands];
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        words[i] = commands[i].name;
+    return word_meant(word, words, sizeof commands / sizeof *commands);
+}
+
 int main(int argc, char **argv)
 {
-    struct err err;
+    const char *meant;
+    struct err  err;
 
     help_words_read(argc, argv);
     if (argc < 2) {
@@ -74,6 +85,8 @@ int main(int argc, char **argv)
         }
         return output_end(commands[i].run(argc - 1, argv + 1));
     }
-    fprintf(stderr, "cloister: no command \"%s\"; see cloister --help\n", argv[1]);
+    meant = command_meant(argv[1]);
+    fprintf(stderr, "cloister: no command \"%s\"%s%s%s see cloister --help\n", argv[1], meant ? ": did you mean " : "", meant ? meant : "",
+            meant ? "?" : ";");
     return 2;
 }

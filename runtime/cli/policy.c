@@ -117,7 +117,7 @@ int cmd_policy(int argc, char **argv)
         return 0;
     }
     if (argc > 1)
-        return verb_refuse("policy", argv[1], "one that cloister policy --help lists");
+        return verb_refuse("policy", argv[1], "eval, check, test, gen, set, unset, list, history or conformance; see cloister policy --help");
     usage(stderr);
     return POLICY_EXIT_UNUSABLE;
 }

@@ -7,8 +7,9 @@
 #include "runtime/cli/broker_access.h"
 #include "runtime/cli/document_print.h"
 #include "runtime/cli/policy.h"
+#include "runtime/cli/verb.h"
 
-enum { POLICY_FILE_MAX = 1 << 20 };
+enum { POLICY_FILE_MAX = 1 << 20, NAMES_SHOWN = 8 };
 
 struct remote_call {
     struct broker_access access;
@@ -24,6 +25,19 @@ static const struct kind {
     { "resource", "resource-policy", "*" },
 };
 
+/* For which secrets it counts: a slip in the name would otherwise go unseen. */
+static void scope_print(const struct kind *kind, const char *name)
+{
+    const char *class = strrchr(name, '_');
+
+    if (strcmp(name, kind->name) == 0)
+        printf(": counts for all secrets%s\n", kind == &KINDS[0] ? "" : " without a policy of their own");
+    else if (kind == &KINDS[0])
+        printf(": counts for the secrets of %.*s/ only\n", (int) (class ? class - name : 0), name);
+    else
+        printf(": counts for %s%s only\n", name, strchr(name, '/') && strchr(strchr(name, '/') + 1, '/') ? "" : "/");
+}
+
 static FALLIBLE set_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
 {
     AUTO(buffer) struct buffer text     = { 0 };
@@ -35,8 +49,32 @@ static FALLIBLE set_run(struct admin_client *client, const struct remote_call *c
     document.text = buffer_bytes(&text);
     if (!admin_document_put(client, &document, &version, err))
         return context(err, call->operands[1]);
-    printf("%s %s version %" PRIu64 "\n", kind->document, document.name, version);
+    printf("%s %s version %" PRIu64, kind->document, document.name, version);
+    scope_print(kind, document.name);
     return true;
+}
+
+/* What there is instead: a name that was probably meant, else some. */
+static FALLIBLE names_advise(struct admin_client *client, const struct kind *kind, const char *name, struct err *err)
+{
+    AUTO(json) struct json_object *list = NULL;
+    AUTO(buffer) struct buffer     all  = { 0 };
+    const char                    *names[NAMES_SHOWN], *meant;
+    size_t                         n = 0;
+    struct err                     ignored; /* then the first failure is told alone */
+
+    if (err->kind != ERR_NOT_FOUND || !admin_documents(client, kind->document, NULL, &list, &ignored))
+        return false;
+    for (size_t i = 0; i < json_object_array_length(list) && n < NAMES_SHOWN; i++) {
+        if (json_get_text(json_object_array_get_idx(list, i), "name", &names[n], &ignored))
+            buffer_printf(&all, "%s%.40s", n ? ", " : "", names[n]), n++;
+    }
+    meant = word_meant(name, names, n);
+    if (n == 0)
+        return fail_with(err, ERR_NOT_FOUND, "there is no %s %.64s, nor any other", kind->document, name);
+    if (meant)
+        return fail_with(err, ERR_NOT_FOUND, "there is no %s %.64s: did you mean %.64s?", kind->document, name, meant);
+    return fail_with(err, ERR_NOT_FOUND, "there is no %s %.64s; there are %.120s", kind->document, name, buffer_text(&all));
 }
 
 static FALLIBLE unset_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
@@ -44,7 +82,7 @@ static FALLIBLE unset_run(struct admin_client *client, const struct remote_call 
     const char *name = call->name ? call->name : kind->name;
 
     if (!admin_document_remove(client, kind->document, name, err))
-        return false;
+        return names_advise(client, kind, name, err);
     printf("%s %s removed\n", kind->document, name);
     return true;
 }
@@ -82,11 +120,24 @@ static const struct kind *kind_named(const char *word)
     return NULL;
 }
 
+static int kind_refuse(const char *verb, const char *word)
+{
+    const char *words[] = { KINDS[0].word, KINDS[1].word };
+    const char *meant   = word ? word_meant(word, words, 2) : NULL;
+
+    if (!word)
+        fprintf(stderr, "cloister: policy %s: of which kind? attestation (what evidence is worth) or resource (which guest may have what)\n", verb);
+    else
+        fprintf(stderr, "cloister: policy %s: there is no kind \"%.40s\"%s%s%s there are attestation and resource\n", verb, word,
+                meant ? ": did you mean " : "", meant ? meant : "", meant ? "?" : ";");
+    return VERB_UNUSABLE;
+}
+
 static FALLIBLE remote_run(const struct verb *verb, const struct remote_call *call, const struct kind *kind, struct err *err)
 {
     AUTO(admin_client) struct admin_client *client = NULL;
 
-    return broker_access_open(&call->access, &client, err) && verb->run(client, call, kind, err);
+    return (broker_access_open(&call->access, &client, err) && verb->run(client, call, kind, err)) || broker_access_advise(&call->access, err);
 }
 
 /* argv[0] is the verb: policy.c has found it in its table. */
@@ -117,10 +168,10 @@ int policy_remote(int argc, char **argv)
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
     kind = n_operands > 0 ? kind_named(operands[0]) : NULL;
-    if (!verb || !kind || n_operands != verb->n_operands) {
-        (void) fail_with(&err, ERR_CONFIG, "wanted is %s", table.synopsis);
-        return policy_fail(argv[0], &err);
-    }
+    if (!kind)
+        return kind_refuse(argv[0], n_operands > 0 ? operands[0] : NULL);
+    if (!verb || n_operands != verb->n_operands)
+        return verb_misused("policy", argv[0], table.synopsis);
     call.operands = operands;
     if (!broker_access_check(&call.access, &err))
         return policy_fail(argv[0], &err);

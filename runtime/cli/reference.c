@@ -159,6 +159,8 @@ static FALLIBLE reference_add(struct admin_client *client, const struct referenc
     struct reference_call          telling = *call;
     bool                           is_done;
 
+    if (!call->name && call->values.n + call->numbers.n > 0)
+        return fail_with(err, ERR_CONFIG, "--value and --number want --name NAME: the list that they are added to");
     telling.added = list;
     is_done       = add_each(client, &telling, err);
     return (!call->json || documents_print(list, true, false, err)) && is_done;
@@ -269,7 +271,8 @@ static FALLIBLE reference_run(const struct verb *verb, const struct reference_ca
 {
     AUTO(admin_client) struct admin_client *client = NULL;
 
-    return (verb->run == reference_sign || broker_access_open(&call->access, &client, err)) && verb->run(client, call, err);
+    return ((verb->run == reference_sign || broker_access_open(&call->access, &client, err)) && verb->run(client, call, err)) ||
+           broker_access_advise(&call->access, err);
 }
 
 static const struct verb *verb_named(const char *name)
@@ -319,7 +322,8 @@ int cmd_reference(int argc, char **argv)
         return 0;
     verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
     if (!verb || n_operands - 1 != verb->n_operands)
-        return verb_refuse("reference", verb || n_operands == 0 ? NULL : operands[0], table.synopsis);
+        return verb ? verb_misused("reference", operands[0], table.synopsis)
+                    : verb_refuse("reference", n_operands > 0 ? operands[0] : NULL, table.synopsis);
     call.operands = operands + 1;
     if (verb->run != reference_sign && !broker_access_check(&call.access, &err)) {
         fprintf(stderr, "cloister: reference: %s\n", err.text);

@@ -1,12 +1,100 @@
 #include "runtime/cli/verb.h"
 
 #include <stdio.h>
+#include <string.h>
+
+enum { WORDS_MAX = 32, SLIPS_MAX = 2 };
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* How many letters are changed, added, left out, or swapped with their neighbour. Both are short. */
+static size_t slips(const char *a, const char *b)
+{
+    size_t rows[3][VERB_WORD_MAX + 1] = { { 0 } }, n = strlen(a), m = strlen(b);
+
+    for (size_t j = 0; j <= m; j++)
+        rows[0][j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t *now = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+
+        now[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            now[j] = least(least(above[j], now[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = least(now[j], before[j - 2] + 1);
+        }
+    }
+    return rows[n % 3][m];
+}
+
+const char *word_meant(const char *word, const char *const *words, size_t n)
+{
+    const char *best  = NULL;
+    size_t      fewest = SLIPS_MAX + 1, len = strlen(word);
+
+    for (size_t i = 0; i < n && len <= VERB_WORD_MAX; i++) {
+        size_t found = strlen(words[i]) <= VERB_WORD_MAX ? slips(word, words[i]) : fewest;
+
+        if (found < fewest && found < len) {
+            fewest = found;
+            best   = words[i];
+        }
+    }
+    return best;
+}
+
+static bool is_of_a_verb(char c) { return (c >= 'a' && c <= 'z') || c == '-'; }
+
+/* The words in lower case up to a semicolon. */
+static size_t verbs_of(const char *wanted, char out[static WORDS_MAX][VERB_WORD_MAX + 1])
+{
+    size_t n = 0;
+
+    for (const char *at = wanted; *at && *at != ';' && n < WORDS_MAX;) {
+        size_t len = 0;
+
+        while (is_of_a_verb(at[len]))
+            len++;
+        if (len > 1 && len <= VERB_WORD_MAX && at[0] != '-' && strncmp(at, "or ", 3) != 0)
+            (void) snprintf(out[n++], VERB_WORD_MAX + 1, "%.*s", (int) len, at); /* fits: asked above */
+        at += len ? len : 1;
+    }
+    return n;
+}
 
 int verb_refuse(const char *command, const char *word, const char *wanted)
 {
-    if (word)
-        fprintf(stderr, "cloister: %s: there is no \"%.40s\"; wanted is %s\n", command, word, wanted);
-    else
+    char        verbs[WORDS_MAX][VERB_WORD_MAX + 1];
+    const char *words[WORDS_MAX];
+    size_t      n    = verbs_of(wanted, verbs);
+    const char *meant;
+
+    for (size_t i = 0; i < n; i++)
+        words[i] = verbs[i];
+    meant = word ? word_meant(word, words, n) : NULL;
+    if (!word)
         fprintf(stderr, "cloister: %s: wanted is %s\n", command, wanted);
+    else if (meant)
+        fprintf(stderr, "cloister: %s: there is no \"%.40s\": did you mean %s? wanted is %s\n", command, word, meant, wanted);
+    else
+        fprintf(stderr, "cloister: %s: there is no \"%.40s\"; wanted is %s\n", command, word, wanted);
+    return VERB_UNUSABLE;
+}
+
+int verb_misused(const char *command, const char *verb, const char *synopsis)
+{
+    size_t      len = strlen(verb);
+    const char *at  = synopsis;
+    size_t      operands;
+
+    while (at && (strncmp(at, verb, len) != 0 || is_of_a_verb(at[len])))
+        at = strstr(at, " | ") ? strstr(at, " | ") + 3 : NULL;
+    at       = at ? at + len : "";
+    operands = strstr(at, "   [") ? (size_t) (strstr(at, "   [") - at) : strlen(at);
+    operands = strstr(at, " | ") ? least(operands, (size_t) (strstr(at, " | ") - at)) : operands;
+    if (operands == 0 || at[0] != ' ' || at[1] == '[')
+        fprintf(stderr, "cloister: %s %s: nothing but options is wanted behind it; see cloister %s --help\n", command, verb, command);
+    else
+        fprintf(stderr, "cloister: %s %s: wanted is%.*s; see cloister %s --help\n", command, verb, (int) operands, at, command);
     return VERB_UNUSABLE;
 }
