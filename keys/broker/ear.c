@@ -166,7 +166,7 @@ static FALLIBLE claims_read(struct json_object *payload, const struct jwk *known
 {
     struct json_object *submods, *cpu, *evidence, *runtime, *key;
     const char         *tee;
-    size_t              measurement_len, initdata_len, evidence_len;
+    size_t              measurement_len = 0, initdata_len = 0, evidence_len = 0;
 
     if (!json_get(payload, "submods", json_type_object, &submods, err) ||
         !json_get(submods, "cpu0", json_type_object, &cpu, err) || !json_get_text(cpu, "cloister.tee", &tee, err) ||

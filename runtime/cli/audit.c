@@ -12,7 +12,7 @@
 #include "runtime/cli/commands.h"
 #include "runtime/cli/verb.h"
 
-enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2, HEAD_FILE_MAX = 4096, ENTRY_MAX = 64 << 10 };
+enum { HEAD_FILE_MAX = 4096, ENTRY_MAX = 64 << 10 };
 
 struct audit_call {
     struct broker_access access;
@@ -140,16 +140,18 @@ static FALLIBLE head_save(const char *path, const struct audit_head *head, struc
 
 /* ---- the verbs ---- */
 
-static FALLIBLE audit_list(struct admin_client *client, const struct audit_call *call, struct err *err)
+static FALLIBLE audit_list(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct audit_call *call = owner;
     struct reading    reading = { .entry = entry_print, .json = call->json };
     struct audit_head head;
 
     return admin_audit_head(client, &head, err) && log_read(client, head.size, &reading, err);
 }
 
-static FALLIBLE audit_verify(struct admin_client *client, const struct audit_call *call, struct err *err)
+static FALLIBLE audit_verify(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct audit_call *call = owner;
     struct audit_head   head, known;
     bool                has_known = false;
     struct merkle_hash  root;
@@ -206,8 +208,9 @@ static void proof_print(const struct audit_call *call, const char *entry, const 
         printf("%s\n", buffer_text(&text));
 }
 
-static FALLIBLE audit_prove(struct admin_client *client, const struct audit_call *call, struct err *err)
+static FALLIBLE audit_prove(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct audit_call *call = owner;
     AUTO(json) struct json_object *entries = NULL;
     struct audit_head              head;
     struct merkle_proof            proof;
@@ -235,27 +238,11 @@ static FALLIBLE audit_prove(struct admin_client *client, const struct audit_call
     return true;
 }
 
-static const struct verb {
-    const char *name;
-    size_t      n_operands;
-    FALLIBLE  (*run)(struct admin_client *client, const struct audit_call *call, struct err *err);
-} VERBS[] = { { "list", 0, audit_list }, { "verify", 0, audit_verify }, { "prove", 1, audit_prove } };
-
-static FALLIBLE audit_run(const struct verb *verb, const struct audit_call *call, struct err *err)
-{
-    AUTO(admin_client) struct admin_client *client = NULL;
-
-    return (broker_access_open(&call->access, &client, err) && verb->run(client, call, err)) || broker_access_advise(&call->access, err);
-}
-
-static const struct verb *verb_named(const char *name)
-{
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) {
-        if (strcmp(VERBS[i].name, name) == 0)
-            return &VERBS[i];
-    }
-    return NULL;
-}
+static const struct verb VERBS[] = {
+    { "list", 0, audit_list },
+    { "verify", 0, audit_verify },
+    { "prove", 1, audit_prove },
+};
 
 int cmd_audit(int argc, char **argv)
 {
@@ -270,30 +257,6 @@ int cmd_audit(int argc, char **argv)
         .about = "Shows a broker's log of every decision, and checks that it holds together and only grew.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };
-    const struct verb   *verb;
-    enum options_outcome outcome;
-    char               **operands;
-    size_t               n_operands;
-    struct err           err;
 
-    if (!options_parse(&table, argc, argv, &outcome, &operands, &n_operands, &err)) {
-        fprintf(stderr, "cloister: audit: %s\n", err.text);
-        return EXIT_UNUSABLE;
-    }
-    if (outcome == OPTIONS_HELP_WAS_PRINTED)
-        return 0;
-    verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
-    if (!verb || n_operands - 1 != verb->n_operands)
-        return verb ? verb_misused("audit", operands[0], table.synopsis)
-                    : verb_refuse("audit", n_operands > 0 ? operands[0] : NULL, table.synopsis);
-    call.operands = operands + 1;
-    if (!broker_access_check(&call.access, &err)) {
-        fprintf(stderr, "cloister: audit: %s\n", err.text);
-        return EXIT_UNUSABLE;
-    }
-    if (!audit_run(verb, &call, &err)) {
-        fprintf(stderr, "cloister: audit: %s\n", err.text);
-        return EXIT_FAILED;
-    }
-    return 0;
+    return verbs_run("audit", &table, VERBS, sizeof VERBS / sizeof *VERBS, &call.access, &call, &call.operands, argc, argv);
 }

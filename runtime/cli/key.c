@@ -14,8 +14,6 @@
 #include "runtime/cli/sealing.h"
 #include "runtime/cli/verb.h"
 
-enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2 };
-
 struct key_call {
     struct broker_access access;
     const char          *out;
@@ -43,8 +41,9 @@ static FALLIBLE secret_read(const char *path, struct secret *out, struct err *er
     return is_read;
 }
 
-static FALLIBLE key_put(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_put(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     AUTO(secret) struct secret value = { 0 };
 
     if (!secret_read(call->operands[1], &value, err) ||
@@ -54,8 +53,9 @@ static FALLIBLE key_put(struct admin_client *client, const struct key_call *call
     return true;
 }
 
-static FALLIBLE key_get(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_get(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     AUTO(secret) struct secret value = { 0 };
 
     if (!admin_resource_get(client, call->operands[0], &value, err))
@@ -64,8 +64,10 @@ static FALLIBLE key_get(struct admin_client *client, const struct key_call *call
                      : write_all(STDOUT_FILENO, secret_expose(&value), err);
 }
 
-static FALLIBLE key_rm(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_rm(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
+
     if (!admin_resource_remove(client, call->operands[0], err))
         return false;
     printf("removed %s\n", call->operands[0]);
@@ -84,8 +86,9 @@ static struct json_object *list_of(const struct option_list *texts)
 }
 
 /* Whatever the policies say, only these guests may have it. */
-static FALLIBLE key_bind(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_bind(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     AUTO(json) struct json_object *binding  = json_object_new_object();
     AUTO(buffer) struct buffer     text     = { 0 };
     struct admin_document          document = { .kind = "binding" };
@@ -105,8 +108,9 @@ static FALLIBLE key_bind(struct admin_client *client, const struct key_call *cal
     return true;
 }
 
-static FALLIBLE key_unbind(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_unbind(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     const char *path;
 
     if (!rcar_path_of_uri(call->operands[0], &path, err) || !admin_document_remove(client, "binding", path, err))
@@ -116,8 +120,9 @@ static FALLIBLE key_unbind(struct admin_client *client, const struct key_call *c
 }
 
 /* After a volume's backup was put back on purpose: from then on the broker takes whatever state comes first. */
-static FALLIBLE key_rewind(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_rewind(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     const char *path;
 
     if (!rcar_path_of_uri(call->operands[0], &path, err))
@@ -153,8 +158,9 @@ static FALLIBLE resource_print(struct json_object *one, struct err *err)
     return true;
 }
 
-static FALLIBLE key_list(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_list(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     AUTO(json) struct json_object *list = NULL;
 
     if (!admin_resources(client, &list, err))
@@ -174,8 +180,9 @@ static FALLIBLE key_list(struct admin_client *client, const struct key_call *cal
 }
 
 /* These two ask no broker: the client is NULL. */
-static FALLIBLE key_seal(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_seal(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     AUTO(buffer) struct buffer text    = { 0 };
     struct sealing             sealing = call->sealing;
 
@@ -187,8 +194,9 @@ static FALLIBLE key_seal(struct admin_client *client, const struct key_call *cal
     return true;
 }
 
-static FALLIBLE key_signer(struct admin_client *client, const struct key_call *call, struct err *err)
+static FALLIBLE key_signer(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct key_call *call = owner;
     AUTO(buffer) struct buffer text = { 0 };
 
     (void) client;
@@ -198,42 +206,25 @@ static FALLIBLE key_signer(struct admin_client *client, const struct key_call *c
     return true;
 }
 
-static const struct verb {
-    const char *name;
-    size_t      n_operands; /* the first of them is a URI */
-    FALLIBLE  (*run)(struct admin_client *client, const struct key_call *call, struct err *err);
-    bool        is_offline;
-} VERBS[] = { { "put", 2, key_put }, { "get", 1, key_get }, { "list", 0, key_list }, { "rm", 1, key_rm },
-            { "bind", 1, key_bind }, { "unbind", 1, key_unbind }, { "rewind", 1, key_rewind },
-            { "seal", 1, key_seal, .is_offline = true }, { "signer", 1, key_signer, .is_offline = true } };
-
-static FALLIBLE uri_check(const char *uri, struct err *err)
+static FALLIBLE uri_check(char **operands, struct err *err)
 {
     const char *path;
 
-    return rcar_path_of_uri(uri, &path, err) ||
-           fail_with(err, ERR_CONFIG, "\"%.80s\" is not of the form kbs:///REPOSITORY/TYPE/TAG, such as kbs:///default/image-key/1", uri);
+    return rcar_path_of_uri(operands[0], &path, err) ||
+           fail_with(err, ERR_CONFIG, "\"%.80s\" is not of the form kbs:///REPOSITORY/TYPE/TAG, such as kbs:///default/image-key/1", operands[0]);
 }
 
-static FALLIBLE key_run(const struct verb *verb, const struct key_call *call, struct err *err)
-{
-    AUTO(admin_client) struct admin_client *client = NULL;
-
-    if (verb->is_offline)
-        return verb->run(NULL, call, err);
-    if (verb->n_operands > 0 && !uri_check(call->operands[0], err))
-        return false;
-    return (broker_access_open(&call->access, &client, err) && verb->run(client, call, err)) || broker_access_advise(&call->access, err);
-}
-
-static const struct verb *verb_named(const char *name)
-{
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) {
-        if (strcmp(VERBS[i].name, name) == 0)
-            return &VERBS[i];
-    }
-    return NULL;
-}
+static const struct verb VERBS[] = {
+    { "put", 2, key_put, uri_check },
+    { "get", 1, key_get, uri_check },
+    { "list", 0, key_list },
+    { "rm", 1, key_rm, uri_check },
+    { "bind", 1, key_bind, uri_check },
+    { "unbind", 1, key_unbind, uri_check },
+    { "rewind", 1, key_rewind, uri_check },
+    { "seal", 1, key_seal, .is_offline = true },
+    { "signer", 1, key_signer, .is_offline = true },
+};
 
 int cmd_key(int argc, char **argv)
 {
@@ -257,30 +248,6 @@ int cmd_key(int argc, char **argv)
                  "public half of the key that signs it, for put, and makes FILE if there is none.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };
-    const struct verb   *verb;
-    enum options_outcome outcome;
-    char               **operands;
-    size_t               n_operands;
-    struct err           err;
 
-    if (!options_parse(&table, argc, argv, &outcome, &operands, &n_operands, &err)) {
-        fprintf(stderr, "cloister: key: %s\n", err.text);
-        return EXIT_UNUSABLE;
-    }
-    if (outcome == OPTIONS_HELP_WAS_PRINTED)
-        return 0;
-    verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
-    if (!verb || n_operands - 1 != verb->n_operands)
-        return verb ? verb_misused("key", operands[0], table.synopsis)
-                    : verb_refuse("key", n_operands > 0 ? operands[0] : NULL, table.synopsis);
-    call.operands = operands + 1;
-    if (!verb->is_offline && !broker_access_check(&call.access, &err)) {
-        fprintf(stderr, "cloister: key: %s\n", err.text);
-        return EXIT_UNUSABLE;
-    }
-    if (!key_run(verb, &call, &err)) {
-        fprintf(stderr, "cloister: key: %s\n", err.text);
-        return EXIT_FAILED;
-    }
-    return 0;
+    return verbs_run("key", &table, VERBS, sizeof VERBS / sizeof *VERBS, &call.access, &call, &call.operands, argc, argv);
 }

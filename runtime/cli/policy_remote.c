@@ -105,7 +105,7 @@ static FALLIBLE history_run(struct admin_client *client, const struct remote_cal
            documents_print(list, call->json, true, err);
 }
 
-static const struct verb {
+static const struct remote_verb {
     const char *name;
     size_t      n_operands;
     FALLIBLE  (*run)(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err);
@@ -133,7 +133,7 @@ static int kind_refuse(const char *verb, const char *word)
     return VERB_UNUSABLE;
 }
 
-static FALLIBLE remote_run(const struct verb *verb, const struct remote_call *call, const struct kind *kind, struct err *err)
+static FALLIBLE remote_run(const struct remote_verb *verb, const struct remote_call *call, const struct kind *kind, struct err *err)
 {
     AUTO(admin_client) struct admin_client *client = NULL;
 
@@ -154,7 +154,7 @@ int policy_remote(int argc, char **argv)
         .about = "Keeps a broker's policies. KIND is attestation (what evidence is worth) or resource (which guest may have what).",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };
-    const struct verb   *verb = NULL;
+    const struct remote_verb *verb = NULL;
     const struct kind   *kind;
     enum options_outcome outcome;
     char               **operands;

@@ -15,7 +15,7 @@
 #include "runtime/cli/document_print.h"
 #include "runtime/cli/verb.h"
 
-enum { EXIT_FAILED = 1, EXIT_UNUSABLE = 2, DAY = 86400, DAYS_MAX = 36500, KEY_FILE_MAX = 64 << 10 };
+enum { DAY = 86400, DAYS_MAX = 36500, KEY_FILE_MAX = 64 << 10 };
 
 struct reference_call {
     struct broker_access access;
@@ -153,8 +153,9 @@ static FALLIBLE add_each(struct admin_client *client, const struct reference_cal
 }
 
 /* Also when one is refused, what was added before it is told. */
-static FALLIBLE reference_add(struct admin_client *client, const struct reference_call *call, struct err *err)
+static FALLIBLE reference_add(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct reference_call *call = owner;
     AUTO(json) struct json_object *list    = json_object_new_array();
     struct reference_call          telling = *call;
     bool                           is_done;
@@ -166,8 +167,9 @@ static FALLIBLE reference_add(struct admin_client *client, const struct referenc
     return (!call->json || documents_print(list, true, false, err)) && is_done;
 }
 
-static FALLIBLE reference_history(struct admin_client *client, const struct reference_call *call, struct err *err)
+static FALLIBLE reference_history(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct reference_call *call = owner;
     AUTO(json) struct json_object *list = NULL;
 
     return admin_documents(client, "reference-value", call->operands[0], &list, err) &&
@@ -196,8 +198,9 @@ static FALLIBLE reference_print(struct json_object *one, struct err *err)
     return true;
 }
 
-static FALLIBLE reference_list(struct admin_client *client, const struct reference_call *call, struct err *err)
+static FALLIBLE reference_list(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct reference_call *call = owner;
     AUTO(json) struct json_object *list = NULL, *named = NULL;
 
     if (!admin_references(client, &list, err) || !admin_documents(client, "reference-value", NULL, &named, err))
@@ -219,8 +222,9 @@ static FALLIBLE reference_list(struct admin_client *client, const struct referen
     return documents_print(named, false, true, err);
 }
 
-static FALLIBLE reference_rm(struct admin_client *client, const struct reference_call *call, struct err *err)
+static FALLIBLE reference_rm(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct reference_call *call = owner;
     char              *end = NULL;
     unsigned long long id;
     bool               is_removed;
@@ -237,8 +241,9 @@ static FALLIBLE reference_rm(struct admin_client *client, const struct reference
 }
 
 /* Needs no broker: where images are built, a signer makes what an administrator hands over. */
-static FALLIBLE reference_sign(struct admin_client *client, const struct reference_call *call, struct err *err)
+static FALLIBLE reference_sign(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct reference_call *call = owner;
     AUTO(buffer) struct buffer     key = { 0 }, text = { 0 }, manifest = { 0 };
     AUTO(json) struct json_object *values = NULL;
     bool                           is_signed;
@@ -260,29 +265,13 @@ static FALLIBLE reference_sign(struct admin_client *client, const struct referen
     return is_signed;
 }
 
-static const struct verb {
-    const char *name;
-    size_t      n_operands;
-    FALLIBLE  (*run)(struct admin_client *client, const struct reference_call *call, struct err *err);
-} VERBS[] = { { "add", 0, reference_add }, { "list", 0, reference_list }, { "rm", 1, reference_rm },
-            { "history", 1, reference_history }, { "sign", 1, reference_sign } };
-
-static FALLIBLE reference_run(const struct verb *verb, const struct reference_call *call, struct err *err)
-{
-    AUTO(admin_client) struct admin_client *client = NULL;
-
-    return ((verb->run == reference_sign || broker_access_open(&call->access, &client, err)) && verb->run(client, call, err)) ||
-           broker_access_advise(&call->access, err);
-}
-
-static const struct verb *verb_named(const char *name)
-{
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) {
-        if (strcmp(VERBS[i].name, name) == 0)
-            return &VERBS[i];
-    }
-    return NULL;
-}
+static const struct verb VERBS[] = {
+    { "add", 0, reference_add },
+    { "list", 0, reference_list },
+    { "rm", 1, reference_rm },
+    { "history", 1, reference_history },
+    { "sign", 1, reference_sign, .is_offline = true },
+};
 
 int cmd_reference(int argc, char **argv)
 {
@@ -308,30 +297,6 @@ int cmd_reference(int argc, char **argv)
         .about = "Tells a broker which guests may have secrets: those of a registered measurement with expected initdata.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };
-    const struct verb   *verb;
-    enum options_outcome outcome;
-    char               **operands;
-    size_t               n_operands;
-    struct err           err;
 
-    if (!options_parse(&table, argc, argv, &outcome, &operands, &n_operands, &err)) {
-        fprintf(stderr, "cloister: reference: %s\n", err.text);
-        return EXIT_UNUSABLE;
-    }
-    if (outcome == OPTIONS_HELP_WAS_PRINTED)
-        return 0;
-    verb = n_operands > 0 ? verb_named(operands[0]) : NULL;
-    if (!verb || n_operands - 1 != verb->n_operands)
-        return verb ? verb_misused("reference", operands[0], table.synopsis)
-                    : verb_refuse("reference", n_operands > 0 ? operands[0] : NULL, table.synopsis);
-    call.operands = operands + 1;
-    if (verb->run != reference_sign && !broker_access_check(&call.access, &err)) {
-        fprintf(stderr, "cloister: reference: %s\n", err.text);
-        return EXIT_UNUSABLE;
-    }
-    if (!reference_run(verb, &call, &err)) {
-        fprintf(stderr, "cloister: reference: %s\n", err.text);
-        return EXIT_FAILED;
-    }
-    return 0;
+    return verbs_run("reference", &table, VERBS, sizeof VERBS / sizeof *VERBS, &call.access, &call, &call.operands, argc, argv);
 }

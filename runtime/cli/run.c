@@ -135,22 +135,22 @@ static void finish(struct run *run)
         end_guest(run);
 }
 
+static FALLIBLE receipt_keep(const struct run *run, const ProtobufCBinaryData *receipt, struct err *err)
+{
+    return file_write(run->options->receipt, (struct bytes){ receipt->data, receipt->len }, 0644, err) || context(err, "config");
+}
+
 static void receipt_came(void *owner, const ProtobufCMessage *message, const struct err *why)
 {
     struct run *run = owner;
     struct err  err;
 
-    if (!message) {
+    if (!message)
         request_failed(run, why);
-        return;
-    }
-    const ProtobufCBinaryData *receipt = &((const Agent__GetReceiptResponse *) message)->receipt;
-    if (file_write(run->options->receipt, (struct bytes){ receipt->data, receipt->len }, 0644, &err)) {
+    else if (receipt_keep(run, &((const Agent__GetReceiptResponse *) message)->receipt, &err))
         finish(run);
-        return;
-    }
-    (void) context(&err, "config"); /* stop_failed takes it */
-    stop_failed(run, &err);
+    else
+        stop_failed(run, &err);
 }
 
 static void ask_for_receipt(struct run *run)

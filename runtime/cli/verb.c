@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/cli/broker_access.h"
+
 enum { WORDS_MAX = 32, SLIPS_MAX = 2 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -97,4 +99,45 @@ int verb_misused(const char *command, const char *verb, const char *synopsis)
     else
         fprintf(stderr, "cloister: %s %s: wanted is%.*s; see cloister %s --help\n", command, verb, (int) operands, at, command);
     return VERB_UNUSABLE;
+}
+
+static int told(const char *command, const struct err *why, int code)
+{
+    fprintf(stderr, "cloister: %s: %s\n", command, why->text);
+    return code;
+}
+
+static FALLIBLE run(const struct verb *verb, const struct broker_access *access, const void *owner, char **operands, struct err *err)
+{
+    AUTO(admin_client) struct admin_client *client = NULL;
+
+    if (verb->check && !verb->check(operands, err))
+        return false;
+    return ((verb->is_offline || broker_access_open(access, &client, err)) && verb->run(client, owner, err)) ||
+           broker_access_advise(access, err);
+}
+
+int verbs_run(const char *command, const struct option_table *table, const struct verb *verbs, size_t n_verbs,
+              const struct broker_access *access, const void *owner, char ***operands, int argc, char **argv)
+{
+    const struct verb   *verb = NULL;
+    enum options_outcome outcome;
+    char               **words;
+    size_t               n;
+    struct err           err;
+
+    if (!options_parse(table, argc, argv, &outcome, &words, &n, &err))
+        return told(command, &err, VERB_UNUSABLE);
+    if (outcome == OPTIONS_HELP_WAS_PRINTED)
+        return 0;
+    for (size_t i = 0; i < n_verbs && n > 0; i++)
+        verb = strcmp(verbs[i].name, words[0]) == 0 ? &verbs[i] : verb;
+    if (!verb)
+        return verb_refuse(command, n > 0 ? words[0] : NULL, table->synopsis);
+    if (n - 1 != verb->n_operands)
+        return verb_misused(command, words[0], table->synopsis);
+    *operands = words + 1;
+    if (!verb->is_offline && !broker_access_check(access, &err))
+        return told(command, &err, VERB_UNUSABLE);
+    return run(verb, access, owner, *operands, &err) ? 0 : told(command, &err, VERB_FAILED);
 }
