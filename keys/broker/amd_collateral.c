@@ -118,7 +118,7 @@ const struct snp_crl *amd_collateral_crl(struct amd_collateral *c, const struct 
     product = product_of(&report, buffer_bytes(&evidence->ark));
     if (product == SNP_PRODUCT_UNKNOWN)
         return NULL;
-    kds_crl_url(collateral_sources_kds(sources), product, evidence->is_vlek, &url);
+    kds_crl_url(collateral_sources_kds(sources), product, report.signing_key == SNP_SIGNED_BY_VLEK, &url);
     had = fetched_find(c->fetched, buffer_text(&url), KDS_CRL_LIFETIME_S, now, wanted, why);
     return had ? list_verified(c, had, why) : NULL;
 }

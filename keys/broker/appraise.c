@@ -11,6 +11,7 @@
 #include "keys/broker/initdata_claims.h"
 #include "keys/broker/intel_collateral.h"
 #include "keys/broker/sample_evidence.h"
+#include "keys/broker/vlek_certificates.h"
 
 enum { CRLS_MAX = 16, CHAINS_MAX = 256 };
 
@@ -65,6 +66,7 @@ struct appraiser {
     struct collateral_sources     *sources;    /* NULL: offline */
     struct fetched                *fetched;
     struct amd_collateral         *amd_lists;  /* that were fetched */
+    struct vlek_certificates      *vleks;      /* the operator's */
     bool                           tpm, tpm_any_key;
     bool                           sample;
 };
@@ -81,6 +83,7 @@ void appraiser_free(struct appraiser *appraiser)
     development_root_free(&appraiser->root);
     snp_policy_document_free(appraiser->snp_policy);
     amd_collateral_free(appraiser->amd_lists);
+    vlek_certificates_free(appraiser->vleks);
     intel_collateral_free(appraiser->intel);
     intel_collateral_free(appraiser->intel_development);
     fetched_free(appraiser->fetched);
@@ -152,7 +155,7 @@ FALLIBLE appraiser_new(const struct appraiser_options *options, struct appraiser
     a->tpm_any_key  = options->tpm_any_key;
     a->sources      = collateral_sources_keep(options->sources);
     a->fetched      = fetched_new(a->sources);
-    if (!policies_read(options, a, err) ||
+    if (!policies_read(options, a, err) || !vlek_certificates_new(options->vleks, options->n_vleks, &a->vleks, err) ||
         (options->bundle.len > 0 && !bundle_read(options->bundle, &a->bundle, err)))
         return false;
     if (!tdx_trust(options, a, err))
@@ -263,17 +266,21 @@ static void chain_keep(struct appraiser *a, const uint8_t digest[static SHA256_L
     memcpy(into->certificates, digest, SHA256_LEN);
 }
 
-/* A guest whose host gave it no VCEK: the operator's bundle may have it, or AMD's service. What is not found is judged as missing. */
-static void vcek_add(struct appraiser *a, struct snp_evidence *evidence, int64_t now, struct outside_job *wanted, struct buffer *why)
+/* A guest whose host gave it no certificate: the operator may have it, or AMD's service. What is not found is judged as missing. */
+static void vek_add(struct appraiser *a, struct snp_evidence *evidence, int64_t now, struct outside_job *wanted, struct buffer *why)
 {
     AUTO(buffer) struct buffer url    = { 0 };
     const struct answer       *answer = NULL;
     struct snp_report          report;
     struct err                 ignored;
 
-    if (evidence->vek.len > 0 ||
-        !snp_report_parse(BYTES_OF(evidence->report), &report, NULL, &ignored) ||
-        !kds_vcek_url(KDS_BASE_URL, &report, report.product, &url, &ignored))
+    if (evidence->vek.len > 0 || !snp_report_parse(BYTES_OF(evidence->report), &report, NULL, &ignored))
+        return;
+    if (report.signing_key == SNP_SIGNED_BY_VLEK) {
+        vlek_certificates_add(a->vleks, &report, evidence, why);
+        return;
+    }
+    if (!kds_vcek_url(KDS_BASE_URL, &report, report.product, &url, &ignored))
         return;
     answer = a->bundle ? bundle_find(a->bundle, buffer_text(&url)) : NULL;
     if (answer)
@@ -359,7 +366,7 @@ static void snp_prepare(struct appraiser *a, struct evidence_envelope *envelope,
     const struct known_chain *known;
 
     if (envelope->kind == ENVELOPE_SNP)
-        vcek_add(a, &envelope->snp, question->now, is_development ? NULL : question->wanted, &j->why);
+        vek_add(a, &envelope->snp, question->now, is_development ? NULL : question->wanted, &j->why);
     certificates_digest(&envelope->snp, j->certificates);
     known             = chain_known(a, j->certificates);
     j->chain_is_known = known != NULL;

@@ -32,6 +32,8 @@ struct appraiser_options {
     const char          *development_folder; /* of a development root to trust; NULL: none */
     struct bytes        *crls;               /* DER, of AMD's roots */
     size_t               n_crls;
+    struct bytes        *vleks;              /* DER or PEM: VLEK certificates, for evidence that brings none */
+    size_t               n_vleks;
     bool                 crl_required;       /* refuse AMD evidence without a fresh list */
     struct bytes         snp_policy;         /* JSON over snp_policy_strict; empty: that one */
     struct bytes         tdx_root;           /* Intel's, DER or PEM: any other is refused; empty: it is not trusted */

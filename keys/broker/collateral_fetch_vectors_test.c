@@ -7,6 +7,7 @@
 #include "tests/harness/vectors.h"
 
 #include "attestation/collateral/pcs.h"
+#include "attestation/evidence/snp_evidence.h"
 #include "attestation/verifier/instant.h"
 #include "base/text.h"
 #include "keys/broker/appraise.h"
@@ -271,6 +272,51 @@ static void what_does_not_verify_is_not_believed(void **state)
     fixture_close(&f);
 }
 
+/* AMD's service has the list of what a VLEK stands on, and never a VLEK: that comes with the evidence, or from the operator. */
+static void a_vleks_list_is_fetched_and_its_certificate_is_the_operators(void **state)
+{
+    AUTO(buffer) struct buffer report = shared_vector("snp/reports/milan-v3-vlek-aws-trustee.bin"), vlek = shared_vector("snp/vek/milan-v3-vlek-aws-trustee.vlek.der"),
+                               vcek = shared_vector("snp/vek/milan-v3-azure-trustee.vcek.der"), list = shared_vector("snp/crl/milan-006.der");
+    struct bytes               given[1] = { buffer_bytes(&vlek) }, wrong[1] = { buffer_bytes(&vcek) };
+    const struct { bool comes_along, is_kept; const char *text; int n_asked; } rows[] = {
+        { true, false, "snp-report-data: ", 1 },
+        { false, true, "snp-report-data: ", 1 },
+        { false, false, "the report is signed by a VLEK: its certificate comes from the host, else from snp_vleks", 1 },
+    };
+    struct appraiser_options none = { .amd = true, .vleks = wrong, .n_vleks = 1 };
+    struct appraiser        *made = NULL;
+    struct err               err;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(buffer) struct buffer     text     = { 0 };
+        AUTO(json) struct json_object *evidence = NULL;
+        struct appraiser_options       o        = { .amd = true, .crl_required = true, .vleks = given, .n_vleks = rows[i].is_kept };
+        struct fixture                 f;
+
+        fixture_open(&f, NULL);
+        f.rows[SNP_CRL] = (struct http_row){ "/vlek/v1/Milan/crl", 200, buffer_bytes(&list), NULL, NULL, 0, 0 };
+        appraiser_free(f.appraiser);
+        o.sources    = f.sources;
+        o.snp_policy = bytes_of_text("{\"products\":[\"Milan\"],\"crl\":\"require\",\"vmpl\":[1],\"signers\":[\"VLEK\"],\"csp_id\":\"any\",\"platform_require\":[],"
+                                     "\"id_key_digest\":\"any\",\"family_id\":\"any\",\"image_id\":\"any\",\"author_key_digest\":\"any\"}");
+        if (!appraiser_new(&o, &f.appraiser, &err) ||
+            !snp_evidence_write(buffer_bytes(&report), true, rows[i].comes_along ? buffer_bytes(&vlek) : (struct bytes){ 0 }, (struct bytes){ 0 },
+                                (struct bytes){ 0 }, &text, &err) || !json_read(buffer_bytes(&text), VECTOR_LEN_MAX, &evidence, &err))
+            fail_msg("%s", err.text);
+        struct json_object *before = snp;
+
+        snp = evidence;
+        assert_refused(&f, TEE_SNP, rows[i].text);
+        snp = before;
+        assert_int_equal(f.service.n_asked, rows[i].n_asked);
+        fixture_close(&f);
+    }
+    assert_false(appraiser_new(&none, &made, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+    assert_string_equal(err.text, "VLEK certificate 1: it is no VLEK");
+}
+
 static void only_listed_hosts_are_asked(void **state)
 {
     struct fixture                    f;
@@ -326,6 +372,7 @@ int main(void)
         cmocka_unit_test(what_is_past_its_time_is_fetched_again_and_serves_while_it_cannot),
         cmocka_unit_test(failures_refuse_with_the_reason),
         cmocka_unit_test(what_does_not_verify_is_not_believed),
+        cmocka_unit_test(a_vleks_list_is_fetched_and_its_certificate_is_the_operators),
         cmocka_unit_test(only_listed_hosts_are_asked),
         cmocka_unit_test(a_cache_serves_another_broker_and_the_next_start),
     };

@@ -38,6 +38,7 @@ static const struct config_row {
     { "snp", CONFIG_FLAG, AT(snp), "true", 0, 0, "trust AMD's roots" },
     { "snp_crl_required", CONFIG_FLAG, AT(snp_crl_required), "true", 0, 0, "refuse SNP evidence without a fresh revocation list" },
     { "snp_crls", CONFIG_TEXT, AT(snp_crls), "", 0, 0, "folder of AMD's revocation lists, *.crl in DER" },
+    { "snp_vleks", CONFIG_TEXT, AT(snp_vleks), "", 0, 0, "folder of VLEK certificates, *.der or *.pem, for guests whose host gives them none" },
     { "snp_policy", CONFIG_TEXT, AT(snp_policy), "", 0, 0, "JSON, what SNP evidence must say: see docs/attestation.md (strict)" },
     { "tdx_root", CONFIG_TEXT, AT(tdx_root), "", 0, 0, "Intel's root CA, DER or PEM, and no other: without it no evidence of TDX is taken" },
     { "tdx_development_root", CONFIG_TEXT, AT(tdx_development_root), "", 0, 0, "root CA of TDX evidence made for tests, DER or PEM; it protects nothing" },

@@ -20,6 +20,7 @@ struct config {
     char *admin_listen;      /* address and port; "same": where guests are served */
     char *development_root;  /* folder; NULL: none is trusted */
     char *snp_crls;          /* folder of DER files; NULL: none */
+    char *snp_vleks;         /* folder of certificates; NULL: none */
     bool  snp;               /* trust AMD's roots */
     bool  snp_crl_required;
     char *snp_policy;        /* file; NULL: the strict one */

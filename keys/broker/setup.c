@@ -73,35 +73,37 @@ FALLIBLE setup_config(const struct setup_source *a, struct config *config, struc
     return true;
 }
 
-struct lists {
+struct files {
     struct buffer at[CRLS_MAX];
+    struct bytes  views[CRLS_MAX];
     size_t        n;
 };
 
-static void auto_lists(struct lists *l)
+static void auto_files(struct files *f)
 {
-    for (size_t i = 0; i < l->n; i++)
-        buffer_free(&l->at[i]);
+    for (size_t i = 0; i < f->n; i++)
+        buffer_free(&f->at[i]);
 }
 
-/* The files *.crl of a folder. */
-static FALLIBLE lists_read(const char *folder, struct lists *out, struct err *err)
+/* Those of a folder whose name ends in one of two ways. `key` is its key in the configuration. */
+static FALLIBLE files_read(const char *folder, const char *key, const char *const endings[static 2], struct files *out, struct err *err)
 {
     AUTO(dir) DIR *dir = opendir(folder);
 
     if (!dir)
-        return err_os(err, "snp_crls: open %s", folder);
+        return err_os(err, "%s: open %s", key, folder);
     for (struct dirent *entry; (entry = readdir(dir));) {
         AUTO(buffer) struct buffer path = { 0 };
         const char                *dot  = strrchr(entry->d_name, '.');
 
-        if (!dot || strcmp(dot, ".crl") != 0)
+        if (!dot || (strcmp(dot, endings[0]) != 0 && strcmp(dot, endings[1]) != 0))
             continue;
         if (out->n == CRLS_MAX)
-            return fail_with(err, ERR_LIMIT, "snp_crls: more than %d lists in %s", CRLS_MAX, folder);
+            return fail_with(err, ERR_LIMIT, "%s: more than %d files in %s", key, CRLS_MAX, folder);
         buffer_printf(&path, "%s/%s", folder, entry->d_name);
         if (!file_read(buffer_text(&path), CRL_LEN_MAX, &out->at[out->n++], err))
             return false;
+        out->views[out->n - 1] = buffer_bytes(&out->at[out->n - 1]);
     }
     return true;
 }
@@ -137,19 +139,20 @@ static FALLIBLE trust_files_read(const struct config *c, struct trust_files *out
 
 static FALLIBLE appraiser_open(const struct config *c, struct collateral_sources *sources, struct appraiser **out, struct err *err)
 {
-    AUTO(lists) struct lists             lists = { 0 };
+    static const char *const             LISTS[2] = { ".crl", ".crl" }, *const CERTIFICATES[2] = { ".der", ".pem" };
+    AUTO(files) struct files             lists = { 0 }, vleks = { 0 };
     AUTO(trust_files) struct trust_files files = { 0 };
-    struct bytes                         crls[CRLS_MAX];
 
-    if ((c->snp_crls && !lists_read(c->snp_crls, &lists, err)) || !trust_files_read(c, &files, err))
+    if ((c->snp_crls && !files_read(c->snp_crls, "snp_crls", LISTS, &lists, err)) ||
+        (c->snp_vleks && !files_read(c->snp_vleks, "snp_vleks", CERTIFICATES, &vleks, err)) || !trust_files_read(c, &files, err))
         return false;
-    for (size_t i = 0; i < lists.n; i++)
-        crls[i] = buffer_bytes(&lists.at[i]);
 
     struct appraiser_options options = { .amd                = c->snp,
                                          .development_folder = c->development_root,
-                                         .crls               = crls,
+                                         .crls               = lists.views,
                                          .n_crls             = lists.n,
+                                         .vleks              = vleks.views,
+                                         .n_vleks            = vleks.n,
                                          .crl_required       = c->snp_crl_required,
                                          .snp_policy         = buffer_bytes(&files.at[SNP_POLICY]),
                                          .tdx_root           = buffer_bytes(&files.at[TDX_ROOT]),
