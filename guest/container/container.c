@@ -121,6 +121,7 @@ FALLIBLE containers_add(struct containers *all, const char *id, struct policy_gr
     c->all   = all;
     c->grant = grant;
     c->first = (struct container_process){ .container = c, .streams = NO_STREAMS };
+    c->late  = NO_LATE_SIGNALS;
     if (!directory_make(container_root(c), err)) {
         free(c);
         return false;
@@ -198,6 +199,7 @@ void container_discard(struct container *container)
         (void) umount2(container_root(container), MNT_DETACH); /* one that never was mounted is fine */
     container_path(container, "", path);
     (void) !directory_remove(path, &ignored); /* what stays behind is memory of a guest that will end */
+    late_signals_end(&container->late);
     exec_discard_all(container);
     streams_close(&container->first.streams);
     json_object_put(container->template);
@@ -239,6 +241,7 @@ static void on_init_ended(void *owner, pid_t pid, int status)
     struct container *c = owner;
 
     (void) pid;
+    late_signals_end(&c->late);
     c->first.exit_code = process_exit_code(status);
     c->first.has_ended = true;
     c->first.pid       = 0;
@@ -451,6 +454,8 @@ static void on_started(void *owner, pid_t pid, int status)
     (void) pid;
     c->state = c->first.has_ended ? CONTAINER_STOPPED : CONTAINER_RUNNING;
     if (status == 0) {
+        if (!c->first.has_ended)
+            late_signals_begin(&c->late, c->all->options.loop, c->first.pid);
         tell(c, NULL);
         return;
     }
@@ -524,6 +529,8 @@ FALLIBLE container_signal(struct container_process *process, uint32_t signal_num
         return wrong_state(c, err);
     if (kill(process->pid, (int) signal_number) < 0) /* not reaped: the number is still its own */
         return err_os(err, "signal");
+    if (process == &c->first)
+        late_signals_keep(&c->late, signal_number);
     for (size_t i = 0; all && i < CONTAINER_EXECS_MAX; i++)
         if (c->execs[i] && c->execs[i]->pid > 1)
             (void) kill(c->execs[i]->pid, (int) signal_number); /* as above; one that ended needs none */

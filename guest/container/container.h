@@ -6,6 +6,7 @@
 
 #include "guest/api/connection.h"
 #include "guest/container/cgroup.h"
+#include "guest/container/late_signals.h"
 #include "guest/container/policy.h"
 #include "guest/container/streams.h"
 #include "guest/init/reaper.h"
@@ -67,6 +68,7 @@ struct container {
     gid_t                     gid;
     struct json_object       *template;  /* the `process` of its configuration; what is run later follows it */
     struct container_process  first;
+    struct late_signals       late; /* to the first */
     struct container_process *execs[CONTAINER_EXECS_MAX];
     container_done_fn        *done;    /* of the work that goes on */
     struct ttrpc_pending      pending; /* likewise */

@@ -21,13 +21,14 @@ VOLUMES = SH + ["cat /etc/config/key /etc/config/sub/deep; [ -s /etc/hosts ] && 
                 "/bin/busybox dd if=/dev/zero of=/shared/big bs=1k count=200 2>/dev/null || echo full; /bin/busybox rm /shared/big"]
 CHANGED = SH + ["echo x > /shared/y || echo fixed; until [ \"$(cat /etc/config/key)\" = changed ]; do sleep 0.1; done; cat /etc/config/added; "
                 "[ -e /etc/config/sub ] || echo gone; echo last words > /dev/termination-log; exit 9"]
+LATE = SH + ["sleep 3; trap 'exit 9' TERM; while :; do sleep 0.2; done"]
 EATER = SH + ["exec /bin/busybox dd if=/dev/zero of=/dev/null bs=64M count=1"]
 
 
 def policy_of(node):
     may = {"env_names": ["HOSTNAME"], "input": True, "terminal": True, "update": True}
     return [allowed(node.image_digest, MAIN, env=["FOO=bar"], exec=[ECHO, FAIL, SLEEP, READ, TERMINAL], **may),
-            allowed(node.image_digest, SH + ["exit 7"], **may)]
+            allowed(node.image_digest, SH + ["exit 7"], **may), allowed(node.image_digest, LATE, **may)]
 
 
 def start_pod(node, name, handler="cloister-dev", **more):
@@ -116,6 +117,9 @@ def a_pod_of_two_containers_lives_and_ends(node):
     node.cri.call("StopContainer", {1: main, 2: 2})
     assert node.cri.wait_exited(main)[0] == 137  # a first process without a handler does not hear SIGTERM
     node.cri.call("RemoveContainer", {1: main})
+    late = start_container(node, pod, config, "late", LATE)
+    node.cri.call("StopContainer", {1: late, 2: 200})  # before it could have said that it hears SIGTERM
+    assert node.cri.wait_exited(late)[0] == 9
     remove_pod(node, pod)
 
 
