@@ -392,7 +392,8 @@ static FALLIBLE write_config(struct container *c, const struct container_command
 
     if (root < 0)
         return err_os(err, "root directory");
-    if (!user_find_in(root, c->grant.user ? c->grant.user : command->image->user, &user, err))
+    if (!user_find_in(root, c->grant.user ? c->grant.user : command->image->user, &user, err) ||
+        !privileges_apply(&c->grant.privileges, &user, err))
         return false;
     c->uid = user.uid;
     c->gid = user.gid;
@@ -405,7 +406,7 @@ static FALLIBLE write_config(struct container *c, const struct container_command
                                    .args = command->args, .n_args = command->n_args, .env = command->env,
                                    .n_env = command->n_env, .is_whole = command->is_whole,
                                    .terminal = command->terminal, .cwd = c->grant.cwd,
-                                   .read_only_root = c->grant.read_only_root, .volumes = command->volumes,
+                                   .read_only_root = c->grant.read_only_root, .privileges = c->grant.privileges, .volumes = command->volumes,
                                    .places = &places,
                                    .hostname = is_named ? command->hostname : hostname };
     return oci_compose(&request, &json, &c->template, err) && file_write(path, buffer_bytes(&json), 0600, err);

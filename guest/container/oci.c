@@ -7,12 +7,6 @@
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* What root in a container may do; a user that is not root has none of it. No raw sockets, no device nodes. */
-static const char *const capabilities[] = {
-    "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",          "CAP_FOWNER", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_KILL",   "CAP_SETFCAP",
-};
-
 static const char *const masked_paths[] = {
     "/proc/acpi",       "/proc/asound",         "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/keys",
     "/proc/key-users",  "/proc/latency_stats",  "/proc/modules",    "/proc/scsi",     "/proc/sched_debug",
@@ -144,13 +138,15 @@ static struct json_object *compose_user(const struct user *user)
     return out;
 }
 
-static struct json_object *compose_capabilities(bool is_root)
+/* A user that is not root has none. */
+static struct json_object *compose_capabilities(const struct oci_request *r)
 {
-    struct json_object *out = json_object_new_object();
+    struct json_object *out     = json_object_new_object();
+    bool                is_root = r->user->uid == 0;
 
-    json_add(out, "bounding", TEXTS(capabilities));
-    json_add(out, "effective", is_root ? TEXTS(capabilities) : json_object_new_array());
-    json_add(out, "permitted", is_root ? TEXTS(capabilities) : json_object_new_array());
+    json_add(out, "bounding", privileges_capabilities(&r->privileges));
+    json_add(out, "effective", is_root ? privileges_capabilities(&r->privileges) : json_object_new_array());
+    json_add(out, "permitted", is_root ? privileges_capabilities(&r->privileges) : json_object_new_array());
     json_add(out, "inheritable", json_object_new_array());
     json_add(out, "ambient", json_object_new_array());
     return out;
@@ -182,7 +178,7 @@ static FALLIBLE add_process(struct json_object *config, const struct oci_request
     json_add(process, "terminal", json_object_new_boolean(r->terminal));
     json_add(process, "user", compose_user(r->user));
     json_add_text(process, "cwd", cwd);
-    json_add(process, "capabilities", compose_capabilities(r->user->uid == 0));
+    json_add(process, "capabilities", compose_capabilities(r));
     json_add(process, "rlimits", compose_rlimits());
     json_add(process, "noNewPrivileges", json_object_new_boolean(true));
     json_add(process, "oomScoreAdj", json_object_new_int(500));

@@ -4,14 +4,15 @@
  */
 #pragma once
 
-#include "guest/container/user.h"
+#include "guest/container/privileges.h"
 #include "guest/container/volumes.h"
 #include "keys/ocicrypt/image_config.h"
 
 struct oci_request {
     const char                *id;
     const struct image_config *image;
-    const struct user         *user;
+    const struct user         *user;       /* with the groups that policy adds */
+    struct privileges          privileges; /* zeros: the default capabilities */
     const char                *root; /* path of the root directory */
     char *const               *args; /* n_args == 0: the image's command */
     size_t                     n_args;

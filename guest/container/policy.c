@@ -140,7 +140,7 @@ static FALLIBLE check_objects(struct json_object *entry, const char *name, size_
 static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
-                                         "command", "env_names", "user", "cwd",    "read_only_root", "update",
+                                         "command", "env_names", "user", "cwd",    "read_only_root", "update", "capabilities", "groups", "not_root",
                                          "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "termination_log", "volumes" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
@@ -161,7 +161,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
            policy_check_flag(entry, "token", err) && policy_check_flag(entry, "evidence", err) && policy_check_flag(entry, "measure", err) &&
            policy_check_flag(entry, "sealed_unsigned", err) && check_optional_texts(entry, "sealed", err) &&
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
-           check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) &&
+           check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) && privileges_check(entry, err) &&
            check_objects(entry, "files", VOLUME_FILES_MAX, policy_check_file, err) &&
            check_objects(entry, "empty_directories", VOLUME_DIRECTORIES_MAX, policy_check_directory, err) &&
            policy_check_termination_log(entry, err) &&
@@ -422,6 +422,7 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                 .read_only_root = flag(entry, "read_only_root"),
                 .user           = json_object_get_string(json_object_object_get(entry, "user")),
                 .cwd            = json_object_get_string(json_object_object_get(entry, "cwd")),
+                .privileges     = privileges_of(entry),
                 .exec           = json_object_object_get(entry, "exec"),
                 .token          = flag(entry, "token"),
                 .evidence       = flag(entry, "evidence"),

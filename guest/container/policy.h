@@ -22,6 +22,7 @@
  *   measure           its processes may add events to the guest's log [guest/agent/measurements.h]
  *   token, evidence   likewise: a token of the broker, evidence of this guest
  *   read_only_root    the root file system cannot be written
+ *   capabilities, groups, not_root   guest/container/privileges.h
  *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
  *                     "sha256"}, with this content; {"directory"}, a volume of files in place of this directory,
  *                     {"directory","update":true}, which may change while the container is there
@@ -36,6 +37,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "guest/container/privileges.h"
 #include "guest/container/volumes.h"
 #include "keys/ocicrypt/image_config.h"
 
@@ -66,6 +68,7 @@ struct policy_grant {
     bool                rules_decide; /* what is run in the container is judged by rules, not by `exec` */
     const char         *user;     /* NULL: the image's; this and the rest borrow from the policy */
     const char         *cwd;      /* NULL: the image's */
+    struct privileges   privileges;
     struct json_object *exec;     /* NULL: nothing */
     bool                token;
     bool                evidence;

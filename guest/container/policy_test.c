@@ -71,7 +71,7 @@ static void denies_each_field_that_differs(void **state)
 
 static const char whole_text[] =
     "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[\"A=1\"],\"env_names\":[\"HOSTNAME\"],"
-    "\"terminal\":true,\"exec\":[[\"sh\",\"-c\"],[\".*\"]],\"user\":\"5:6\",\"cwd\":\"/srv\",\"read_only_root\":true,\"update\":true},"
+    "\"terminal\":true,\"exec\":[[\"sh\",\"-c\"],[\".*\"]],\"user\":\"5:6\",\"cwd\":\"/srv\",\"read_only_root\":true,\"update\":true,\"capabilities\":[],\"groups\":[7],\"not_root\":true},"
     "{\"image\":\"" OTHER "\",\"command\":[\"sh\"],\"args\":[\"-c\"],\"env\":[]}]}";
 
 static bool allows_whole(const struct policy_request *request, bool knows_image, struct policy_grant *grant, struct err *err)
@@ -88,6 +88,7 @@ static bool allows_whole(const struct policy_request *request, bool knows_image,
     if (is_good && knows_image && grant->user) { /* the texts belong to the policy, which ends here */
         assert_string_equal(grant->user, "5:6");
         assert_string_equal(grant->cwd, "/srv");
+        assert_true(grant->privileges.not_root && grant->privileges.capabilities && grant->privileges.groups);
         assert_true(grant->read_only_root && grant->update && grant->terminal);
         char *const run[] = { sh, dash_c }, *const other[] = { sh, a1 };
         assert_true(policy_allow_exec(grant, run, 2, true, err));
@@ -217,6 +218,8 @@ static void a_policy_that_is_not_understood_is_no_policy(void **state)
     refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[\"sh\"]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is no argv");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[[1]]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is not a string");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"user\":\"\""), ERR_MALFORMED, "policy.json: container 0: user: empty");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"capabilities\":[\"CAP_SYS_ADMIN\"]"), ERR_MALFORMED,
+            "policy.json: container 0: capabilities: entry 0 is none that a container can have");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"terminal\":1"), ERR_MALFORMED, "policy.json: container 0: terminal: not a boolean");
     refuses("{\"containers\":[{\"image\":\"sha256:AB\",\"args\":null,\"env\":[]}]}", ERR_MALFORMED,
             "policy.json: container 0: image: neither \"sha256:\" and 64 hex digits, nor REGISTRY/REPOSITORY:TAG");

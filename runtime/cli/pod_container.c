@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/cli/pod_security.h"
 #include "runtime/cli/sealing.h"
 
 enum { DIGEST_ROOM = 72, EXPANDED_LEN_MAX = 128 << 10 };
@@ -216,41 +217,6 @@ static bool is_on(const struct pod_reading *r, const yaml_node_t *map, const cha
     return text && strcmp(text, "true") == 0;
 }
 
-/* The container's own, else the pod's. */
-static const char *security_text(const struct pod_reading *r, const yaml_node_t *container, const char *key)
-{
-    const char *own = yaml_text(yaml_member(r, yaml_member(r, container, "securityContext"), key));
-
-    return own ? own : yaml_text(yaml_member(r, r->security, key));
-}
-
-static FALLIBLE add_security(const struct pod_reading *r, const yaml_node_t *container, struct json_object *entry, struct err *err)
-{
-    const yaml_node_t *own       = yaml_member(r, container, "securityContext");
-    const char        *user      = security_text(r, container, "runAsUser");
-    const char        *group     = security_text(r, container, "runAsGroup");
-    const char        *directory = yaml_text(yaml_member(r, container, "workingDir"));
-    AUTO(buffer) struct buffer text = { 0 };
-
-    if (is_on(r, own, "privileged"))
-        return fail_with(err, ERR_UNSUPPORTED, "privileged: a guest runs no privileged containers");
-    if (yaml_count(yaml_member(r, yaml_member(r, own, "capabilities"), "add")) > 0)
-        return fail_with(err, ERR_UNSUPPORTED, "capabilities: none can be added");
-    if (group && !user)
-        return fail_with(err, ERR_UNSUPPORTED, "runAsGroup without runAsUser: give both");
-    if (user) {
-        buffer_append_text(&text, user);
-        buffer_append_text(&text, group ? ":" : "");
-        buffer_append_text(&text, group ? group : "");
-        json_add_text(entry, "user", buffer_text(&text));
-    }
-    if (directory && *directory)
-        json_add_text(entry, "cwd", directory);
-    if (is_on(r, own, "readOnlyRootFilesystem"))
-        json_add(entry, "read_only_root", json_object_new_boolean(true));
-    return true;
-}
-
 /* Probes and hooks are run by the node: the one thing that it may run in a container. */
 static FALLIBLE add_executions(const struct pod_reading *r, const yaml_node_t *container, struct json_object *entry, struct err *err)
 {
@@ -433,6 +399,7 @@ static void add_notes(const struct pod_reading *r, const yaml_node_t *container,
         else if (kind == VOLUME_OTHER)
             note(r, name, "a guest does not have the volume at", path ? path : "?");
     }
+    pod_security_note(r, container, name, note);
 }
 
 static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, const char *image, struct json_object *entry,
@@ -444,7 +411,7 @@ static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, 
     json_add(entry, "env", v.env);
     json_add(entry, "env_names", v.names);
     if (!add_image(r, image, entry, err) || !add_environment(r, container, &v, err) ||
-        !add_arguments(r, container, &v, entry, err) || !add_security(r, container, entry, err) ||
+        !add_arguments(r, container, &v, entry, err) || !pod_security_add(r, container, entry, err) ||
         !add_executions(r, container, entry, err) || !add_volumes(r, container, entry, err))
         return false;
     add_given_names(v.names);

@@ -117,6 +117,45 @@ static void the_pods_security_context_counts_where_the_container_has_none(void *
                         "\",\"args\":null,\"user\":\"9:8\",\"cwd\":\"/w\",\"read_only_root\":true," FILES "\"output\":true,\"termination_log\":\"/dev/termination-log\"}],\"network\":true}");
 }
 
+static void rights_are_taken_away_as_the_manifest_says(void **state)
+{
+    static const struct { const char *pod, *own, *wanted; } rows[] = {
+        { "{}", "{capabilities: {drop: [ALL]}}", "\"capabilities\":[]," },
+        { "{}", "{capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}}", "\"capabilities\":[\"CAP_NET_BIND_SERVICE\"]," },
+        { "{}", "{capabilities: {add: [CAP_CHOWN]}}", "" },
+        { "{}", "{capabilities: {drop: [NET_RAW, SETFCAP, CAP_KILL, CHOWN, SETUID, SETGID, FOWNER, FSETID]}}",
+          "\"capabilities\":[\"CAP_DAC_OVERRIDE\",\"CAP_SETPCAP\",\"CAP_NET_BIND_SERVICE\"]," },
+        { "{supplementalGroups: [5, 6], fsGroup: 7, runAsNonRoot: true}", "{}", "\"not_root\":true,\"groups\":[5,6,7]," },
+        { "{runAsNonRoot: true}", "{runAsNonRoot: false}", "" },
+        { "{runAsUser: 7}", "{runAsNonRoot: true}", "\"not_root\":true,\"user\":\"7\"," },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        AUTO(buffer) struct buffer text = { 0 }, wanted = { 0 };
+
+        buffer_printf(&text, "kind: Pod\nspec:\n  securityContext: %s\n  containers: [{name: a, image: \"x:1\", securityContext: %s}]\n", rows[i].pod, rows[i].own);
+        buffer_printf(&wanted, "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"args\":null,%s" FILES
+                               "\"output\":true,\"termination_log\":\"/dev/termination-log\"}],\"network\":true}", rows[i].wanted);
+        assert_string_equal(read_text(buffer_text(&text), text.len), buffer_text(&wanted));
+    }
+}
+
+static void what_a_guest_has_in_another_way_is_said(void **state)
+{
+    static const char text[] = "kind: Pod\nspec:\n  securityContext: {sysctls: [{name: net.a, value: \"1\"}], seccompProfile: {type: Unconfined}, supplementalGroupsPolicy: Strict}\n"
+                               "  containers: [{name: a, image: \"x:1\", securityContext: {allowPrivilegeEscalation: true}}, {name: b, image: \"x:1\", securityContext: {seccompProfile: {type: RuntimeDefault}}}]\n";
+    static const char wanted[] = "[\"container a: a guest does not set the sysctl net.a\",\"container a: a guest has its own seccomp profile in place of Unconfined\","
+                                 "\"container a: has the groups of its image's user too, in spite of supplementalGroupsPolicy: Strict\","
+                                 "\"container a: no process gains rights by what it executes, in spite of allowPrivilegeEscalation: true\","
+                                 "\"container b: a guest does not set the sysctl net.a\","
+                                 "\"container b: has the groups of its image's user too, in spite of supplementalGroupsPolicy: Strict\"]";
+
+    (void) state;
+    const char *read = read_text(text, sizeof text - 1);
+    assert_non_null(strstr(read, wanted));
+}
+
 static void what_the_host_chooses_is_said(void **state)
 {
     (void) state;
@@ -159,7 +198,7 @@ static void refuses_what_cannot_be_pinned(void **state)
         { "image: x@" DIGEST ", env: [{name: \"A=B\"}]", "container a: env: an entry has no name" },
         { "image: x@" DIGEST ", command: [[]]", "container a: command: an entry is no text" },
         { "image: x@" DIGEST ", securityContext: {privileged: true}", "container a: privileged: a guest runs no privileged containers" },
-        { "image: x@" DIGEST ", securityContext: {capabilities: {add: [X]}}", "container a: capabilities: none can be added" },
+        { "image: x@" DIGEST ", securityContext: {capabilities: {add: [X]}}", "container a: capabilities: X cannot be added: no container of a guest has it" },
         { "image: x@" DIGEST ", securityContext: {runAsGroup: 1}", "container a: runAsGroup without runAsUser: give both" },
         { "image: x@" DIGEST ", volumeMounts: [{name: v, mountPath: d}]", "container a: volumeMounts: an entry has no absolute mountPath" },
         { "command: [a]", "a container needs a name and an image" },
@@ -190,6 +229,8 @@ int main(void)
         cmocka_unit_test(references_are_expanded_as_the_kubelet_does),
         cmocka_unit_test(probes_and_hooks_may_be_run_and_no_more),
         cmocka_unit_test(the_pods_security_context_counts_where_the_container_has_none),
+        cmocka_unit_test(rights_are_taken_away_as_the_manifest_says),
+        cmocka_unit_test(what_a_guest_has_in_another_way_is_said),
         cmocka_unit_test(what_the_host_chooses_is_said),
         cmocka_unit_test(volumes_are_allowed_where_they_are_mounted),
         cmocka_unit_test(refuses_what_cannot_be_pinned),

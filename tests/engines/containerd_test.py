@@ -21,6 +21,7 @@ VOLUMES = SH + ["cat /etc/config/key /etc/config/sub/deep; [ -s /etc/hosts ] && 
                 "/bin/busybox dd if=/dev/zero of=/shared/big bs=1k count=200 2>/dev/null || echo full; /bin/busybox rm /shared/big"]
 CHANGED = SH + ["echo x > /shared/y || echo fixed; until [ \"$(cat /etc/config/key)\" = changed ]; do sleep 0.1; done; cat /etc/config/added; "
                 "[ -e /etc/config/sub ] || echo gone; echo last words > /dev/termination-log; exit 9"]
+RIGHTS, NOT_ROOT = SH + ["echo groups $(/bin/busybox id -G); /bin/busybox grep CapBnd /proc/self/status"], SH + ["exit 8"]
 LATE = SH + ["sleep 3; trap 'exit 9' TERM; while :; do sleep 0.2; done"]
 EATER = SH + ["exec /bin/busybox dd if=/dev/zero of=/dev/null bs=64M count=1"]
 
@@ -28,7 +29,9 @@ EATER = SH + ["exec /bin/busybox dd if=/dev/zero of=/dev/null bs=64M count=1"]
 def policy_of(node):
     may = {"env_names": ["HOSTNAME"], "input": True, "terminal": True, "update": True}
     return [allowed(node.image_digest, MAIN, env=["FOO=bar"], exec=[ECHO, FAIL, SLEEP, READ, TERMINAL], **may),
-            allowed(node.image_digest, SH + ["exit 7"], **may), allowed(node.image_digest, LATE, **may)]
+            allowed(node.image_digest, SH + ["exit 7"], **may), allowed(node.image_digest, LATE, **may),
+            allowed(node.image_digest, RIGHTS, groups=[4242, 0], capabilities=["CAP_CHOWN"], **may),
+            allowed(node.image_digest, NOT_ROOT, not_root=True, **may)]
 
 
 def start_pod(node, name, handler="cloister-dev", **more):
@@ -117,6 +120,10 @@ def a_pod_of_two_containers_lives_and_ends(node):
     node.cri.call("StopContainer", {1: main, 2: 2})
     assert node.cri.wait_exited(main)[0] == 137  # a first process without a handler does not hear SIGTERM
     node.cri.call("RemoveContainer", {1: main})
+    rights = start_container(node, pod, config, "rights", RIGHTS)
+    assert node.cri.wait_exited(rights)[0] == 0
+    wait_for_log(logs / "rights.log", " stdout F groups 0 4242\n", " stdout F CapBnd:\t0000000000000001\n")
+    refused(lambda: start_container(node, pod, config, "root", NOT_ROOT), "policy wants a user other than root in this container")
     late = start_container(node, pod, config, "late", LATE)
     node.cri.call("StopContainer", {1: late, 2: 200})  # before it could have said that it hears SIGTERM
     assert node.cri.wait_exited(late)[0] == 9
