@@ -13,13 +13,48 @@ bool err_openssl(struct err *err, enum err_kind kind, const char *what)
     return false;
 }
 
+static EVP_CIPHER *gcm, *wrap; /* until the process ends */
+static EVP_MD     *sha256;
+static CRYPTO_ONCE fetched = CRYPTO_ONCE_STATIC_INIT;
+
+static void fetch(void)
+{
+    gcm    = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    wrap   = EVP_CIPHER_fetch(NULL, "AES-256-WRAP", NULL);
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+static void fetch_once(void)
+{
+    if (CRYPTO_THREAD_run_once(&fetched, fetch) != 1 || !gcm || !wrap || !sha256)
+        abort();
+}
+
+const EVP_CIPHER *cipher_aes256_gcm(void)
+{
+    fetch_once();
+    return gcm;
+}
+
+const EVP_CIPHER *cipher_aes256_wrap(void)
+{
+    fetch_once();
+    return wrap;
+}
+
+const EVP_MD *digest_sha256(void)
+{
+    fetch_once();
+    return sha256;
+}
+
 static void digest_of(const EVP_MD *md, struct bytes b, uint8_t *out)
 {
     if (EVP_Digest(b.at, b.len, out, NULL, md, NULL) != 1)
         abort();
 }
 
-void sha256_of(struct bytes b, uint8_t out[static SHA256_LEN]) { digest_of(EVP_sha256(), b, out); }
+void sha256_of(struct bytes b, uint8_t out[static SHA256_LEN]) { digest_of(digest_sha256(), b, out); }
 void sha384_of(struct bytes b, uint8_t out[static SHA384_LEN]) { digest_of(EVP_sha384(), b, out); }
 void sha512_of(struct bytes b, uint8_t out[static SHA512_LEN]) { digest_of(EVP_sha512(), b, out); }
 

@@ -29,6 +29,14 @@ bool err_openssl(struct err *err, enum err_kind kind, const char *what);
 
 enum { SHA256_LEN = 32, SHA384_LEN = 48, SHA512_LEN = 64 };
 
+/*
+ * Algorithms that are used for every request: looked up once for the process, because OpenSSL's own look-up at each use
+ * costs more than a short use. They abort if OpenSSL has none.
+ */
+const EVP_CIPHER *cipher_aes256_gcm(void);
+const EVP_CIPHER *cipher_aes256_wrap(void);
+const EVP_MD     *digest_sha256(void);
+
 /* One-shot digests. They abort if OpenSSL cannot hash at all: nothing sensible can follow. */
 void sha256_of(struct bytes b, uint8_t out[static SHA256_LEN]);
 void sha384_of(struct bytes b, uint8_t out[static SHA384_LEN]);

@@ -22,6 +22,12 @@ FALLIBLE document_put(struct call *call, struct err *err);
 FALLIBLE document_remove(struct call *call, struct err *err);
 FALLIBLE document_history(struct call *call, struct err *err);
 
+/* audit_calls.c */
+FALLIBLE audit_head(struct call *call, struct err *err);
+FALLIBLE audit_entries(struct call *call, struct err *err);
+FALLIBLE audit_inclusion(struct call *call, struct err *err);
+FALLIBLE audit_consistency(struct call *call, struct err *err);
+
 /* trustee_calls.c: as kbs-client makes them [KBS 12] */
 FALLIBLE trustee_attestation_policy_set(struct call *call, struct err *err);
 FALLIBLE trustee_resource_policy_set(struct call *call, struct err *err);

@@ -39,25 +39,25 @@ static FALLIBLE entry_add(struct store *store, struct buffer *entry, struct err 
     return store_audit_add(store, buffer_bytes(entry), err);
 }
 
-FALLIBLE audit_attested(struct store *store, int64_t now, const struct audit_guest *guest, const char *reason_or_null,
-                        struct err *err)
+void audit_attested(int64_t now, const struct audit_guest *guest, const char *reason_or_null, struct buffer *out)
 {
     AUTO(buffer) struct buffer entry = entry_begin(now, "attest", "accepted");
 
     guest_members(&entry, guest);
     if (reason_or_null)
         text_member(&entry, "reason", reason_or_null);
-    return entry_add(store, &entry, err);
+    buffer_append_text(&entry, "}");
+    buffer_append(out, buffer_bytes(&entry));
 }
 
-FALLIBLE audit_attestation_refused(struct store *store, int64_t now, struct bytes evidence, const char *reason,
-                                   struct err *err)
+void audit_attestation_refused(int64_t now, struct bytes evidence, const char *reason, struct buffer *out)
 {
     AUTO(buffer) struct buffer entry = entry_begin(now, "attest", "refused");
 
     hex_member(&entry, "evidence", evidence);
     text_member(&entry, "reason", reason);
-    return entry_add(store, &entry, err);
+    buffer_append_text(&entry, "}");
+    buffer_append(out, buffer_bytes(&entry));
 }
 
 FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,

@@ -13,10 +13,10 @@ struct audit_guest {
     const char                   *policy;   /* that decided, with its version: "default_cpu#3" */
 };
 
-FALLIBLE audit_attested(struct store *store, int64_t now, const struct audit_guest *guest, const char *reason_or_null,
-                        struct err *err);
-FALLIBLE audit_attestation_refused(struct store *store, int64_t now, struct bytes evidence, const char *reason,
-                                   struct err *err);
+/* These two append the entry to `out`: it is added by store_audit_add when the turn writes. */
+void audit_attested(int64_t now, const struct audit_guest *guest, const char *reason_or_null, struct buffer *out);
+void audit_attestation_refused(int64_t now, struct bytes evidence, const char *reason, struct buffer *out);
+
 FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
                             struct err *err);
 FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,

@@ -17,6 +17,9 @@ struct call {
     unsigned              status; /* of a failure that the kind of the error does not tell; 0: it does */
 };
 
+enum { STATUS_OK = 200, STATUS_BAD = 400, STATUS_DENIED = 401, STATUS_FORBIDDEN = 403, STATUS_ABSENT = 404, STATUS_METHOD = 405, STATUS_LARGE = 413,
+       STATUS_INTERNAL = 500, STATUS_BUSY = 503 };
+
 #define JSON_TYPE "application/json"
 
 /* A JSON array under way. */
@@ -32,6 +35,9 @@ static inline void listing_separate(struct listing *l)
         buffer_append_text(l->out, ",");
     l->has_one = true;
 }
+
+/* The token in the request's Authorization header. Fails DENIED. */
+FALLIBLE call_bearer(const struct request *request, struct bytes *token, struct err *err);
 
 /* Fails MALFORMED for what is no REPOSITORY/TYPE/TAG. */
 FALLIBLE call_path_check(const char *path, struct err *err);

@@ -13,6 +13,7 @@
 
 struct exchange {
     struct exchange       *next; /* in traffic->waiting */
+    const char            *method; /* as long as it is not answered, libmicrohttpd keeps it */
     const struct door     *door;
     struct MHD_Connection *connection;
     char                  *path;
@@ -60,15 +61,15 @@ static void exchange_free(struct exchange *x)
 
 /* ---- answering ---- */
 
-static void answer_tell(const struct exchange *x, const char *method)
+static void answer_tell(const struct exchange *x)
 {
     int64_t us = monotonic_us() - x->began_us;
 
     if (x->answer.reason[0])
-        log_info("refused", "method=%s path=%s status=%u us=%lld why=\"%s\"", method, LOG_PEER(bytes_of_text(x->path)),
+        log_info("refused", "method=%s path=%s status=%u us=%lld why=\"%s\"", x->method, LOG_PEER(bytes_of_text(x->path)),
                  x->answer.status, (long long) us, LOG_PEER(bytes_of_text(x->answer.reason)));
     else
-        log_info("answered", "method=%s path=%s status=%u us=%lld", method, LOG_PEER(bytes_of_text(x->path)),
+        log_info("answered", "method=%s path=%s status=%u us=%lld", x->method, LOG_PEER(bytes_of_text(x->path)),
                  x->answer.status, (long long) us);
 }
 
@@ -147,18 +148,19 @@ static void query_read(struct MHD_Connection *connection, struct buffer *out)
 }
 
 /* Only a new challenge is put off: whoever has one may finish. */
-static bool is_shed(const struct exchange *x, const char *method)
+static bool is_shed(const struct exchange *x)
 {
-    return activity_of(method, x->path) == ACTIVITY_CHALLENGE && !admission_lets_in(&x->door->traffic->admission, x->began_us);
+    return activity_of(x->method, x->path) == ACTIVITY_CHALLENGE && !admission_lets_in(&x->door->traffic->admission, x->began_us);
 }
 
-static void exchange_answer(struct exchange *x, const char *method)
+/* Whether there is an answer: it may still depend on what is pending, and its secret be sealed. */
+static bool exchange_answer(struct exchange *x)
 {
     AUTO(buffer) struct buffer query = { 0 };
     uint8_t        fingerprint[SHA256_LEN];
     bool           is_known = (x->door->faces & FACE_ADMINISTRATORS) && peer_certificate_digest(x->connection, fingerprint);
     struct request request  = {
-        .method        = method,
+        .method        = x->method,
         .path          = x->path,
         .session       = session_cookie(x->connection),
         .authorization = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
@@ -177,18 +179,22 @@ static void exchange_answer(struct exchange *x, const char *method)
         answer_plain(x, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than this broker takes\n");
     else if (x->no_length)
         answer_plain(x, MHD_HTTP_LENGTH_REQUIRED, "a body needs a Content-Length\n");
-    else if (is_shed(x, method))
+    else if (is_shed(x))
         answer_plain(x, MHD_HTTP_SERVICE_UNAVAILABLE, "this broker is busy: ask again in a second\n");
     else
         broker_answer(x->door->traffic->broker, &request, &x->answer);
-    if (x->answer.wanted)
-        return;
+    return !x->answer.wanted;
+}
+
+/* What was decided is told, and not decided again. */
+static void exchange_settle(struct exchange *x)
+{
     x->door->traffic->metrics.shed += x->answer.status == MHD_HTTP_SERVICE_UNAVAILABLE;
     x->is_answered = true;
-    x->activity    = activity_of(method, x->path);
+    x->activity    = activity_of(x->method, x->path);
     if (x->activity == ACTIVITY_ATTESTATION && x->answer.status == MHD_HTTP_OK)
         admission_attested(&x->door->traffic->admission);
-    answer_tell(x, method);
+    answer_tell(x);
 }
 
 /* What was wanted is there, or is known not to come: libmicrohttpd asks again. */
@@ -201,15 +207,14 @@ static void brought(struct outside_job *job_take)
 }
 
 /* Answers, or hands a question to the outside. Whether there is an answer. */
-static bool exchange_ask(struct exchange *x, const char *method)
+static bool exchange_ask(struct exchange *x)
 {
     struct outside_job *job;
     struct err          err;
 
-    exchange_answer(x, method);
-    job = TAKE(x->answer.wanted);
-    if (!job)
+    if (exchange_answer(x))
         return true;
+    job = TAKE(x->answer.wanted);
     broker_answer_free(&x->answer);
     job->done  = brought;
     job->owner = x;
@@ -217,7 +222,34 @@ static bool exchange_ask(struct exchange *x, const char *method)
         return false;
     outside_job_fail(job, &err);
     x->brought = job;
-    exchange_answer(x, method); /* nothing is wanted by who was brought something */
+    return exchange_answer(x); /* nothing is wanted by who was brought something */
+}
+
+static void wait_for_turn(struct exchange *x)
+{
+    struct traffic *traffic = x->door->traffic;
+
+    x->next                = NULL;
+    *traffic->waiting_last = x;
+    traffic->waiting_last  = &x->next;
+}
+
+/* Whether it is answered at once; else its turn is at the end of this one, or after what it wants from outside has come. */
+static bool exchange_begin(struct exchange *x)
+{
+    bool is_refused = x->too_large || x->no_length;
+
+    if (!is_refused && !broker_answers_early(x->method, x->path)) {
+        wait_for_turn(x);
+        return false;
+    }
+    if (!exchange_ask(x))
+        return false;
+    if (x->answer.pending) {
+        wait_for_turn(x);
+        return false;
+    }
+    exchange_settle(x);
     return true;
 }
 
@@ -271,9 +303,8 @@ static enum MHD_Result request_began(const struct door *door, struct MHD_Connect
 enum MHD_Result exchange_serve(void *owner, struct MHD_Connection *connection, const char *path, const char *method,
                                const char *version, const char *upload, size_t *upload_len, void **owned)
 {
-    const struct door *door    = owner;
-    struct traffic    *traffic = door->traffic;
-    struct exchange   *x       = *owned;
+    const struct door *door = owner;
+    struct exchange   *x    = *owned;
 
     (void) version;
     if (!x)
@@ -289,14 +320,9 @@ enum MHD_Result exchange_serve(void *owner, struct MHD_Connection *connection, c
         return MHD_YES;
     }
     if (!x->is_answered) {
+        x->method = method;
         phase_enter(connection, PHASE_DECIDING);
-        if (!exchange_ask(x, method)) {
-            MHD_suspend_connection(connection);
-            return MHD_YES;
-        }
-        if (store_is_dirty(traffic->broker->store)) {
-            x->next          = traffic->waiting;
-            traffic->waiting = x;
+        if (!exchange_begin(x)) {
             MHD_suspend_connection(connection);
             return MHD_YES;
         }
@@ -339,15 +365,62 @@ void exchange_connection(void *owner, struct MHD_Connection *connection, void **
     }
 }
 
-void exchanges_release(struct traffic *traffic, bool durable, const struct err *why)
+static void waiting_clear(struct traffic *traffic)
+{
+    traffic->waiting      = NULL;
+    traffic->waiting_last = &traffic->waiting;
+}
+
+void traffic_open(struct traffic *traffic)
+{
+    traffic->sealers = sealers_new(sealers_threads());
+    waiting_clear(traffic);
+}
+
+void traffic_close(struct traffic *traffic) { sealers_free(TAKE(traffic->sealers)); }
+
+/* Has it answered, if it was not yet; whether it is. */
+static bool exchange_decide(struct exchange *x)
+{
+    struct traffic *traffic    = x->door->traffic;
+    bool            is_decided = x->answer.pending || exchange_ask(x);
+
+    if (!is_decided)
+        return false;
+    if (x->answer.pending)
+        broker_write(traffic->broker, &x->answer);
+    if (x->answer.sealing)
+        sealers_ask(traffic->sealers, x->answer.sealing);
+    exchange_settle(x);
+    return true;
+}
+
+void exchanges_decide(struct traffic *traffic)
 {
     struct exchange *waiting = traffic->waiting;
 
-    traffic->waiting = NULL;
+    waiting_clear(traffic);
     while (waiting) {
         struct exchange *x = waiting;
 
         waiting = x->next;
+        if (exchange_decide(x))
+            wait_for_turn(x); /* what comes from outside brings back the others */
+    }
+}
+
+void exchanges_release(struct traffic *traffic, bool durable, const struct err *why)
+{
+    struct exchange *waiting = traffic->waiting;
+
+    waiting_clear(traffic);
+    sealers_finish(traffic->sealers);
+    while (waiting) {
+        struct exchange *x = waiting;
+
+        waiting = x->next;
+        if (x->answer.sealing)
+            answer_sealed(&x->answer);
         if (!durable)
             answer_not_durable(&x->answer, why);
         MHD_resume_connection(x->connection);

@@ -18,8 +18,9 @@ struct traffic {
     struct broker   *broker;
     struct peers     peers;
     struct metrics   metrics;
-    struct exchange *waiting; /* answers that wait for the commit of this turn */
+    struct exchange *waiting, **waiting_last; /* that are decided, written and committed together at the end of this turn */
     struct outside  *outside;
+    struct sealers  *sealers;
     size_t           n_exchanges;
     struct admission admission; /* a challenge that it does not let in is answered 503 */
 };
@@ -38,6 +39,12 @@ void *exchange_line(void *door, const char *uri, struct MHD_Connection *connecti
 void  exchange_connection(void *door, struct MHD_Connection *connection, void **peer, enum MHD_ConnectionNotificationCode code);
 /* Leaves the path as it came: %2F is no separator here, and no path of ours has a percent sign. */
 size_t exchange_path_untouched(void *owner, struct MHD_Connection *connection, char *text);
+
+void traffic_open(struct traffic *traffic);
+void traffic_close(struct traffic *traffic);
+
+/* Decides what waits, in the order that it came, and writes it: all before the commit. */
+void exchanges_decide(struct traffic *traffic);
 
 /* The commit is done: lets the answers that waited go, or says in them that nothing was changed. */
 void exchanges_release(struct traffic *traffic, bool durable, const struct err *why);

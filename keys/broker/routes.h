@@ -9,6 +9,7 @@
 #include "keys/broker/challenge.h"
 #include "keys/broker/ear.h"
 #include "keys/broker/outside.h"
+#include "keys/broker/sealing.h"
 #include "keys/store/store.h"
 
 struct broker {
@@ -43,6 +44,14 @@ struct request {
     struct outside_job *brought; /* what was wanted when this was first asked, with what came of it; NULL: nothing */
 };
 
+/* What an attestation leaves behind, before it is written: its session, which is spent then, and its audit entry. */
+struct pending {
+    char          session[CHALLENGE_ID_LEN + 1]; /* "": none, as it was refused */
+    int64_t       expires;
+    struct buffer token;
+    struct buffer entry;
+};
+
 struct answer {
     unsigned      status;
     const char   *content_type; /* NULL: none */
@@ -50,6 +59,8 @@ struct answer {
     int64_t       session_expires;
     struct buffer body;
     char          reason[256]; /* for our log: why not; "" when all is well */
+    struct pending     *pending; /* what this answer depends on: see broker_write; NULL */
+    struct sealing     *sealing; /* a secret that is to be the body: seal it, then answer_sealed; NULL */
     struct outside_job *wanted; /* instead of an answer: get this, and ask again; NULL */
 };
 
@@ -58,8 +69,20 @@ static inline void auto_answer(struct answer *a) { broker_answer_free(a); }
 
 /*
  * Always fills `out`, which is empty before. Only a request that was brought nothing may want
- * something, and it has written nothing then. */
+ * something, and it has written nothing then.
+ */
 void broker_answer(struct broker *broker, const struct request *request, struct answer *out);
+
+/*
+ * Whether a request may be answered before a turn writes anything, because its route writes nothing. All others write in
+ * the store's transaction, where whatever they take is time that other brokers wait.
+ */
+bool broker_answers_early(const char *method, const char *path);
+/* Writes what is pending; replaces the answer when that cannot be written. */
+void broker_write(struct broker *broker, struct answer *out);
+
+/* What was to be sealed is: makes it the body, or says why there is none. */
+void answer_sealed(struct answer *out);
 
 /* The answer when what a route wrote could not be made durable: replaces `out`. */
 void answer_not_durable(struct answer *out, const struct err *why);

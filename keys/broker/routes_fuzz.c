@@ -80,6 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (request.authorization && strcmp(request.authorization, "ADMIN") == 0)
         request.authorization = buffer_text(&admin_token);
     broker_answer(&broker, &request, &answer);
+    if (answer.pending)
+        broker_write(&broker, &answer);
     must(answer.status >= 200 && answer.status < 600);
     must(answer.status == 200 || (answer.body.len > 0 && answer.reason[0] && !answer.session[0]));
     if (!request.authorization) /* and no session ever attested: nothing is released, nothing is written */

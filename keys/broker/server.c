@@ -59,16 +59,25 @@ struct server {
 
 /* ---- turns ---- */
 
-/* Makes this turn's writes durable, then lets its answers go. */
-static void turn_commit(struct server *s)
+static FALLIBLE writes_commit(struct server *s, struct err *err)
 {
-    struct err err     = { 0 };
-    int64_t    began   = monotonic_us();
-    bool       durable = store_commit(s->options.broker->store, &err);
+    int64_t began   = monotonic_us();
+    bool    durable = store_commit(s->options.broker->store, err);
 
     metrics_committed(&s->traffic.metrics, (uint64_t) (monotonic_us() - began), durable);
     if (!durable)
-        log_error("commit failed", "why=\"%s\"", err.text);
+        log_error("commit failed", "why=\"%s\"", err->text);
+    return durable;
+}
+
+/* Decides what writes, makes it durable, then lets its answers go. */
+static void turn_commit(struct server *s)
+{
+    struct err err = { 0 };
+    bool       durable;
+
+    exchanges_decide(&s->traffic);
+    durable = !store_is_dirty(s->options.broker->store) || writes_commit(s, &err);
     exchanges_release(&s->traffic, durable, &err);
 }
 
@@ -96,7 +105,7 @@ static void run_again_soon(struct server *s)
     (void) timerfd_settime(s->again.fd, 0, &at_once, NULL); /* a valid time on a valid timer */
 }
 
-/* All that came in, one commit, all answers. libmicrohttpd is silent about connections that were resumed: it runs again. */
+/* All that came in, one transaction and its commit, all answers. libmicrohttpd is silent about connections that were resumed: it runs again. */
 static void turn(struct server *s)
 {
     int64_t began    = monotonic_us();
@@ -317,6 +326,7 @@ FALLIBLE server_start(const struct server_options *options, struct server **out,
         abort();
     s->options        = *options;
     s->traffic.broker = options->broker;
+    traffic_open(&s->traffic);
     s->started_us     = monotonic_us();
     s->again.fd = s->tick.fd = s->grace.fd = NO_FD;
     limits_set(s);
@@ -417,6 +427,7 @@ void server_free(struct server *server)
         loop_remove(&server->entrances[i].web); /* its descriptor is the daemon's */
         MHD_stop_daemon(server->entrances[i].daemon);
     }
+    traffic_close(&server->traffic);
     observer_free(server->observer);
     source_close(&server->again);
     source_close(&server->tick);

@@ -25,7 +25,7 @@ static FALLIBLE kek_derive(EVP_PKEY *ours, EVP_PKEY *theirs, struct secret *out,
         return false;
     if (EVP_PKEY_derive(ctx, z.held, &len) != 1 || len != z.len)
         return err_openssl(err, ERR_UNTRUSTED, "JWE key agreement");
-    if (EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1 || EVP_DigestUpdate(md, ROUND, sizeof ROUND) != 1 ||
+    if (EVP_DigestInit_ex(md, digest_sha256(), NULL) != 1 || EVP_DigestUpdate(md, ROUND, sizeof ROUND) != 1 ||
         EVP_DigestUpdate(md, z.held, z.len) != 1 || EVP_DigestUpdate(md, OTHER, sizeof OTHER) != 1 ||
         EVP_DigestFinal_ex(md, kek.held, NULL) != 1)
         return err_openssl(err, ERR_BUG, "JWE key derivation");
@@ -43,7 +43,7 @@ static FALLIBLE key_wrap(const struct secret *kek, int direction, const uint8_t 
     if (!ctx)
         return err_openssl(err, ERR_BUG, "JWE key wrap");
     EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-    if (EVP_CipherInit_ex(ctx, EVP_aes_256_wrap(), NULL, kek->held, NULL, direction) != 1 ||
+    if (EVP_CipherInit_ex(ctx, cipher_aes256_wrap(), NULL, kek->held, NULL, direction) != 1 ||
         EVP_CipherUpdate(ctx, out, &len, in, (int) in_len) != 1 || (size_t) len != out_len)
         return err_openssl(err, ERR_UNTRUSTED, "JWE key wrap");
     return true;
@@ -115,7 +115,7 @@ static FALLIBLE gcm_seal(const struct secret *cek, struct bytes aad, const struc
 
     if (!random_bytes(iv, IV_LEN, err))
         return false;
-    if (!ctx || EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, cek->held, iv) != 1 ||
+    if (!ctx || EVP_EncryptInit_ex(ctx, cipher_aes256_gcm(), NULL, cek->held, iv) != 1 ||
         EVP_EncryptUpdate(ctx, NULL, &len, aad.at, (int) aad.len) != 1 ||
         EVP_EncryptUpdate(ctx, out, &len, plain->held, (int) plain->len) != 1 ||
         EVP_EncryptFinal_ex(ctx, out + len, &len) != 1 ||
@@ -130,6 +130,11 @@ static void append_member(struct buffer *out, const char *before, struct bytes v
     base64_append(out, value, BASE64_URL);
 }
 
+FALLIBLE jwe_takes(const struct jwk *to, struct err *err)
+{
+    return strcmp(to->alg, "ES256") != 0 || fail_with(err, ERR_UNSUPPORTED, "JWE: the key is for signatures");
+}
+
 FALLIBLE jwe_seal(const struct jwk *to, const struct secret *plain, struct buffer *out, struct err *err)
 {
     AUTO(secret) struct secret cek           = { 0 };
@@ -140,9 +145,7 @@ FALLIBLE jwe_seal(const struct jwk *to, const struct secret *plain, struct buffe
     uint8_t                    iv[IV_LEN];
     uint8_t                    tag[TAG_LEN];
 
-    if (strcmp(to->alg, "ES256") == 0)
-        return fail_with(err, ERR_UNSUPPORTED, "JWE: the key is for signatures");
-    if (!secret_random(CEK_LEN, &cek, err))
+    if (!jwe_takes(to, err) || !secret_random(CEK_LEN, &cek, err))
         return false;
     if (!(to->kind == JWK_RSA ? seal_cek_rsa : seal_cek_ec)(to, &cek, &header, &encrypted_key, err))
         return false;
@@ -256,7 +259,7 @@ static FALLIBLE gcm_open(const struct secret *cek, struct sealed *sealed, struct
 
     if (!secret_new(sealed->ciphertext.len, &plain, err))
         return false;
-    if (!ctx || EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, cek->held, sealed->iv.at) != 1 ||
+    if (!ctx || EVP_DecryptInit_ex(ctx, cipher_aes256_gcm(), NULL, cek->held, sealed->iv.at) != 1 ||
         EVP_DecryptUpdate(ctx, NULL, &len, sealed->protected.at, (int) sealed->protected.len) != 1 ||
         EVP_DecryptUpdate(ctx, plain.held, &len, sealed->ciphertext.at, (int) sealed->ciphertext.len) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, sealed->tag.at) != 1)

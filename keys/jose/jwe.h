@@ -7,6 +7,9 @@
 #include "base/secret.h"
 #include "keys/jose/jwk.h"
 
+/* Whether `to` is a key to encrypt for. Fails UNSUPPORTED for one that only signs. */
+FALLIBLE jwe_takes(const struct jwk *to, struct err *err);
+
 /*
  * Encrypts for `to`, by its `alg`, and appends the JSON text. The header is written member by member in the order
  * that Trustee's client re-serialises it in: alg, enc, epk.

@@ -20,7 +20,7 @@ FALLIBLE seal(const struct secret *key, const char *name, const struct secret *p
         return false;
     buffer_append(out, BYTES_OF(nonce));
     at = buffer_grow(out, plain->len + TAG_LEN);
-    if (!ctx || EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->held, nonce) != 1 ||
+    if (!ctx || EVP_EncryptInit_ex(ctx, cipher_aes256_gcm(), NULL, key->held, nonce) != 1 ||
         EVP_EncryptUpdate(ctx, NULL, &len, (const uint8_t *) name, (int) strlen(name)) != 1 ||
         EVP_EncryptUpdate(ctx, at, &len, plain->held, (int) plain->len) != 1 ||
         EVP_EncryptFinal_ex(ctx, at + len, &len) != 1 ||
@@ -45,7 +45,7 @@ FALLIBLE unseal(const struct secret *key, const char *name, struct bytes sealed,
         return fail_with(err, ERR_CONFIG, "the store's key has %zu bytes; wanted %d", key->len, SEAL_KEY_LEN);
     if (!secret_new(body.len, &plain, err))
         return false;
-    if (!ctx || EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->held, nonce.at) != 1 ||
+    if (!ctx || EVP_DecryptInit_ex(ctx, cipher_aes256_gcm(), NULL, key->held, nonce.at) != 1 ||
         EVP_DecryptUpdate(ctx, NULL, &len, (const uint8_t *) name, (int) strlen(name)) != 1 ||
         EVP_DecryptUpdate(ctx, plain.held, &len, body.at, (int) body.len) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, (void *) (uintptr_t) tag.at) != 1)
