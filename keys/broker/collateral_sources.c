@@ -64,6 +64,8 @@ static bool is_listed(const char *hosts, struct bytes host)
     return false;
 }
 
+bool collateral_sources_has(const struct collateral_sources *s, const char *base) { return is_listed(s->hosts, host_of(base)); }
+
 static FALLIBLE base_check(const char *base, const char *key, struct err *err)
 {
     struct bytes host = host_of(base);
@@ -118,9 +120,11 @@ void collateral_sources_get(const struct collateral_sources *s, int64_t now, str
     struct bytes               host   = host_of(url);
     struct collateral_source   source = { .cache = s->cache.folder ? &s->cache : NULL, .online = is_listed(s->hosts, host),
                                           .fetch = { .timeout_ms = s->timeout_ms, .ca_file = s->ca_file } };
-    bool                       is_stale;
+    bool                       is_stale = false;
 
-    d->is_had = collateral_get(&source, url, now, d->lifetime_s, &answer, &is_stale, &d->err);
+    d->is_had   = collateral_get(&source, url, now, d->lifetime_s, &answer, &is_stale, &d->err);
+    d->is_asked = source.online && (!d->is_had || is_stale || answer.fetched_at == now);
+    d->is_stale = d->is_had && is_stale;
     if (d->is_had) {
         d->body         = TAKE(answer.body);
         d->issuer_chain = TAKE(answer.issuer_chain);

@@ -27,15 +27,19 @@ DEFINE_AUTO(collateral_sources, struct collateral_sources *, collateral_sources_
 
 const char *collateral_sources_kds(const struct collateral_sources *sources);
 const char *collateral_sources_pcs(const struct collateral_sources *sources);
+bool        collateral_sources_has(const struct collateral_sources *sources, const char *base); /* whether its host is listed */
 
 /* One document of such a service, wanted and had. */
 struct collateral_document {
     struct buffer url;
     int64_t       lifetime_s;           /* how long it counts as fresh */
     bool          is_had;
+    bool          is_stale;             /* past its time: it could not be had anew */
     struct buffer body, issuer_chain;   /* the latter PEM, of Intel's answers */
     int64_t       expires_at;           /* fresh until then */
     struct err    err;                  /* why it is not had */
+    bool          is_asked;             /* a service was: else the cache had it, or nobody may be asked */
+    uint64_t      us;                   /* how long that took */
 };
 
 void collateral_document_free(struct collateral_document *document);

@@ -197,12 +197,35 @@ static void exchange_settle(struct exchange *x)
     answer_tell(x);
 }
 
+static enum outside_outcome outcome_of(bool is_had, const struct err *err)
+{
+    return is_had ? OUTCOME_ANSWERED : err->kind == ERR_NOT_FOUND ? OUTCOME_ABSENT : OUTCOME_FAILED;
+}
+
+/* What came of a job, for a monitor: whom it asked, never what for. */
+static void outside_count(struct metrics *m, const struct outside_job *job)
+{
+    const char *kds = job->sources ? collateral_sources_kds(job->sources) : "";
+
+    if (job->is_asked)
+        metrics_asked(m, external_is_vault(job->external, job->path) ? OUTSIDE_VAULT : OUTSIDE_PKCS11, outcome_of(job->is_had, &job->err), job->us);
+    for (size_t i = 0; i < job->n_documents; i++) {
+        const struct collateral_document *d      = &job->documents[i];
+        bool                              is_amd = strncmp((const char *) d->url.at, kds, strlen(kds)) == 0; /* ends with a zero: it was sent */
+
+        if (d->is_asked || d->is_had)
+            metrics_asked(m, is_amd ? OUTSIDE_AMD : OUTSIDE_INTEL,
+                          !d->is_asked ? OUTCOME_KEPT : d->is_stale ? OUTCOME_FAILED : outcome_of(d->is_had, &d->err), d->us);
+    }
+}
+
 /* What was wanted is there, or is known not to come: libmicrohttpd asks again. */
 static void brought(struct outside_job *job_take)
 {
     struct exchange *x = job_take->owner;
 
     x->brought = job_take;
+    outside_count(&x->door->traffic->metrics, job_take);
     MHD_resume_connection(x->connection);
 }
 

@@ -34,9 +34,9 @@ static void broker_with(struct test_broker *b, const char *more)
 
     (void) test_broker_stop(b, SIGTERM);
     test_broker_path(b, "other.db", store);
-    buffer_printf(&all, "store = \"%s\"\nsample = true\n%s", store, more);
-    test_broker_configure(b, "stores.toml", buffer_text(&all));
-    b->config = "stores.toml";
+    buffer_printf(&all, "store = \"%s\"\nsample = true\nmetrics_listen = \"127.0.0.1:0\"\n%s", store, more);
+    test_broker_configure(b, TEST_BROKER_OBSERVED, buffer_text(&all));
+    b->config = TEST_BROKER_OBSERVED;
     test_broker_start(b);
 }
 
@@ -100,6 +100,18 @@ static void assert_refused(struct kbs_client *client, const char *uri, enum err_
     assert_int_equal(err.kind, kind);
 }
 
+/* What a monitor sees of it; nothing of it says which secret was asked for. */
+static void assert_observed(const struct test_broker *b, const char *path, const char *part)
+{
+    AUTO(buffer) struct buffer answer = { 0 };
+
+    test_broker_observe(b, path, &answer);
+    if (!strstr(buffer_text(&answer), part))
+        fail_msg("\"%s\" is not in: %s", part, buffer_text(&answer));
+    assert_null(strstr(buffer_text(&answer), "acme"));
+    assert_null(strstr(buffer_text(&answer), "key/1"));
+}
+
 static void a_secret_of_vault_is_released_and_never_kept(void **state)
 {
     AUTO(buffer) struct buffer          more = { 0 };
@@ -149,11 +161,20 @@ static void a_vault_that_fails_is_told_and_costs_nobody_else(void **state)
     guest       = attested(&b);
     v.is_sealed = true;
     assert_refused(guest, "kbs:///" IN_VAULT, ERR_OS, "Vault, which keeps acme/key/1, does not give it now: ask again later");
+    assert_observed(&b, "/metrics", "\ncloister_broker_outside_questions_total{peer=\"vault\",outcome=\"failed\"} 1\n");
+    assert_observed(&b, "/metrics", "\ncloister_broker_outside_seconds_count{peer=\"vault\"} 1\n");
+    assert_observed(&b, "/metrics", "\ncloister_broker_outside_up{peer=\"vault\"} 0\n");
+    assert_observed(&b, "/readyz", "HTTP/1.1 200 ");
+    assert_observed(&b, "/readyz", "\r\n\r\nready\nvault does not answer: the last question to it failed; the log says why\n");
     v.is_sealed   = false;
     v.secret_id   = "id-2"; /* as if ours had been withdrawn */
     assert_refused(guest, "kbs:///" IN_VAULT, ERR_OS, "internal error; the broker's log has the cause");
     v.secret_id = "id-1";
     assert_got(guest, "kbs:///" IN_VAULT, "geheim");
+    assert_observed(&b, "/metrics", "\ncloister_broker_outside_up{peer=\"vault\"} 1\n");
+    assert_observed(&b, "/readyz", "\r\n\r\nready\n");
+    assert_refused(guest, "kbs:///acme/key/2", ERR_NOT_FOUND, "acme/key/2");
+    assert_observed(&b, "/metrics", "\ncloister_broker_outside_questions_total{peer=\"vault\",outcome=\"absent\"} 1\n");
     assert_fine(secret_copy(bytes_of_text("mine"), &own, &err) && admin_resource_put(admin, "kbs:///own/key/1", &own, &err), &err);
     assert_got(guest, "kbs:///own/key/1", "mine");
     assert_false(admin_resource_put(admin, "kbs:///" IN_VAULT, &own, &err));
@@ -303,6 +324,7 @@ static void collateral_is_asked_for_when_hosts_are_listed_and_what_fails_is_told
     broker_with(&b, buffer_text(&more));
     assert_attestation_refused(&b, &guest, "the service knows no such thing (404)");
     assert_int_equal(service.n_asked, 2); /* VCEK and list */
+    assert_observed(&b, "/metrics", "\ncloister_broker_outside_questions_total{peer=\"amd_kds\",outcome=\"absent\"} 2\n");
     test_broker_free(&b);
     http_service_stop(&service);
 }

@@ -6,9 +6,11 @@
 #include "keys/api/admin.h"
 #include "keys/api/rcar.h"
 
-#define ACTIVITY_NAME(id, name) [id] = (name),
-static const char *const NAMES[] = { ACTIVITIES(ACTIVITY_NAME) };
-#undef ACTIVITY_NAME
+#define METRICS_NAME(id, name) [id] = (name),
+static const char *const NAMES[]         = { ACTIVITIES(METRICS_NAME) };
+static const char *const OUTSIDE_NAMES[] = { OUTSIDES(METRICS_NAME) };
+static const char *const OUTCOME_NAMES[] = { OUTCOMES(METRICS_NAME) };
+#undef METRICS_NAME
 
 static const uint64_t BOUNDS_US[DURATION_BUCKETS - 1] = { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 250000, 1000000 };
 
@@ -57,6 +59,19 @@ void metrics_committed(struct metrics *metrics, uint64_t us, bool succeeded)
     duration_add(&metrics->committing, us);
     metrics->commits_failed += !succeeded;
 }
+
+void metrics_asked(struct metrics *metrics, enum outside_peer peer, enum outside_outcome outcome, uint64_t us)
+{
+    struct questions *q = &metrics->outside[peer];
+
+    q->outcomes[outcome]++;
+    if (outcome == OUTCOME_KEPT)
+        return;
+    duration_add(&q->asking, us);
+    q->is_down = outcome == OUTCOME_FAILED;
+}
+
+const char *outside_peer_name(enum outside_peer peer) { return OUTSIDE_NAMES[peer]; }
 
 static void family(struct buffer *out, const char *name, const char *type, const char *help)
 {
@@ -110,11 +125,39 @@ static void answers_write(const struct metrics *m, struct buffer *out)
     }
 }
 
+static bool is_shown(const struct gauges *g, int peer) { return g->outsides >> peer & 1; }
+
+static void outside_write(const struct metrics *m, const struct gauges *g, struct buffer *out)
+{
+    if (g->outsides == 0)
+        return;
+    family(out, "outside_questions_total", "counter", "Questions to key stores and collateral services outside, by what came of them.");
+    for (int p = 0; p < N_OUTSIDES; p++) {
+        for (int o = 0; o < N_OUTCOMES && is_shown(g, p); o++)
+            buffer_printf(out, "cloister_broker_outside_questions_total{peer=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", OUTSIDE_NAMES[p],
+                          OUTCOME_NAMES[o], m->outside[p].outcomes[o]);
+    }
+    family(out, "outside_seconds", "histogram", "From a question that goes out to its answer, or until it is given up.");
+    for (int p = 0; p < N_OUTSIDES; p++) {
+        char label[48];
+
+        (void) snprintf(label, sizeof label, "peer=\"%s\",", OUTSIDE_NAMES[p]); /* fits */
+        if (is_shown(g, p))
+            histogram(out, "outside_seconds", label, &m->outside[p].asking);
+    }
+    family(out, "outside_up", "gauge", "0 when the last question to it failed.");
+    for (int p = 0; p < N_OUTSIDES; p++) {
+        if (is_shown(g, p))
+            buffer_printf(out, "cloister_broker_outside_up{peer=\"%s\"} %d\n", OUTSIDE_NAMES[p], !m->outside[p].is_down);
+    }
+}
+
 void metrics_write(const struct metrics *m, const struct gauges *g, struct buffer *out)
 {
     answers_write(m, out);
     family(out, "commit_seconds", "histogram", "Making a turn's writes durable.");
     histogram(out, "commit_seconds", "", &m->committing);
+    outside_write(m, g, out);
     single(out, "commits_failed_total", "counter", "Commits that failed: their answers were 503.", m->commits_failed);
     single(out, "shed_total", "counter", "Requests that were answered 503 because of overload.", m->shed);
     single(out, "timed_out_total", "counter", "Connections closed because a phase took too long.", m->timed_out);

@@ -54,6 +54,37 @@ static void counts_commits_and_shows_gauges(void **state)
     assert_shows(&m, "\ncloister_broker_ready 1\n");
 }
 
+static void counts_questions_to_whom_the_configuration_names(void **state)
+{
+    AUTO(buffer) struct buffer out = { 0 };
+    const struct gauges        g   = { .outsides = 1 << OUTSIDE_VAULT | 1 << OUTSIDE_AMD }, none = { 0 };
+    struct metrics             m   = { 0 };
+
+    (void) state;
+    metrics_asked(&m, OUTSIDE_VAULT, OUTCOME_ANSWERED, 2000);
+    metrics_asked(&m, OUTSIDE_VAULT, OUTCOME_ABSENT, 2000);
+    metrics_asked(&m, OUTSIDE_VAULT, OUTCOME_FAILED, 5000000);
+    metrics_asked(&m, OUTSIDE_AMD, OUTCOME_FAILED, 1);
+    metrics_asked(&m, OUTSIDE_AMD, OUTCOME_ANSWERED, 1);
+    metrics_asked(&m, OUTSIDE_AMD, OUTCOME_KEPT, 1);
+    metrics_asked(&m, OUTSIDE_INTEL, OUTCOME_ANSWERED, 1);
+    metrics_write(&m, &g, &out);
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_questions_total{peer=\"vault\",outcome=\"answered\"} 1\n"));
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_questions_total{peer=\"vault\",outcome=\"absent\"} 1\n"));
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_questions_total{peer=\"vault\",outcome=\"failed\"} 1\n"));
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_questions_total{peer=\"amd_kds\",outcome=\"kept\"} 1\n"));
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_seconds_sum{peer=\"vault\"} 5.004000\n"));
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_seconds_count{peer=\"amd_kds\"} 2\n")); /* what was kept took no question */
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_up{peer=\"vault\"} 0\n"));
+    assert_non_null(strstr(buffer_text(&out), "\ncloister_broker_outside_up{peer=\"amd_kds\"} 1\n"));
+    assert_null(strstr(buffer_text(&out), "intel_pcs"));
+    assert_null(strstr(buffer_text(&out), "pkcs11"));
+    buffer_free(&out);
+    out = (struct buffer){ 0 };
+    metrics_write(&m, &none, &out);
+    assert_null(strstr(buffer_text(&out), "outside"));
+}
+
 static void every_line_has_the_form_of_the_text_format(void **state)
 {
     struct metrics             m   = { 0 };
@@ -90,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_answers_by_activity_and_status),
         cmocka_unit_test(counts_commits_and_shows_gauges),
+        cmocka_unit_test(counts_questions_to_whom_the_configuration_names),
         cmocka_unit_test(every_line_has_the_form_of_the_text_format),
         cmocka_unit_test(names_an_activity_by_the_path_alone),
     };

@@ -30,7 +30,7 @@ static enum MHD_Result request_served(void *owner, struct MHD_Connection *connec
                                       const char *version, const char *upload, size_t *upload_len, void **owned)
 {
     struct observer           *o    = owner;
-    AUTO(buffer) struct buffer body = { 0 };
+    AUTO(buffer) struct buffer body = { 0 }, more = { 0 };
     unsigned                   status = MHD_HTTP_OK;
     struct err                 err;
 
@@ -43,8 +43,9 @@ static enum MHD_Result request_served(void *owner, struct MHD_Connection *connec
     } else if (strcmp(path, "/metrics") == 0) {
         o->options.metrics(o->options.owner, &body);
     } else if (strcmp(path, "/readyz") == 0) {
-        status = o->options.ready(o->options.owner, &err) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+        status = o->options.ready(o->options.owner, &more, &err) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
         buffer_append_text(&body, status == MHD_HTTP_OK ? "ready\n" : "not ready; the log says why\n");
+        buffer_append(&body, buffer_bytes(&more));
     } else if (strcmp(path, "/healthz") == 0) {
         buffer_append_text(&body, "ok\n");
     } else {

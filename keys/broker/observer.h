@@ -13,7 +13,7 @@ struct observer_options {
     const char  *listen; /* as listener.h has it; systemd's name for it is "metrics" */
     struct loop *loop;
     void       (*metrics)(void *owner, struct buffer *out);
-    FALLIBLE   (*ready)(void *owner, struct err *err);
+    FALLIBLE   (*ready)(void *owner, struct buffer *more, struct err *err); /* more: lines behind "ready" */
     void        *owner;
 };
 

@@ -91,25 +91,12 @@ static int connected(int port)
     return fd;
 }
 
-/* GET by plain HTTP; the whole answer. */
-static void observe(const char *path, struct buffer *answer)
-{
-    AUTO(fd) int               fd      = connected(port_of(broker.metrics_url));
-    AUTO(buffer) struct buffer request = { 0 };
-    struct err                 err;
-
-    buffer_printf(&request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
-    assert_fine(write_all(fd, buffer_bytes(&request), &err), &err);
-    assert_fine(file_read_fd(fd, 1 << 20, answer, &err), &err);
-    (void) buffer_text(answer); /* puts the zero behind it */
-}
-
 static uint64_t metric(const char *name)
 {
     AUTO(buffer) struct buffer answer = { 0 }, line = { 0 };
     const char                *at;
 
-    observe("/metrics", &answer);
+    test_broker_observe(&broker, "/metrics", &answer);
     buffer_printf(&line, "\ncloister_broker_%s ", name);
     at = strstr(buffer_text(&answer), buffer_text(&line));
     if (!at)
@@ -149,7 +136,7 @@ static void shows_counts_and_no_name_of_a_secret(void **state)
     assert_true(metric("audit_entries") > 0);
     assert_true(metric("commit_seconds_count") > 0);
     assert_int_equal(metric("ready"), 1);
-    observe("/metrics", &answer);
+    test_broker_observe(&broker, "/metrics", &answer);
     assert_null(strstr(buffer_text(&answer), "very-secret"));
     assert_null(strstr(buffer_text(&answer), "default"));
 }
@@ -165,7 +152,7 @@ static void tells_health_and_readiness_and_nothing_else(void **state)
     for (size_t i = 0; i < sizeof ASKED / sizeof *ASKED; i++) {
         AUTO(buffer) struct buffer answer = { 0 };
 
-        observe(ASKED[i].path, &answer);
+        test_broker_observe(&broker, ASKED[i].path, &answer);
         assert_int_equal(strncmp(buffer_text(&answer), ASKED[i].status, strlen(ASKED[i].status)), 0);
     }
 }

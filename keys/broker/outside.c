@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 enum { WORKERS_MAX = 8, QUEUE_MAX = 512, STACK_LEN = 1 << 20 };
 
@@ -75,13 +76,29 @@ void outside_job_free(struct outside_job *job)
     free(job);
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
 /* On a thread of its own: waits. */
 static void job_run(struct outside_job *job)
 {
-    if (job->external)
-        job->is_had = external_get(job->external, job->path, &job->value, &job->err);
-    for (size_t i = 0; i < job->n_documents; i++)
+    uint64_t began = now_us();
+
+    if (job->external) {
+        job->is_had   = external_get(job->external, job->path, &job->value, &job->err);
+        job->us       = now_us() - began;
+        job->is_asked = true;
+    }
+    for (size_t i = 0; i < job->n_documents; i++) {
+        began = now_us();
         collateral_sources_get(job->sources, job->now, &job->documents[i]);
+        job->documents[i].us = now_us() - began;
+    }
 }
 
 void outside_job_fail(struct outside_job *job, const struct err *why)

@@ -18,6 +18,8 @@ struct outside_job {
     bool                       is_had;
     struct secret              value;
     struct err                 err;       /* why not */
+    bool                       is_asked;  /* a thread did so */
+    uint64_t                   us;        /* how long that took */
     struct collateral_sources *sources;   /* … documents of collateral services: counted */
     struct collateral_document documents[OUTSIDE_URLS_MAX];
     size_t                     n_documents;

@@ -199,10 +199,29 @@ static void grace_ended(struct loop_source *source, uint32_t events)
 
 /* ---- what a monitor sees ---- */
 
-static FALLIBLE is_ready(void *owner, struct err *err)
+/* Whom the configuration lets us ask outside: bits of enum outside_peer. */
+static unsigned outsides_of(const struct server *s)
+{
+    const struct config             *c       = s->options.config;
+    const struct collateral_sources *sources = s->options.broker->sources;
+    unsigned                         bits    = 0;
+
+    bits |= (unsigned) (c->vault != NULL) << OUTSIDE_VAULT | (unsigned) (c->pkcs11 != NULL) << OUTSIDE_PKCS11;
+    if (sources)
+        bits |= (unsigned) collateral_sources_has(sources, collateral_sources_kds(sources)) << OUTSIDE_AMD |
+                (unsigned) collateral_sources_has(sources, collateral_sources_pcs(sources)) << OUTSIDE_INTEL;
+    return bits;
+}
+
+/* A store outside that is down makes no broker unready: what is kept elsewhere is served, and another broker has no other store. */
+static FALLIBLE is_ready(void *owner, struct buffer *more, struct err *err)
 {
     struct server *s = owner;
 
+    for (int p = 0; p < N_OUTSIDES; p++) {
+        if ((outsides_of(s) >> p & 1) && s->traffic.metrics.outside[p].is_down)
+            buffer_printf(more, "%s does not answer: the last question to it failed; the log says why\n", outside_peer_name((enum outside_peer) p));
+    }
     if (s->is_draining)
         return fail_with(err, ERR_DENIED, "the broker is being shut down");
     if (store_audit_refresh(s->options.broker->store, err))
@@ -214,11 +233,13 @@ static FALLIBLE is_ready(void *owner, struct err *err)
 static void metrics_tell(void *owner, struct buffer *out)
 {
     struct server *s = owner;
-    struct err     ignored; /* the gauge tells it */
-    struct gauges  g = { .connections = s->traffic.peers.n,
+    AUTO(buffer) struct buffer untold = { 0 };
+    struct err                 ignored; /* the gauges tell it */
+    struct gauges              g = { .connections = s->traffic.peers.n,
                          .requests    = s->traffic.n_exchanges,
                          .uptime_s    = (uint64_t) ((monotonic_us() - s->started_us) / 1000000),
-                         .is_ready    = is_ready(s, &ignored) };
+                         .is_ready    = is_ready(s, &untold, &ignored),
+                         .outsides    = outsides_of(s) };
 
     g.audit_entries = store_audit_tree(s->options.broker->store)->size;
     metrics_write(&s->traffic.metrics, &g, out);

@@ -89,6 +89,8 @@ const char *external_keeper(const struct external *e, const char *path)
                                               : NULL;
 }
 
+bool external_is_vault(const struct external *e, const char *path) { return covers(e->vault_resources, path); }
+
 FALLIBLE external_get(struct external *e, const char *path, struct secret *out, struct err *err)
 {
     if (covers(e->vault_resources, path))

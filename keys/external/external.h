@@ -25,6 +25,7 @@ DEFINE_AUTO(external, struct external *, external_free)
 
 /* Who keeps the resource: "Vault", "the PKCS#11 token"; NULL: nobody but the broker. `external` may be NULL. */
 const char *external_keeper(const struct external *external, const char *path);
+bool        external_is_vault(const struct external *external, const char *path);
 
 /* Waits for the keeper. Fails as vault_get and token_objects_get. */
 FALLIBLE external_get(struct external *external, const char *path, struct secret *out, struct err *err);

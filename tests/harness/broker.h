@@ -1,11 +1,13 @@
 /* A real broker process on loopback with a folder of its own, and a guest whose evidence it may accept. */
 #pragma once
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/x509.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -145,6 +147,23 @@ static inline void test_broker_free(struct test_broker *b)
     free(b->folder);
     buffer_free(&b->ca);
     development_root_free(&b->root);
+}
+
+/* GET of what monitors see, by plain HTTP; the whole answer. */
+static inline void test_broker_observe(const struct test_broker *b, const char *path, struct buffer *answer)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t) atoi(strrchr(b->metrics_url, ':') + 1)),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    AUTO(fd) int               fd      = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    AUTO(buffer) struct buffer request = { 0 };
+    struct err                 err;
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *) &to, sizeof to), 0);
+    buffer_printf(&request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    assert_fine(write_all(fd, buffer_bytes(&request), &err), &err);
+    assert_fine(file_read_fd(fd, 1 << 20, answer, &err), &err);
+    (void) buffer_text(answer); /* puts the zero behind it */
 }
 
 static inline struct admin_client *test_admin(const struct test_broker *b)
