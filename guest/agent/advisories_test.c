@@ -492,6 +492,72 @@ static void CVE_2024_21626_the_working_directory_is_the_owners(void **state)
     assert_false(json_has(document, "hooks"));
 }
 
+/*
+ * runc was led astray while it masked paths, opened /dev/console and wrote to /proc/self/attr, by mounts that whoever asked
+ * for the container had put over /dev or /proc, and exchanged meanwhile. Here nothing can be asked for in there, both are new
+ * file systems of the container's own, and no label is written.
+ */
+static void CVE_2025_31133_CVE_2025_52565_CVE_2025_52881_dev_and_proc_are_new_and_nobody_puts_anything_there(void **state)
+{
+    static const char *const places[] = {
+        "/dev", "/dev/", "/dev/null", "/dev/console", "/dev/pts", "/dev/pts/0", "/dev/ptmx", "/dev/fd", "/dev/termination-log",
+        "/proc", "/proc/self/attr", "/proc/self/attr/exec", "/proc/sys/kernel", "/proc/sysrq-trigger", "/proc/kcore", "/proc/1",
+        "/sys", "/sys/kernel", "/sys/fs/cgroup", "/shared/../dev", "/dev/shm/../null",
+    };
+    static const char *const own[][2] = { { "/proc", "proc" }, { "/dev", "tmpfs" }, { "/dev/pts", "devpts" }, { "/dev/shm", "tmpfs" },
+                                          { "/dev/mqueue", "mqueue" }, { "/sys", "sysfs" }, { "/sys/fs/cgroup", "cgroup" } };
+    AUTO(buffer) struct buffer     told     = { 0 };
+    AUTO(json) struct json_object *document = NULL;
+    struct rig                    *rig      = *state;
+    struct json_object            *list, *process, *os;
+    struct err                     err;
+
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct creation c;
+
+        honest(rig, &c)->directory.path = (char *) (uintptr_t) places[i]; /* to the wire only */
+        if (ask(rig, "CreateContainer", &c.request.base) == ERR_NONE)
+            fail_msg("a directory was put at %s", places[i]);
+    }
+    assert_honest_is_allowed(rig);
+    assert_true(file_read(rig->told, 1 << 20, &told, &err) && json_read(buffer_bytes(&told), 1 << 20, &document, &err));
+    assert_true(json_get(document, "mounts", json_type_array, &list, &err));
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *row = json_object_array_get_idx(list, i);
+        const char         *target, *type;
+
+        assert_true(json_get_text(row, "destination", &target, &err) && json_get_text(row, "type", &type, &err));
+        if (i < sizeof own / sizeof *own) {
+            assert_string_equal(target, own[i][0]);
+            assert_string_equal(type, own[i][1]);
+        } else {
+            assert_false(volume_path_is_in(target, "/proc") || volume_path_is_in(target, "/sys") || volume_path_is_in(target, "/dev"));
+        }
+    }
+    assert_true(json_get(document, "process", json_type_object, &process, &err) && json_get(document, "linux", json_type_object, &os, &err));
+    assert_false(json_has(process, "apparmorProfile") || json_has(process, "selinuxLabel") || json_has(os, "mountLabel") || json_has(os, "sysctl"));
+}
+
+/* What a container writes and nobody may read is thrown away: whoever reads hears of its end at once. */
+static void kata_10680_a_reader_of_denied_output_does_not_wait(void **state)
+{
+    static const char silent[] = "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[]}]}";
+    Agent__ReadOutputRequest request = AGENT__READ_OUTPUT_REQUEST__INIT;
+    struct rig              *rig     = *state;
+    struct creation          c;
+    struct err               err;
+
+    policy_free(&rig->service.policy);
+    assert_true(policy_read(bytes_of_text(silent), &rig->service.policy, &err));
+    honest(rig, &c)->request.n_files = 0;
+    c.request.n_empty_directories    = 0;
+    assert_int_equal(ask(rig, "CreateContainer", &c.request.base), ERR_NONE);
+    request.id     = rig->id;
+    request.stream = AGENT__OUTPUT_STREAM__OUTPUT_STREAM_STDOUT;
+    request.most   = 4096;
+    assert_int_equal(ask(rig, "ReadOutput", &request.base), ERR_NONE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
@@ -502,6 +568,8 @@ int main(void)
         TEST(GHSA_fmg6_v47x_52wr_nothing_empty_and_no_pattern_matches_a_place),
         TEST(GHSA_5fc8_gg7w_3g5c_c8s_378_neither_block_devices_nor_hooks_can_be_said),
         TEST(kata_9713_what_policy_does_not_grant_is_refused_verb_by_verb),
+        TEST(CVE_2025_31133_CVE_2025_52565_CVE_2025_52881_dev_and_proc_are_new_and_nobody_puts_anything_there),
+        TEST(kata_10680_a_reader_of_denied_output_does_not_wait),
         TEST(CVE_2024_21626_the_working_directory_is_the_owners),
     };
 

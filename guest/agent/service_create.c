@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "guest/agent/desk.h"
 #include "guest/agent/keeper.h"
 #include "guest/agent/measurements.h"
 #include "guest/agent/service_methods.h"
@@ -90,7 +91,7 @@ static FALLIBLE volumes_of(const Agent__CreateContainerRequest *asked, struct vo
     for (size_t i = 0; i < asked->n_empty_directories; i++) {
         const Agent__EmptyDirectory *directory = asked->empty_directories[i];
 
-        out->directories[i] = (struct volume_directory){ directory->path, directory->volume, directory->read_only, 0 };
+        out->directories[i] = (struct volume_directory){ directory->path, directory->volume, directory->read_only, 0, directory->sub_path };
     }
     for (size_t i = 0; i < asked->n_volumes; i++)
         out->disks[i] = (struct volume_disk){ .path = asked->volumes[i]->path, .volume = asked->volumes[i]->volume };
@@ -106,7 +107,8 @@ static struct policy_request policy_request_of(const Agent__CreateContainerReque
 {
     return (struct policy_request){ .image_digest = asked->image_digest, .args = asked->args, .n_args = asked->n_args,
                                     .env = asked->env, .n_env = asked->n_env, .terminal = asked->terminal,
-                                    .is_whole = asked->is_whole, .image_name = asked->image_name, .volumes = volumes };
+                                    .is_whole = asked->is_whole, .image_name = asked->image_name, .volumes = volumes,
+                                    .share_processes = asked->share_processes };
 }
 
 /* `why` has its phase, or is NULL and what was sealed is open. */
@@ -126,6 +128,7 @@ static void on_volumes_opened(void *owner, const struct err *why)
     struct container_command             command  = { .image = &creation->image, .args = asked->args, .n_args = asked->n_args,
                                                       .env = (char *const *) (uintptr_t) creation->env, .n_env = asked->n_env, .is_whole = asked->is_whole,
                                                       .terminal = asked->terminal, .hostname = asked->hostname,
+                                                      .share_processes = asked->share_processes,
                                                       .volumes = &creation->volumes };
     struct err                           err;
 
@@ -184,6 +187,8 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
     if (!volumes_of(asked, &creation->volumes, err) ||
         !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &creation->image, err) ||
         !policy_allow_create(&creation->service->policy, &request, &creation->image, &c->grant, err))
+        return false;
+    if (asked->share_processes && !desk_ask_rules(creation->service, c, "ShareProcesses", NULL, 0, err))
         return false;
     policy_bound_directories(&c->grant, &creation->volumes);
     if (unpacked->mounted[0] && !container_mount_root(c, unpacked->mounted, err))

@@ -79,7 +79,7 @@ FALLIBLE cgroup_stats_read(const char *path, struct cgroup_stats *out, struct er
     return true;
 }
 
-static FALLIBLE write_limit(int group, const char *name, const char *text, struct err *err)
+static FALLIBLE write_setting(int group, const char *name, const char *text, struct err *err)
 {
     AUTO(fd) int fd = openat(group, name, O_WRONLY | O_CLOEXEC);
 
@@ -102,5 +102,12 @@ FALLIBLE cgroup_limits_write(const char *path, const struct cgroup_limits *limit
     if (limits->cpu_quota_us > 0)
         (void) snprintf(cpu, sizeof cpu, "%llu %llu", (unsigned long long) limits->cpu_quota_us,
                         (unsigned long long) limits->cpu_period_us); /* fits */
-    return write_limit(group, "memory.max", memory, err) && write_limit(group, "cpu.max", cpu, err);
+    return write_setting(group, "memory.max", memory, err) && write_setting(group, "cpu.max", cpu, err);
+}
+
+FALLIBLE cgroup_kill(const char *path, struct err *err)
+{
+    AUTO(fd) int group = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return group < 0 ? err_os(err, "control group") : write_setting(group, "cgroup.kill", "1", err);
 }

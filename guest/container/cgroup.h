@@ -27,3 +27,6 @@ FALLIBLE cgroup_stats_read(const char *path, struct cgroup_stats *out, struct er
 
 /* Limits that are 0 are lifted. Fails as cgroup_limits_check, and OS. */
 FALLIBLE cgroup_limits_write(const char *path, const struct cgroup_limits *limits, struct err *err);
+
+/* SIGKILL to every process in the group. Fails OS. */
+FALLIBLE cgroup_kill(const char *path, struct err *err);

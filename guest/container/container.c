@@ -13,6 +13,7 @@
 #include "guest/container/crun.h"
 #include "guest/container/exec.h"
 #include "guest/container/oci.h"
+#include "guest/container/shared_processes.h"
 #include "guest/container/tree.h"
 #include "guest/init/image_disk.h"
 #include "guest/init/power.h"
@@ -22,6 +23,7 @@ struct containers {
     struct container         *live[CONTAINERS_MAX];
     char                      used[CONTAINER_IDS_MAX][CONTAINER_ID_MAX + 1]; /* every id there ever was */
     size_t                    n_used;
+    struct shared_processes   processes;
     char                      path[CONTAINER_PATH_MAX]; /* the one that container_root returned last */
 };
 
@@ -180,21 +182,30 @@ struct container_process *container_process_find(struct container *container, co
     return NULL;
 }
 
-/* Where its volumes are; the texts are the caller's. */
-static struct volume_places places_of(const struct container *c, char files[static CONTAINER_PATH_MAX],
-                                      char shared[static CONTAINER_PATH_MAX])
+struct place_texts {
+    char files[CONTAINER_PATH_MAX], shared[CONTAINER_PATH_MAX], subs[CONTAINER_PATH_MAX];
+};
+
+/* Where its volumes are; the texts are the caller's. No id begins with _. */
+static struct volume_places places_of(const struct container *c, struct place_texts *texts)
 {
-    container_path(c, "files", files);
-    (void) snprintf(shared, CONTAINER_PATH_MAX, "%s/_volumes", c->all->options.directory); /* no id begins with _ */
-    return (struct volume_places){ files, shared };
+    const char *all = c->all->options.directory;
+
+    container_path(c, "files", texts->files);
+    (void) snprintf(texts->shared, CONTAINER_PATH_MAX, "%s/_volumes", all); /* fits, as the next */
+    (void) snprintf(texts->subs, CONTAINER_PATH_MAX, "%s/_subs-%s", all, c->id);
+    return (struct volume_places){ texts->files, texts->shared, texts->subs };
 }
 
 void container_discard(struct container *container)
 {
-    struct containers *all = container->all;
-    char               path[CONTAINER_PATH_MAX];
-    struct err         ignored;
+    struct containers   *all = container->all;
+    struct place_texts   texts;
+    struct volume_places places = places_of(container, &texts);
+    char                 path[CONTAINER_PATH_MAX];
+    struct err           ignored;
 
+    volumes_unmake(&places);
     if (container->mounted[0])
         (void) umount2(container_root(container), MNT_DETACH); /* one that never was mounted is fine */
     container_path(container, "", path);
@@ -236,12 +247,31 @@ void container_settle(struct container *container)
     container_discard(container);
 }
 
+static void group_of(const struct container *c, char out[static CONTAINER_PATH_MAX])
+{
+    (void) snprintf(out, CONTAINER_PATH_MAX, "%s/%s", c->all->options.cgroups, c->id); /* cut, it is not found */
+}
+
+/* What the end of a PID namespace does for a container that has one of its own. */
+static void end_rest(const struct container *c)
+{
+    char       path[CONTAINER_PATH_MAX];
+    struct err err;
+
+    if (!c->shares_processes || !c->all->options.cgroups)
+        return;
+    group_of(c, path);
+    if (!cgroup_kill(path, &err))
+        power_note("start", err.text);
+}
+
 static void on_init_ended(void *owner, pid_t pid, int status)
 {
     struct container *c = owner;
 
     (void) pid;
     late_signals_end(&c->late);
+    end_rest(c);
     c->first.exit_code = process_exit_code(status);
     c->first.has_ended = true;
     c->first.pid       = 0;
@@ -251,11 +281,6 @@ static void on_init_ended(void *owner, pid_t pid, int status)
         power_note("verify", "the host gave blocks of an image that are not the image's; what read them got an error");
     c->all->options.ended(c->all->options.owner, &c->first);
     container_settle(c);
-}
-
-static void group_of(const struct container *c, char out[static CONTAINER_PATH_MAX])
-{
-    (void) snprintf(out, CONTAINER_PATH_MAX, "%s/%s", c->all->options.cgroups, c->id); /* cut, it is not found */
 }
 
 struct container *containers_find_cgroup(struct containers *all, uint64_t cgroup)
@@ -385,8 +410,9 @@ static FALLIBLE write_config(struct container *c, const struct container_command
     AUTO(buffer) struct buffer json = { 0 };
     AUTO(fd) int               root = open(container_root(c), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     char                       root_path[CONTAINER_PATH_MAX], path[CONTAINER_PATH_MAX], hostname[HOSTNAME_LEN_MAX + 1];
-    char                       files[CONTAINER_PATH_MAX], shared[CONTAINER_PATH_MAX];
-    struct volume_places       places   = places_of(c, files, shared);
+    struct place_texts         texts;
+    struct volume_places       places   = places_of(c, &texts);
+    char                       processes[SHARED_PROCESSES_PATH_MAX];
     bool                       is_named = command->hostname && *command->hostname;
     struct user                user;
 
@@ -401,13 +427,16 @@ static FALLIBLE write_config(struct container *c, const struct container_command
     container_path(c, "config.json", path);
     if (command->volumes && !make_volumes(c, command->volumes, &places, err))
         return false;
+    c->shares_processes = command->share_processes;
+    if (c->shares_processes && !shared_processes_open(&c->all->processes, c->all->options.reaper, c->all->options.pod_init, processes, err))
+        return false;
     (void) snprintf(hostname, sizeof hostname, "%.*s", HOSTNAME_LEN_MAX, c->id); /* cut on purpose */
     struct oci_request request = { .id = c->id, .image = command->image, .user = &user, .root = root_path,
                                    .args = command->args, .n_args = command->n_args, .env = command->env,
                                    .n_env = command->n_env, .is_whole = command->is_whole,
                                    .terminal = command->terminal, .cwd = c->grant.cwd,
                                    .read_only_root = c->grant.read_only_root, .privileges = c->grant.privileges, .volumes = command->volumes,
-                                   .places = &places,
+                                   .places = &places, .processes = c->shares_processes ? processes : NULL,
                                    .hostname = is_named ? command->hostname : hostname };
     return oci_compose(&request, &json, &c->template, err) && file_write(path, buffer_bytes(&json), 0600, err);
 }
@@ -455,7 +484,7 @@ static void on_started(void *owner, pid_t pid, int status)
     (void) pid;
     c->state = c->first.has_ended ? CONTAINER_STOPPED : CONTAINER_RUNNING;
     if (status == 0) {
-        if (!c->first.has_ended)
+        if (!c->first.has_ended && !c->shares_processes) /* else it is not the first of its namespace, and misses none */
             late_signals_begin(&c->late, c->all->options.loop, c->first.pid);
         tell(c, NULL);
         return;

@@ -62,6 +62,7 @@ struct container {
     struct cgroup_limits      limits;
     bool                      is_deleted; /* by crun */
     bool                      has_terminal;
+    bool                      shares_processes;
     bool                      has_last_words; /* policy lets the host read its termination log */
     char                      trees[VOLUME_TREES_MAX][VOLUME_PATH_MAX + 1]; /* paths of its volumes of files; "": none */
     uid_t                     uid;
@@ -83,6 +84,7 @@ struct containers_options {
     void          (*ended)(void *owner, struct container_process *process);
     void           *owner;     /* of `ended` and of every done function */
     const char     *cgroups;   /* "/sys/fs/cgroup/containers"; NULL: none are looked at */
+    const char     *pod_init;  /* program that is the first in a PID namespace that containers share */
 };
 
 FALLIBLE containers_new(const struct containers_options *options, struct containers **out, struct err *err);
@@ -132,6 +134,7 @@ struct container_command {
     bool                       is_whole; /* args are not the image's entry point's, but all */
     bool                       terminal;
     const char                *hostname; /* NULL or "": from the id */
+    bool                       share_processes; /* with the others of the pod that do */
     const struct volumes      *volumes;  /* checked, and allowed by policy; NULL: none */
 };
 FALLIBLE container_create(struct container *container, const struct container_command *command,

@@ -29,7 +29,7 @@ static const struct mount { const char *target, *type, *source, *options[8]; } m
     { "/sys/fs/cgroup", "cgroup", "cgroup", { "nosuid", "noexec", "nodev", "relatime", "ro" } },
 };
 
-/* The network is the pod's: one per guest. */
+/* The network is the pod's: one per guest. So is the first of these, where a path says so. */
 static const char *const namespaces[] = { "pid", "ipc", "uts", "mount", "cgroup" };
 
 static const struct rlimit_row { const char *type; uint64_t soft, hard; } rlimits[] = {
@@ -231,7 +231,10 @@ static void add_volumes(struct json_object *to, const struct oci_request *r)
         add_bind(to, v->disks[i].path, source, v->disks[i].read_only ? BIND_FIXED_DIRECTORY : BIND_DIRECTORY);
     }
     for (size_t i = 0; i < v->n_directories; i++) {
-        volume_directory_place(r->places->shared, v->directories[i].volume, source);
+        if (v->directories[i].sub_path && *v->directories[i].sub_path)
+            volume_sub_place(r->places->subs, i, source);
+        else
+            volume_directory_place(r->places->shared, v->directories[i].volume, source);
         add_bind(to, v->directories[i].path, source, v->directories[i].read_only ? BIND_FIXED_DIRECTORY : BIND_DIRECTORY);
     }
     for (size_t i = 0; i < v->n_trees; i++) {
@@ -264,7 +267,7 @@ static struct json_object *compose_resources(void)
     return out;
 }
 
-static struct json_object *compose_linux(const char *id)
+static struct json_object *compose_linux(const char *id, const char *processes)
 {
     struct json_object *out    = json_object_new_object();
     struct json_object *spaces = json_object_new_array();
@@ -275,6 +278,8 @@ static struct json_object *compose_linux(const char *id)
         struct json_object *space = json_object_new_object();
 
         json_add_text(space, "type", namespaces[i]);
+        if (i == 0 && processes)
+            json_add_text(space, "path", processes);
         json_object_array_add(spaces, space);
     }
     json_add(out, "namespaces", spaces);
@@ -299,7 +304,7 @@ FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, str
     json_add_text(config, "hostname", request->hostname);
     json_add(config, "mounts", compose_mounts());
     add_volumes(json_object_object_get(config, "mounts"), request);
-    json_add(config, "linux", compose_linux(request->id));
+    json_add(config, "linux", compose_linux(request->id, request->processes));
     if (!add_process(config, request, err))
         return false;
     json_write(config, json);

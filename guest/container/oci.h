@@ -23,6 +23,7 @@ struct oci_request {
     bool                       read_only_root;
     const char                *cwd;      /* NULL: the image's */
     const char                *hostname;
+    const char                *processes; /* path of the PID namespace that it shares; NULL: its own */
     const struct volumes      *volumes; /* checked and made; NULL: none */
     const struct volume_places *places; /* where they were made */
 };

@@ -122,9 +122,9 @@ static void root_has_few_capabilities_and_others_none(void **state)
 
 static void volumes_are_bound_last_and_files_cannot_be_written(void **state)
 {
-    const struct volumes       volumes = { .files = { { "/e/f", { 0 }, 0 } }, .n_files = 1, .directories = { { "/e", "v" }, { "/r", "v", .read_only = true } },
-                                               .n_directories = 2, .trees = { { "/t", 1, 0 } }, .n_trees = 1, .termination_log = "/dev/termination-log" };
-    const struct volume_places places  = { "/run/c/files", "/run/_volumes" };
+    const struct volumes       volumes = { .files = { { "/e/f", { 0 }, 0 } }, .n_files = 1, .directories = { { "/e", "v" }, { "/r", "v", .read_only = true }, { "/s", "v", .sub_path = "a/b" } },
+                                               .n_directories = 3, .trees = { { "/t", 1, 0 } }, .n_trees = 1, .termination_log = "/dev/termination-log" };
+    const struct volume_places places  = { "/run/c/files", "/run/_volumes", "/run/_subs-c" };
     AUTO(buffer) struct buffer json    = { 0 };
     struct oci_request         with    = { .volumes = &volumes, .places = &places };
     struct err                 err;
@@ -135,19 +135,34 @@ static void volumes_are_bound_last_and_files_cannot_be_written(void **state)
                               "\"options\":[\"bind\",\"rw\",\"nosuid\",\"nodev\"]}");
     expect(&json, "mounts/8", "{\"destination\":\"/r\",\"type\":\"bind\",\"source\":\"/run/_volumes/v\","
                               "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\"]}");
-    expect(&json, "mounts/9", "{\"destination\":\"/t\",\"type\":\"bind\",\"source\":\"/run/c/files/volume-0\","
+    expect(&json, "mounts/9", "{\"destination\":\"/s\",\"type\":\"bind\",\"source\":\"/run/_subs-c/2\","
+                              "\"options\":[\"bind\",\"rw\",\"nosuid\",\"nodev\"]}");
+    expect(&json, "mounts/10", "{\"destination\":\"/t\",\"type\":\"bind\",\"source\":\"/run/c/files/volume-0\","
                               "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\",\"noexec\"]}");
-    expect(&json, "mounts/11", "{\"destination\":\"/dev/termination-log\",\"type\":\"bind\",\"source\":\"/run/c/files/termination-log\","
+    expect(&json, "mounts/12", "{\"destination\":\"/dev/termination-log\",\"type\":\"bind\",\"source\":\"/run/c/files/termination-log\","
                                "\"options\":[\"bind\",\"rw\",\"nosuid\",\"nodev\"]}");
-    expect(&json, "mounts/10", "{\"destination\":\"/e/f\",\"type\":\"bind\",\"source\":\"/run/c/files/0\","
+    expect(&json, "mounts/11", "{\"destination\":\"/e/f\",\"type\":\"bind\",\"source\":\"/run/c/files/0\","
                               "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\",\"noexec\"]}");
+}
+
+static void processes_are_its_own_unless_a_path_says_whose(void **state)
+{
+    AUTO(buffer) struct buffer alone = { 0 }, shared = { 0 };
+    struct oci_request         none  = { 0 }, with = { .processes = "/proc/77/ns/pid" };
+    struct err                 err;
+
+    (void) state;
+    assert_true(compose("{\"Cmd\":[\"c\"]}", &none, &alone, &err) && compose("{\"Cmd\":[\"c\"]}", &with, &shared, &err));
+    expect(&alone, "linux/namespaces/0", "{\"type\":\"pid\"}");
+    expect(&shared, "linux/namespaces/0", "{\"type\":\"pid\",\"path\":\"/proc/77/ns/pid\"}");
+    expect(&shared, "linux/namespaces/1", "{\"type\":\"ipc\"}");
 }
 
 static void a_persistent_volume_is_written_unless_policy_says_no(void **state)
 {
     const struct volumes       volumes = { .disks = { { "/d", "data", false }, { "/in", "in", true } }, .n_disks = 2 };
     AUTO(buffer) struct buffer json    = { 0 };
-    struct oci_request         with    = { .volumes = &volumes, .places = &(struct volume_places){ "/run/c/files", "/run/_volumes" } };
+    struct oci_request         with    = { .volumes = &volumes, .places = &(struct volume_places){ "/run/c/files", "/run/_volumes", "/run/_subs-c" } };
     struct err                 err;
 
     (void) state;
@@ -213,6 +228,7 @@ int main(void)
         cmocka_unit_test(the_requests_environment_is_stronger),
         cmocka_unit_test(root_has_few_capabilities_and_others_none),
         cmocka_unit_test(volumes_are_bound_last_and_files_cannot_be_written),
+        cmocka_unit_test(processes_are_its_own_unless_a_path_says_whose),
         cmocka_unit_test(a_persistent_volume_is_written_unless_policy_says_no),
         cmocka_unit_test(refuses_what_it_cannot_run),
         cmocka_unit_test(bounds_arguments),

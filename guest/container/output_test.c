@@ -114,7 +114,7 @@ static void on_writable(struct loop_source *source, uint32_t events)
     loop_stop(rig->loop);
 }
 
-static void denied_output_is_drained_and_never_shown(void **state)
+static void kata_10680_denied_output_is_drained_and_never_shown(void **state)
 {
     struct rig         rig;
     struct loop_source source = { .ready = on_writable };
@@ -139,7 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_what_was_written_and_then_the_end),
         cmocka_unit_test(holds_no_more_than_its_bound_and_goes_on_after_a_take),
-        cmocka_unit_test(denied_output_is_drained_and_never_shown),
+        cmocka_unit_test(kata_10680_denied_output_is_drained_and_never_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,7 +141,8 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 {
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update", "capabilities", "groups", "not_root",
-                                         "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "termination_log", "volumes" };
+                                         "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "termination_log", "volumes",
+                                         "share_processes" };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -157,7 +158,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
     return json_get(entry, "env", json_type_array, &env, err) && check_texts(env, "env", err) &&
            policy_check_flag(entry, "output", err) && policy_check_flag(entry, "input", err) &&
            policy_check_flag(entry, "terminal", err) && policy_check_flag(entry, "update", err) &&
-           policy_check_flag(entry, "read_only_root", err) && check_exec(entry, err) &&
+           policy_check_flag(entry, "read_only_root", err) && policy_check_flag(entry, "share_processes", err) && check_exec(entry, err) &&
            policy_check_flag(entry, "token", err) && policy_check_flag(entry, "evidence", err) && policy_check_flag(entry, "measure", err) &&
            policy_check_flag(entry, "sealed_unsigned", err) && check_optional_texts(entry, "sealed", err) &&
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
@@ -350,7 +351,7 @@ struct json_object *policy_volume(struct json_object *list, const struct volume_
 }
 
 /* NULL when the process of the request equals the entry; else the first field that differs. */
-static const char *difference(struct json_object *entry, const struct policy_request *request,
+static const char *process_difference(struct json_object *entry, const struct policy_request *request,
                               const struct image_config *image)
 {
     struct json_object *args = json_object_object_get(entry, "args");
@@ -371,10 +372,17 @@ static const char *difference(struct json_object *entry, const struct policy_req
     return request->terminal && !flag(entry, "terminal") ? "terminal" : NULL;
 }
 
+static const char *difference(struct json_object *entry, const struct policy_request *request, const struct image_config *image)
+{
+    const char *field = process_difference(entry, request, image);
+
+    return field || request->share_processes == flag(entry, "share_processes") ? field : "sharing of processes";
+}
+
 /* A later field that differs means a nearer entry. */
 static size_t nearness(const char *field)
 {
-    static const char *const fields[] = { "image", "args", "env", "terminal", "file", "volume of files", "empty directory", "termination log", "volume" };
+    static const char *const fields[] = { "image", "args", "env", "terminal", "sharing of processes", "file", "volume of files", "empty directory", "termination log", "volume" };
     size_t                   i        = 0;
 
     while (i < sizeof fields / sizeof *fields - 1 && strcmp(fields[i], field) != 0)

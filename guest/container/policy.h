@@ -26,10 +26,12 @@
  *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
  *                     "sha256"}, with this content; {"directory"}, a volume of files in place of this directory,
  *                     {"directory","update":true}, which may change while the container is there
- *   empty_directories {"path","volume"}, more: "read_only", "size" (bytes): one directory for all containers
- *                     that have the same volume
+ *   empty_directories {"path","volume"}, more: "read_only", "size" (bytes), "sub_path" (a directory in it): one
+ *                     directory for all containers that have the same volume
  *   volumes           {"path","volume","key"}: persistent volumes and the "kbs:///REPOSITORY/TYPE/TAG" that opens each; with
  *                     "read_only":true, or with "format":true, which lets a blank disk become a volume
+ *   share_processes   it shares one PID namespace with the other containers of the pod for which this is said: they
+ *                     see and may signal each other. The host cannot choose otherwise
  *   termination_log   path of the file whose end the host may read when the container has ended
  *
  * What has a digest, and empty directories, the host cannot leave out: the image has something else in their place.
@@ -55,6 +57,7 @@ struct policy_request {
     size_t       n_env;
     bool         terminal;
     bool         is_whole; /* args and env are those of the image and the pod together */
+    bool         share_processes;
     const char  *image_name; /* counts when `image_digest` is empty; NULL: none */
     const struct volumes *volumes; /* checked; NULL: none */
 };

@@ -265,6 +265,49 @@ static void files_and_empty_directories_are_allowed_by_path(void **state)
     }
 }
 
+/* Exactly as the entry says: neither may the host let others in, nor take from a container what it counts on. */
+static void processes_are_shared_where_policy_says_so(void **state)
+{
+    static const char shared[] = VOLUMES("\"share_processes\":true"), own[] = VOLUMES("\"share_processes\":false");
+    struct err        err;
+
+    (void) state;
+    for (int asked = 0; asked < 2; asked++) {
+        struct policy_request request = { .image_digest = IMAGE, .share_processes = asked != 0 };
+        struct policy_grant   grant;
+
+        assert_int_equal(allows(shared, &request, &grant, &err), asked);
+        assert_int_equal(allows(own, &request, &grant, &err), !asked);
+        assert_int_equal(allows(text, &request, &grant, &err), !asked);
+    }
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_string_equal(err.text, "policy allows no container with this sharing of processes");
+    refuses(VOLUMES("\"share_processes\":1"), ERR_MALFORMED, NULL);
+}
+
+/* A directory in a volume is another thing than the volume, and than any other directory in it. */
+static void a_directory_in_a_volume_is_named_whole(void **state)
+{
+    static const char listing[] = VOLUMES("\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"v\",\"sub_path\":\"a/b\"}]");
+    static const struct { const char *sub_path; bool is_allowed; } cases[] = {
+        { "a/b", true }, { "a", false }, { "a/b/c", false }, { "", false }, { NULL, false }, { "b", false },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct volumes        volumes = { .directories = { { .path = "/e", .volume = "v", .sub_path = cases[i].sub_path } }, .n_directories = 1 };
+        struct policy_request request = { .image_digest = IMAGE, .volumes = &volumes };
+        struct policy_grant   grant;
+        struct err            err;
+
+        assert_int_equal(allows(listing, &request, &grant, &err), cases[i].is_allowed);
+        if (!cases[i].is_allowed)
+            assert_string_equal(err.text, "policy does not list the empty directory /e for this container");
+    }
+    refuses(VOLUMES("\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"v\",\"sub_path\":\"../a\"}]"), ERR_MALFORMED, NULL);
+    refuses(VOLUMES("\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"v\",\"sub_path\":\"/a\"}]"), ERR_MALFORMED, NULL);
+}
+
 /* What the policy knows whole cannot be left out, a volume is mounted where the policy has it, and nowhere above. */
 static void volumes_are_where_policy_has_them(void **state)
 {
@@ -500,6 +543,8 @@ int main(void)
         cmocka_unit_test(volumes_of_a_policy_are_checked),
         cmocka_unit_test(a_persistent_volume_is_allowed_with_its_key),
         cmocka_unit_test(persistent_volumes_of_a_policy_are_checked),
+        cmocka_unit_test(processes_are_shared_where_policy_says_so),
+        cmocka_unit_test(a_directory_in_a_volume_is_named_whole),
         cmocka_unit_test(bounds_its_size),
         cmocka_unit_test(a_name_counts_where_no_digest_is_asked_for),
         cmocka_unit_test(every_truncation_is_refused),

@@ -41,15 +41,17 @@ FALLIBLE policy_check_file(struct json_object *file, struct err *err)
 
 FALLIBLE policy_check_directory(struct json_object *directory, struct err *err)
 {
-    static const char *const known[] = { "path", "volume", "read_only", "size" };
+    static const char *const known[] = { "path", "volume", "read_only", "size", "sub_path" };
     struct json_object      *size    = NULL;
-    const char              *path, *volume;
+    const char              *path, *volume, *sub;
 
     if (!json_object_is_type(directory, json_type_object))
         return fail_with(err, ERR_MALFORMED, "not an object");
     if (!policy_check_members(directory, known, sizeof known / sizeof *known, err) || !json_get_text(directory, "path", &path, err) ||
         !volume_directory_path_check(path, err) || !json_get_text(directory, "volume", &volume, err) ||
         !volume_name_check(volume, err) || !policy_check_flag(directory, "read_only", err))
+        return false;
+    if (json_has(directory, "sub_path") && (!json_get_text(directory, "sub_path", &sub, err) || !volume_below_check(sub, err)))
         return false;
     if (!json_has(directory, "size"))
         return true;
@@ -99,6 +101,7 @@ static bool tree_matches(struct json_object *row, const struct volume_tree *tree
 static bool directory_matches(struct json_object *row, const struct volume_directory *directory)
 {
     return same(member_text(row, "path"), directory->path) && same(member_text(row, "volume"), directory->volume) &&
+           same(member_text(row, "sub_path"), directory->sub_path) &&
            json_object_get_boolean(json_object_object_get(row, "read_only")) == directory->read_only;
 }
 

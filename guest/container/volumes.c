@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "guest/container/sub_directory.h"
 #include "guest/container/tree.h"
 
 bool volume_path_is_in(const char *path, const char *directory)
@@ -166,6 +167,11 @@ static FALLIBLE check_disk(const struct volumes *v, size_t disk, struct err *err
     return true;
 }
 
+static bool has_sub_path(const struct volume_directory *directory)
+{
+    return directory->sub_path && *directory->sub_path;
+}
+
 static int by_length(const void *a, const void *b)
 {
     size_t la = strlen(((const struct volume_directory *) a)->path), lb = strlen(((const struct volume_directory *) b)->path);
@@ -192,7 +198,7 @@ FALLIBLE volumes_check(struct volumes *volumes, struct err *err)
             return false;
     for (size_t i = 0; i < v->n_directories; i++)
         if (!volume_directory_path_check(v->directories[i].path, err) || !volume_name_check(v->directories[i].volume, err) ||
-            !check_against(v, &v->directories[i].path, err))
+            (has_sub_path(&v->directories[i]) && !volume_below_check(v->directories[i].sub_path, err)) || !check_against(v, &v->directories[i].path, err))
             return false;
     if (has_log && (!termination_path_check(v->termination_log, err) || !check_against(v, &v->termination_log, err)))
         return false;
@@ -228,6 +234,11 @@ void volume_directory_place(const char *shared, const char *volume, char out[sta
     (void) snprintf(out, VOLUME_HOST_PATH_MAX, "%s/%s", shared, volume); /* likewise */
 }
 
+void volume_sub_place(const char *subs, size_t i, char out[static VOLUME_HOST_PATH_MAX])
+{
+    (void) snprintf(out, VOLUME_HOST_PATH_MAX, "%s/%zu", subs, i); /* likewise */
+}
+
 static FALLIBLE make_file(const struct volume_file *file, const char *path, uid_t uid, gid_t gid, struct err *err)
 {
     if (!file_write(path, file->content, file->mode, err))
@@ -249,6 +260,17 @@ static FALLIBLE make_shared(const char *path, uint64_t size, struct err *err)
     if (size > 0 && mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
         return err_os(err, "memory of an empty directory");
     return chmod(path, 0777) == 0 || err_os(err, "mode of an empty directory");
+}
+
+static FALLIBLE make_sub(const struct volume_directory *directory, const struct volume_places *places, size_t i, struct err *err)
+{
+    char volume[VOLUME_HOST_PATH_MAX], place[VOLUME_HOST_PATH_MAX];
+
+    if (!has_sub_path(directory))
+        return true;
+    volume_directory_place(places->shared, directory->volume, volume);
+    volume_sub_place(places->subs, i, place);
+    return sub_directory_mount(volume, directory->sub_path, place, err);
 }
 
 static FALLIBLE make_termination_log(const char *folder, struct err *err)
@@ -279,8 +301,19 @@ FALLIBLE volumes_make(const struct volumes *volumes, const struct volume_places 
     }
     for (size_t i = 0; i < volumes->n_directories; i++) {
         volume_directory_place(places->shared, volumes->directories[i].volume, path);
-        if (!make_shared(path, volumes->directories[i].size, err))
+        if (!make_shared(path, volumes->directories[i].size, err) || !make_sub(&volumes->directories[i], places, i, err))
             return contextf(err, "directory %.80s", volumes->directories[i].path);
     }
     return !volumes->termination_log || !*volumes->termination_log || make_termination_log(places->folder, err);
+}
+
+void volumes_unmake(const struct volume_places *places)
+{
+    char path[VOLUME_HOST_PATH_MAX];
+
+    for (size_t i = 0; i < VOLUME_DIRECTORIES_MAX; i++) {
+        volume_sub_place(places->subs, i, path);
+        sub_directory_unmount(path);
+    }
+    (void) rmdir(places->subs); /* most often it is not there */
 }

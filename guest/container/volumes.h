@@ -29,6 +29,7 @@ struct volume_directory {
     const char *volume; /* directories of one name are one directory */
     bool        read_only;
     uint64_t    size;     /* bytes, by policy; 0: no bound of its own */
+    const char *sub_path; /* a directory in it, which is made if need be; NULL or "": the volume itself */
 };
 
 struct volume_disk {
@@ -86,7 +87,11 @@ void volume_directory_place(const char *shared, const char *volume, char out[sta
 struct volume_places {
     const char *folder; /* the container's own */
     const char *shared; /* the pod's */
+    const char *subs;   /* the container's own, for directories in volumes: nothing in it is ever removed with what it holds */
 };
+void volume_sub_place(const char *subs, size_t i, char out[static VOLUME_HOST_PATH_MAX]);
 
 /* Writes the files, which will be the container's user's, and makes the directories that do not exist. Fails OS. */
 FALLIBLE volumes_make(const struct volumes *volumes, const struct volume_places *places, uid_t uid, gid_t gid, struct err *err);
+/* Takes back what it mounted of directories in volumes. */
+void     volumes_unmake(const struct volume_places *places);

@@ -22,6 +22,8 @@ default ReadOutputRequest := false
 
 default ResizeTerminalRequest := false
 
+default ShareProcessesRequest := false
+
 default UnsealSecretRequest := false
 
 default UpdateContainerRequest := false
@@ -72,6 +74,9 @@ GetReceiptRequest if some_entry_has("output")
 ReadOutputRequest if some_entry_has("output")
 
 ResizeTerminalRequest if some_entry_has("terminal")
+
+# Asked besides CreateContainerRequest, when a container is to share the PID namespace of its pod.
+ShareProcessesRequest if some_entry_has("share_processes")
 
 UnsealSecretRequest if {
 	some entry in entries

@@ -8,7 +8,7 @@ other := "sha256:bb"
 
 containers := [
 	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"], "files": [{"directory": "/etc/fixed"}, {"directory": "/etc/changing", "update": true}]},
-	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true, "measure": true, "resources": ["kbs:///d/e/f"], "sealed_unsigned": true},
+	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true, "measure": true, "share_processes": true, "resources": ["kbs:///d/e/f"], "sealed_unsigned": true},
 ]
 
 ask(rule, asked) if agent_policy[rule] with input as asked with data.containers as containers
@@ -38,6 +38,12 @@ test_streams_follow_the_entry if {
 	not ask("ResizeTerminalRequest", {"image": web})
 	ask("UpdateContainerRequest", {"image": other})
 	not ask("UpdateContainerRequest", {"image": web})
+}
+
+test_processes_are_shared_where_the_entry_says_so if {
+	ask("ShareProcessesRequest", {"image": other})
+	not ask("ShareProcessesRequest", {"image": web})
+	not ask("ShareProcessesRequest", {})
 }
 
 test_the_network_is_granted_by_name if {

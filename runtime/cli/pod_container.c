@@ -246,24 +246,30 @@ static FALLIBLE add_executions(const struct pod_reading *r, const yaml_node_t *c
 
 /* ---- volumes ---- */
 
+static const yaml_node_t *volume_named(const struct pod_reading *r, const char *name)
+{
+    for (size_t i = 0; name && i < yaml_count(r->volumes); i++) {
+        const yaml_node_t *volume = yaml_item(r, r->volumes, i);
+        const char        *its    = yaml_text(yaml_member(r, volume, "name"));
+
+        if (its && strcmp(its, name) == 0)
+            return volume;
+    }
+    return NULL;
+}
+
 enum volume_kind { VOLUME_OTHER, VOLUME_OF_FILES, VOLUME_EMPTY };
 
 static enum volume_kind kind_of_volume(const struct pod_reading *r, const char *name)
 {
     static const char *const of_files[] = { "configMap", "secret", "projected", "downwardAPI" };
 
-    for (size_t i = 0; name && i < yaml_count(r->volumes); i++) {
-        const yaml_node_t *volume = yaml_item(r, r->volumes, i);
-        const char        *its    = yaml_text(yaml_member(r, volume, "name"));
+    const yaml_node_t *volume = volume_named(r, name);
 
-        if (!its || strcmp(its, name) != 0)
-            continue;
-        for (size_t k = 0; k < sizeof of_files / sizeof *of_files; k++)
-            if (yaml_member(r, volume, of_files[k]))
-                return VOLUME_OF_FILES;
-        return yaml_member(r, volume, "emptyDir") ? VOLUME_EMPTY : VOLUME_OTHER;
-    }
-    return VOLUME_OTHER;
+    for (size_t k = 0; k < sizeof of_files / sizeof *of_files; k++)
+        if (yaml_member(r, volume, of_files[k]))
+            return VOLUME_OF_FILES;
+    return yaml_member(r, volume, "emptyDir") ? VOLUME_EMPTY : VOLUME_OTHER;
 }
 
 static void push_file(struct json_object *files, const char *path)
@@ -272,6 +278,62 @@ static void push_file(struct json_object *files, const char *path)
 
     json_add_text(file, "path", path);
     push(files, file);
+}
+
+/* Whether an item is placed below `sub`, which then is a folder of the volume. */
+static bool places_below(const struct pod_reading *r, const yaml_node_t *source, const char *sub)
+{
+    static const char *const kinds[] = { "configMap", "secret", "downwardAPI" };
+    size_t                   len     = strlen(sub);
+
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const yaml_node_t *items = yaml_member(r, yaml_member(r, source, kinds[k]), "items");
+
+        for (size_t i = 0; i < yaml_count(items); i++) {
+            const char *path = yaml_text(yaml_member(r, yaml_item(r, items, i), "path"));
+
+            if (path && strncmp(path, sub, len) == 0 && path[len] == '/')
+                return true;
+        }
+    }
+    const char *token = yaml_text(yaml_member(r, yaml_member(r, source, "serviceAccountToken"), "path"));
+    return token && strncmp(token, sub, len) == 0 && token[len] == '/';
+}
+
+static bool is_folder_of(const struct pod_reading *r, const yaml_node_t *volume, const char *sub)
+{
+    const yaml_node_t *sources = yaml_member(r, yaml_member(r, volume, "projected"), "sources");
+    bool               is_one  = places_below(r, volume, sub);
+
+    for (size_t i = 0; i < yaml_count(sources); i++)
+        is_one |= places_below(r, yaml_item(r, sources, i), sub);
+    return is_one;
+}
+
+/* A file, or a folder, neither of which changes later. */
+static void push_part(struct json_object *files, const char *path, bool is_folder)
+{
+    struct json_object *volume = json_object_new_object();
+
+    json_add_text(volume, is_folder ? "directory" : "path", path);
+    push(files, volume);
+}
+
+/* In its one form, as the guest wants it: "a/b". [Kubernetes: relative, and no ".."] */
+static FALLIBLE sub_path_read(const char *text, struct buffer *out, struct err *err)
+{
+    for (const char *at = text; *at;) {
+        size_t len = strcspn(at, "/");
+
+        if (*text == '/' || (len >= 2 && strncmp(at, "..", 2) == 0))
+            return fail_with(err, ERR_MALFORMED, "subPath %.80s: wanted a relative path without names that begin with ..", text);
+        if (len > 0 && !(len == 1 && *at == '.')) {
+            buffer_append_text(out, out->len > 0 ? "/" : "");
+            buffer_append(out, (struct bytes){ (const uint8_t *) at, len });
+        }
+        at += len + (at[len] == '/');
+    }
+    return true;
 }
 
 /* The kubelet keeps what it holds up to date. */
@@ -302,47 +364,39 @@ static FALLIBLE quantity_read(const char *text, int64_t *out, struct err *err)
     return fail_with(err, ERR_UNSUPPORTED, "sizeLimit %.40s: wanted up to 9 digits and nothing, k, M, G, Ki, Mi or Gi", text);
 }
 
-/* The emptyDir of the volume; NULL when it is none. */
-static const yaml_node_t *empty_directory(const struct pod_reading *r, const char *name)
-{
-    for (size_t i = 0; i < yaml_count(r->volumes); i++) {
-        const yaml_node_t *volume = yaml_item(r, r->volumes, i);
-        const char        *its    = yaml_text(yaml_member(r, volume, "name"));
-
-        if (its && strcmp(its, name) == 0)
-            return yaml_member(r, volume, "emptyDir");
-    }
-    return NULL;
-}
-
 static FALLIBLE add_mount(const struct pod_reading *r, const yaml_node_t *mount, struct json_object *files,
                           struct json_object *empty, struct err *err)
 {
     const char         *name = yaml_text(yaml_member(r, mount, "name"));
     const char         *given = yaml_text(yaml_member(r, mount, "mountPath"));
+    const char         *sub   = yaml_text(yaml_member(r, mount, "subPath"));
     enum volume_kind    kind  = kind_of_volume(r, name);
-    AUTO(buffer) struct buffer path = { 0 };
+    AUTO(buffer) struct buffer path = { 0 }, below = { 0 };
 
     if (!given || *given != '/')
         return fail_with(err, ERR_MALFORMED, "volumeMounts: an entry has no absolute mountPath");
+    if (kind != VOLUME_OTHER && yaml_member(r, mount, "subPathExpr"))
+        return fail_with(err, ERR_UNSUPPORTED, "volumeMounts: subPathExpr of the volume %.60s: give a subPath", name);
     buffer_append_text(&path, given);
     while (path.len > 1 && path.at[path.len - 1] == '/')
         path.len--;
-    if (kind == VOLUME_OF_FILES && yaml_member(r, mount, "subPath"))
-        push_file(files, buffer_text(&path));
+    if (sub && !sub_path_read(sub, &below, err))
+        return contextf(err, "volumeMounts: %.60s", given);
+    if (kind == VOLUME_OF_FILES && sub)
+        push_part(files, buffer_text(&path), is_folder_of(r, volume_named(r, name), buffer_text(&below)));
     else if (kind == VOLUME_OF_FILES)
         push_volume(files, buffer_text(&path));
     if (kind != VOLUME_EMPTY)
         return true;
-    if (yaml_member(r, mount, "subPath") || yaml_member(r, mount, "subPathExpr"))
-        return fail_with(err, ERR_UNSUPPORTED, "volumeMounts: subPath of the emptyDir %.60s", name);
     struct json_object *row = json_object_new_object();
     json_add_text(row, "path", buffer_text(&path));
     json_add_text(row, "volume", name);
     push(empty, row);
+    if (below.len > 0)
+        json_add_text(row, "sub_path", buffer_text(&below));
     if (is_on(r, mount, "readOnly"))
         json_add(row, "read_only", json_object_new_boolean(true));
-    const char *limit = yaml_text(yaml_member(r, empty_directory(r, name), "sizeLimit"));
+    const char *limit = yaml_text(yaml_member(r, yaml_member(r, volume_named(r, name), "emptyDir"), "sizeLimit"));
     int64_t     size  = 0;
     if (limit && !quantity_read(limit, &size, err))
         return contextf(err, "volume %.60s", name);
@@ -418,6 +472,8 @@ static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, 
     sealing_add_signers(entry, v.env);
     json_add(entry, "output", json_object_new_boolean(true));
     json_add_text(entry, "termination_log", log ? log : "/dev/termination-log");
+    if (r->shares_processes)
+        json_add(entry, "share_processes", json_object_new_boolean(true));
     if (is_on(r, container, "stdin"))
         json_add(entry, "input", json_object_new_boolean(true));
     if (is_on(r, container, "tty"))

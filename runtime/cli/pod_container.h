@@ -11,6 +11,7 @@ struct pod_reading {
     struct pod_yaml         *out;
     const yaml_node_t       *security; /* the pod's securityContext, or NULL */
     const yaml_node_t       *volumes;  /* the pod's, or NULL */
+    bool                     shares_processes; /* shareProcessNamespace */
     bool                     has_token; /* the node mounts the service account's token */
 };
 

@@ -56,6 +56,8 @@ static FALLIBLE read_document(struct pod_reading *r, struct err *err)
     r->volumes  = yaml_member(r, spec, "volumes");
     const char *token = yaml_text(yaml_member(r, spec, "automountServiceAccountToken"));
     r->has_token      = !token || strcmp(token, "false") != 0;
+    const char *shared   = yaml_text(yaml_member(r, spec, "shareProcessNamespace"));
+    r->shares_processes  = shared && strcmp(shared, "true") == 0;
     for (size_t l = 0; l < sizeof lists / sizeof lists[0]; l++) {
         const yaml_node_t *list = yaml_member(r, spec, lists[l]);
 

@@ -181,6 +181,26 @@ static void volumes_are_allowed_where_they_are_mounted(void **state)
                         "\"container a: a guest does not have the volume at /h\"]");
 }
 
+/* A folder only where an item is placed in it; of an emptyDir always, in one form. */
+static void a_sub_path_is_a_part_of_its_volume(void **state)
+{
+    static const char text[] = "kind: Pod\nspec:\n  automountServiceAccountToken: false\n  shareProcessNamespace: true\n"
+                               "  volumes: [{name: c, configMap: {name: x, items: [{key: k, path: sub/deep}, {key: k, path: subway}]}}, {name: e, emptyDir: {}},\n"
+                               "    {name: p, projected: {sources: [{secret: {name: s, items: [{key: k, path: in/k}]}}]}}]\n"
+                               "  containers: [{name: a, image: \"x:1\", volumeMounts: [{name: c, mountPath: /sub, subPath: ./sub//},"
+                               " {name: c, mountPath: /subway, subPath: subway}, {name: p, mountPath: /in, subPath: in}, {name: e, mountPath: /e, subPath: a//./b/}]}]\n";
+
+    (void) state;
+    assert_string_equal(read_text(text, sizeof text - 1),
+                        "{\"containers\":[{\"env\":[],\"env_names\":[" GIVEN "],\"image\":\"" DIGEST "\",\"args\":null,"
+                        "\"files\":[{\"path\":\"/etc/hosts\"},{\"path\":\"/etc/hostname\"},{\"path\":\"/etc/resolv.conf\"},"
+                        "{\"directory\":\"/sub\"},{\"path\":\"/subway\"},{\"directory\":\"/in\"}],"
+                        "\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"e\",\"sub_path\":\"a/b\"}],"
+                        "\"output\":true,\"termination_log\":\"/dev/termination-log\",\"share_processes\":true}],\"network\":true}"
+                        "[\"container a: the host chooses the files at /sub\",\"container a: the host chooses the files at /subway\","
+                        "\"container a: the host chooses the files at /in\"]");
+}
+
 static void refuses_what_cannot_be_pinned(void **state)
 {
     static const struct {
@@ -201,6 +221,10 @@ static void refuses_what_cannot_be_pinned(void **state)
         { "image: x@" DIGEST ", securityContext: {capabilities: {add: [X]}}", "container a: capabilities: X cannot be added: no container of a guest has it" },
         { "image: x@" DIGEST ", securityContext: {runAsGroup: 1}", "container a: runAsGroup without runAsUser: give both" },
         { "image: x@" DIGEST ", volumeMounts: [{name: v, mountPath: d}]", "container a: volumeMounts: an entry has no absolute mountPath" },
+        { "image: x@" DIGEST ", volumeMounts: [{name: v, mountPath: /d, subPath: ../x}]",
+          "container a: volumeMounts: /d: subPath ../x: wanted a relative path without names that begin with .." },
+        { "image: x@" DIGEST ", volumeMounts: [{name: v, mountPath: /d, subPath: /x}]",
+          "container a: volumeMounts: /d: subPath /x: wanted a relative path without names that begin with .." },
         { "command: [a]", "a container needs a name and an image" },
     };
 
@@ -233,6 +257,7 @@ int main(void)
         cmocka_unit_test(what_a_guest_has_in_another_way_is_said),
         cmocka_unit_test(what_the_host_chooses_is_said),
         cmocka_unit_test(volumes_are_allowed_where_they_are_mounted),
+        cmocka_unit_test(a_sub_path_is_a_part_of_its_volume),
         cmocka_unit_test(refuses_what_cannot_be_pinned),
         cmocka_unit_test(every_truncation_is_read_or_refused),
     };

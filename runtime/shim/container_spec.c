@@ -217,11 +217,25 @@ static FALLIBLE read_annotations(struct json_object *from, struct container_spec
     return true;
 }
 
-static FALLIBLE read_network(struct json_object *os, struct container_spec *s, struct err *err)
+/*
+ * containerd and CRI-O write a PID namespace with a path into a container that shares its pod's, one without a path for a
+ * container or pod of its own, and none at all for hostPID.
+ */
+static FALLIBLE judge_processes(struct container_spec *s, bool has_own, const char *path, struct err *err)
+{
+    if (s->role != ROLE_SINGLE && !has_own)
+        return fail_with(err, ERR_UNSUPPORTED, "linux: no PID namespace (hostPID): a guest does not see the host's processes");
+    s->share_processes = s->role == ROLE_CONTAINER && path && *path;
+    return true;
+}
+
+static FALLIBLE read_namespaces(struct json_object *os, struct container_spec *s, struct err *err)
 {
     struct json_object *list;
+    bool                has_processes = false;
+    const char         *processes     = NULL;
 
-    if (!member(os, "namespaces", json_type_array, &list, err))
+    if (!member(os, "namespaces", json_type_array, &list, err) || !text_member(os, "cgroupsPath", &s->cgroup, err))
         return context(err, "linux");
     for (size_t i = 0; list && i < json_object_array_length(list); i++) {
         struct json_object *space = json_object_array_get_idx(list, i);
@@ -232,8 +246,10 @@ static FALLIBLE read_network(struct json_object *os, struct container_spec *s, s
             return fail_with(err, ERR_MALFORMED, "linux: namespaces: entry %zu", i);
         if (strcmp(type, "network") == 0)
             s->network = path;
+        if (strcmp(type, "pid") == 0)
+            has_processes = true, processes = path;
     }
-    return true;
+    return !list || judge_processes(s, has_processes, processes, err);
 }
 
 /* The kubelet's ".../containers/NAME/" and eight hex digits. [Kubernetes, kubelet/kuberuntime makeMounts] */
@@ -318,7 +334,7 @@ FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, stru
         !json_get(s.document, "process", json_type_object, &process, err) ||
         !text_member(s.document, "hostname", &s.hostname, err) || !read_annotations(annotations, &s, err) ||
         !read_process(process, &s.process, err) || !read_resources(resources, &s.limits, err) ||
-        !read_network(os, &s, err) || !read_mounts(s.document, &s, err))
+        !read_namespaces(os, &s, err) || !read_mounts(s.document, &s, err))
         return context(err, "config.json");
     *out = TAKE(s);
     return true;

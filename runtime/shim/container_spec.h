@@ -43,6 +43,8 @@ struct container_spec {
     struct spec_mount  *mounts;        /* bind mounts of the host that are not the engine's own; the array is owned */
     size_t              n_mounts;
     struct spec_mount   termination;   /* the kubelet's file for a container's last words; its source NULL: none */
+    bool                share_processes; /* a container of a pod: in the pod's PID namespace */
+    const char         *cgroup;        /* cgroupsPath; NULL: none */
     struct process_spec process;
     struct spec_limits  limits;        /* of the container */
     struct spec_limits  pod_limits;    /* of the pod, where the engine says them */
@@ -57,7 +59,8 @@ void process_spec_free(struct process_spec *spec); /* the arrays */
  *
  *   out    yours, AUTO(container_spec); written only on success
  *
- * Fails MALFORMED, LIMIT; UNSUPPORTED for a spec version that is not 1.x; CONFIG when both initdata annotations are set.
+ * Fails MALFORMED, LIMIT; UNSUPPORTED for a spec version that is not 1.x and for a pod in the host's PID namespace; CONFIG
+ * when both initdata annotations are set.
  */
 FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, struct err *err);
 

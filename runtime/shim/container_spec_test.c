@@ -178,6 +178,32 @@ static void refuses_what_breaks_the_form(void **state)
     refuses("{" PROCESS ",\"linux\":{\"resources\":{\"memory\":{\"limit\":\"1\"}}}}", ERR_MALFORMED, NULL);
 }
 
+/* As containerd and CRI-O write a pod's processes, a container's own, and the node's. */
+static void whose_processes_a_container_sees_is_read_from_its_namespaces(void **state)
+{
+#define OF_POD(type, namespaces)                                                                                       \
+    "{" PROCESS ",\"annotations\":{\"io.kubernetes.cri.container-type\":\"" type "\",\"io.kubernetes.cri.sandbox-id\":\"a\"}," \
+    "\"linux\":{\"namespaces\":[{\"type\":\"ipc\",\"path\":\"/proc/7/ns/ipc\"}" namespaces "]}}"
+    static const struct { const char *text; bool share; } cases[] = {
+        { OF_POD("container", ",{\"type\":\"pid\",\"path\":\"/proc/7/ns/pid\"}"), true },
+        { OF_POD("container", ",{\"type\":\"pid\"}"), false },
+        { OF_POD("container", ",{\"type\":\"pid\",\"path\":\"\"}"), false },
+        { OF_POD("sandbox", ",{\"type\":\"pid\"}"), false },
+    };
+    struct err err;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO(container_spec) struct container_spec s = { 0 };
+
+        if (!container_spec_read(bytes_of_text(cases[i].text), &s, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(s.share_processes, cases[i].share);
+    }
+    refuses(OF_POD("container", ""), ERR_UNSUPPORTED, "config.json: linux: no PID namespace (hostPID): a guest does not see the host's processes");
+    refuses(OF_POD("sandbox", ""), ERR_UNSUPPORTED, "config.json: linux: no PID namespace (hostPID): a guest does not see the host's processes");
+}
+
 static void every_truncation_is_refused(void **state)
 {
     (void) state;
@@ -291,6 +317,7 @@ int main(void)
         cmocka_unit_test(the_limits_of_crios_pods_are_read_under_either_name),
         cmocka_unit_test(without_a_container_type_it_is_its_own_pod),
         cmocka_unit_test(refuses_what_breaks_the_form),
+        cmocka_unit_test(whose_processes_a_container_sees_is_read_from_its_namespaces),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(bounds_lists_and_size),
         cmocka_unit_test(reads_processes_and_resources_alone),

@@ -139,6 +139,7 @@ FALLIBLE daemon_clean_up(const char *directory, struct err *err)
         process_mark_kill(&record.shim);
     process_mark_kill(&record.vmm);
     process_mark_kill(&record.platform);
+    pod_cgroup_remove(&record.cgroup);
     if (*record.network && !pod_link_sweep(record.network, &ignored))
         log_error("redirections may be left", "why=\"%s\"", ignored.text); /* the rest can go all the same */
     return directory_remove(directory, err);

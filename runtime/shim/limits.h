@@ -5,8 +5,8 @@ enum {
     SHIM_ID_MAX          = 128,      /* characters of an engine's id: containerd has 76 */
     SHIM_SPEC_MAX        = 2 << 20,  /* bytes of config.json: Kubernetes allows 256 KiB of annotations */
     SHIM_SETTINGS_MAX    = 64 << 10, /* bytes of a handler's configuration */
-    SHIM_RECORD_MAX      = 4096,     /* bytes of the state file */
     SHIM_RESOURCES_MAX   = 16 << 10, /* bytes of CRI-O's text of a pod's limits: it may list huge pages and cgroup files */
+    SHIM_RECORD_MAX      = 8192,     /* bytes of the state file */
     SHIM_STRINGS_MAX     = 4096,     /* entries of argv or env */
     SHIM_MOUNTS_MAX      = 512,      /* entries of mounts */
     SHIM_TASKS_MAX       = 128,      /* containers and processes of one pod at once */
@@ -18,6 +18,7 @@ enum {
     SHIM_FIFO_WAIT_MS    = 10000,    /* for a reader of an output FIFO; then its output is dropped */
     SHIM_FIFO_RETRY_MS   = 5,
     SHIM_DRAIN_MS        = 1000,     /* for output that is still held open after its process ended */
+    SHIM_SIGNAL_MS       = 3000,     /* for a guest to say that it had a signal; then engines hear that it was sent */
     SHIM_HANG_UP_MS      = 3000,     /* for engines to hang up after Shutdown */
     SHIM_EVENT_RETRY_MS  = 500,
     SHIM_ENGINE_WAIT_MS  = 10000,    /* for containerd's answer about an image */

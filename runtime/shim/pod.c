@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "keys/api/initdata.h"
+#include "runtime/shim/mountinfo.h"
+#include "runtime/shim/patience.h"
 
 enum { MIB = 1 << 20, STATUS_UNKNOWN = 255, FAREWELL_MS = 1 };
 
@@ -50,6 +52,7 @@ void pod_remove_task(struct task *task)
     if (!task->is_removed)
         task->pod->n_tasks--;
     task->is_removed = true;
+    patience_over(task);
     if (task->n_calls == 0)
         unlink_task(task);
 }
@@ -105,6 +108,20 @@ FALLIBLE pod_call(struct task *task, const struct call_request *request, struct 
     forget_call(pod, call);
     task->n_calls--;
     return false;
+}
+
+bool pod_answer_signals(struct task *task)
+{
+    Engine__Empty empty = ENGINE__EMPTY__INIT;
+    bool          any   = false;
+
+    for (struct call *c = task->pod->calls; c; c = c->next) {
+        if (c->task != task || c->done != pod_on_signalled || !ttrpc_is_pending(c->pending))
+            continue;
+        ttrpc_answer(TAKE(c->pending), &empty.base);
+        any = true;
+    }
+    return any;
 }
 
 void pod_forget(struct pod *pod, const struct ttrpc_connection *connection)
@@ -167,6 +184,7 @@ void pod_write_record(const struct pod *pod)
         log_error("state not recorded", "why=\"%s\"", err.text);
     if (pod->network)
         (void) snprintf(record.network, sizeof record.network, "%s", pod->network); /* pod_start_vm bounds it */
+    record.cgroup = pod->cgroup;
     record_write(&record, &text);
     if (!file_write(pod->options.record_path, buffer_bytes(&text), 0600, &err))
         log_error("state not recorded", "why=\"%s\"", err.text);
@@ -183,6 +201,7 @@ static void on_farewell(struct loop_source *source, uint32_t events)
     loop_remove(source);
     if (pod->machine)
         pod->options.driver->free(TAKE(pod->machine));
+    pod_cgroup_remove(&pod->cgroup);
     free(TAKE(pod->network));
     pod_write_record(pod);
     while (pod->calls) {
@@ -277,6 +296,30 @@ static FALLIBLE size_vm(const struct pod *pod, const struct spec_limits *limits,
     return true;
 }
 
+/* A pod runs without: what its VM may take is then what its engine's own group may. */
+static void make_cgroup(struct pod *pod, const char *path)
+{
+    AUTO(buffer) struct buffer mounts = { 0 };
+    struct err                 err;
+
+    if (!path || !*path)
+        return;
+    if (file_read("/proc/self/mountinfo", MOUNTINFO_MAX, &mounts, &err) && pod_cgroup_make(buffer_bytes(&mounts), path, &pod->cgroup, &err))
+        return;
+    log_error("the VM is not in the pod's control group", "why=\"%s\"", err.text);
+    pod_cgroup_remove(&pod->cgroup);
+}
+
+static void enter_cgroup(const struct pod *pod)
+{
+    pid_t      vmm = 0, platform = 0;
+    struct err err;
+
+    pod->options.driver->processes(pod->machine, &vmm, &platform);
+    if (!pod_cgroup_enter(&pod->cgroup, vmm, &err) || !pod_cgroup_enter(&pod->cgroup, platform, &err))
+        log_error("the VM is not in the pod's control group", "why=\"%s\"", err.text);
+}
+
 static bool may_read(void *owner, const char *digest)
 {
     return image_blobs_hold(&((const struct pod *) owner)->blobs, digest);
@@ -293,6 +336,8 @@ FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *
         return fail_with(err, ERR_CONFIG, "the pod has its VM already");
     if (!size_vm(pod, &boot->limits, &options, err))
         return false;
+    pod->cpus       = options.cpus;
+    pod->memory_mib = options.memory_mib;
     if (!get_initdata(pod, boot, &initdata, err))
         return context(err, "initdata");
     free(pod->store);
@@ -314,13 +359,16 @@ FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *
         return fail_with(err, ERR_LIMIT, "config: network: a path of over %d bytes", RECORD_NETWORK_MAX - 1);
     free(pod->network);
     pod->network = boot->network ? strdup(boot->network) : NULL;
-    pod_write_record(pod); /* whoever cleans up after us has to know where redirections may be */
+    make_cgroup(pod, boot->cgroup);
+    pod_write_record(pod); /* whoever cleans up after us has to know where redirections and groups may be */
     pod->state = POD_BOOTING;
     (void) clock_gettime(CLOCK_REALTIME, &pod->started_at); /* cannot fail */
     if (!pod->options.driver->start(&options, &pod->machine, err)) {
         pod->state = POD_NEW;
+        pod_cgroup_remove(&pod->cgroup);
         return false;
     }
+    enter_cgroup(pod);
     pod_write_record(pod);
     return true;
 }
@@ -347,6 +395,7 @@ void pod_free(struct pod *pod)
         return;
     if (pod->machine)
         pod->options.driver->free(pod->machine);
+    pod_cgroup_remove(&pod->cgroup);
     while (pod->calls)
         forget_call(pod, pod->calls);
     while (pod->tasks) {

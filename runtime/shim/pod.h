@@ -42,8 +42,10 @@ struct pod {
     struct task          *tasks;
     size_t                n_tasks;
     struct call          *calls;     /* of ours to the guest */
+    unsigned              cpus, memory_mib; /* of its VM */
     char                 *hostname;
     char                 *network;   /* path of the namespace that its VM is joined to; NULL: none */
+    struct pod_cgroup     cgroup;    /* of its VM */
     char                 *store;     /* containerd's folder of blobs; NULL: not known */
     struct image_blobs    blobs;     /* that the guest may read */
     struct err            end;       /* why the VM ended */
@@ -69,6 +71,7 @@ void         pod_forget(struct pod *pod, const struct ttrpc_connection *connecti
 struct pod_boot {
     const char        *initdata; /* base64 of gzip of TOML; NULL: the pod has none */
     const char        *hostname, *network, *blobs;
+    const char        *cgroup;   /* of pod_cgroup_path; NULL or "": none */
     struct spec_limits limits;
 };
 
@@ -116,6 +119,9 @@ struct call_request {
 
 /* A call to the guest on behalf of a task. */
 FALLIBLE pod_call(struct task *task, const struct call_request *request, struct err *err);
+/* Engines whose signals the guest has not confirmed are told that they were sent. Returns whether there were any. */
+bool     pod_answer_signals(struct task *task);
+void     pod_on_signalled(struct task *task, const struct reply *reply); /* the outcome of such a call */
 void     pod_add_task(struct pod *pod, struct task *task);
 void     pod_remove_task(struct task *task); /* frees it, now or when its calls are back */
 

@@ -1,7 +1,9 @@
 /* What engines ask of processes that are there: kill, delete, and questions. */
+#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "runtime/shim/patience.h"
 #include "runtime/shim/pod.h"
 
 static void answer_empty(struct ttrpc_pending pending)
@@ -19,6 +21,13 @@ static void on_done(struct task *task, const struct reply *reply)
         answer_empty(reply->pending);
     else
         ttrpc_refuse(reply->pending, reply->why);
+}
+
+void pod_on_signalled(struct task *task, const struct reply *reply)
+{
+    if (!ttrpc_is_pending(reply->pending) && !reply->response)
+        log_error("a signal did not come through", "id=%s why=\"%s\"", task->id, LOG_PEER(bytes_of_text(reply->why->text)));
+    on_done(task, reply);
 }
 
 /* The process, when its state allows the verb; else NULL, and the request was refused. */
@@ -69,6 +78,8 @@ static bool kill_creation(struct task *task, struct ttrpc_pending pending, uint3
 {
     struct err err;
 
+    if (signal_number == SIGKILL)
+        patience_for_end(task);
     if (!task->is_in_guest) {
         task->is_killed = true;
         answer_empty(pending);
@@ -141,9 +152,14 @@ void pod_kill(struct pod *pod, struct ttrpc_pending pending, const Engine__KillR
     request.all     = asked->all;
     is_good = task->state == TASK_CREATED
                   ? kill_created(task, pending, asked->signal, &err)
-                  : pod_call(task, &(struct call_request){ "SignalContainer", &request.base, on_done, 0, pending }, &err);
-    if (!is_good)
+                  : pod_call(task, &(struct call_request){ "SignalContainer", &request.base, pod_on_signalled, 0, pending }, &err);
+    if (!is_good) {
         ttrpc_refuse(pending, &err);
+        return;
+    }
+    patience_for_signal(task);
+    if (asked->signal == SIGKILL)
+        patience_for_end(task);
 }
 
 /* ---- delete ---- */
@@ -191,6 +207,7 @@ static void finish_delete(struct task *task)
 
 static void on_deleted(struct task *task, const struct reply *reply)
 {
+    patience_over(task);
     if (!reply->response && reply->why->kind != ERR_NOT_FOUND) {
         task->state = TASK_STOPPED;
         ttrpc_refuse(TAKE(task->pending), reply->why);
@@ -219,6 +236,7 @@ void pod_delete(struct pod *pod, struct ttrpc_pending pending, const Engine__Pro
     }
     request.id      = task->guest_id;
     request.process = task->guest_exec;
+    patience_for_end(task);
     if (!pod_call(task, &(struct call_request){ "DeleteContainer", &request.base, on_deleted, 0, { 0 } }, &err)) {
         task->state = TASK_STOPPED;
         ttrpc_refuse(TAKE(task->pending), &err);
@@ -245,6 +263,18 @@ void pod_resize(struct pod *pod, struct ttrpc_pending pending, const Engine__Res
         ttrpc_refuse(pending, &err);
 }
 
+/* No limit is within any size. */
+static FALLIBLE check_size(const struct pod *pod, const struct spec_limits *wanted, struct err *err)
+{
+    if (wanted->memory_bytes > (uint64_t) pod->memory_mib << 20)
+        return fail_with(err, ERR_LIMIT, "update: %llu MiB are more than the VM has, %u MiB: it keeps the size with which it was started",
+                         (unsigned long long) (wanted->memory_bytes >> 20), pod->memory_mib);
+    if (wanted->cpu_period_us > 0 && wanted->cpu_quota_us / wanted->cpu_period_us + (wanted->cpu_quota_us % wanted->cpu_period_us > 0) > pod->cpus)
+        return fail_with(err, ERR_LIMIT, "update: %llu of %llu us of CPU time are more than the VM has, %u CPUs: it keeps the size with which it was started",
+                         (unsigned long long) wanted->cpu_quota_us, (unsigned long long) wanted->cpu_period_us, pod->cpus);
+    return true;
+}
+
 void pod_update(struct pod *pod, struct ttrpc_pending pending, const Engine__UpdateRequest *asked)
 {
     Agent__UpdateContainerRequest request = AGENT__UPDATE_CONTAINER_REQUEST__INIT;
@@ -261,7 +291,8 @@ void pod_update(struct pod *pod, struct ttrpc_pending pending, const Engine__Upd
     else if (!asked->resources)
         is_good = fail_with(&err, ERR_MALFORMED, "resources: missing");
     else
-        is_good = resources_read((struct bytes){ asked->resources->value.data, asked->resources->value.len }, &wanted, &err);
+        is_good = resources_read((struct bytes){ asked->resources->value.data, asked->resources->value.len }, &wanted, &err) &&
+                  check_size(pod, &wanted, &err);
     if (!is_good) {
         ttrpc_refuse(pending, &err);
         return;

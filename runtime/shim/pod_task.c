@@ -100,6 +100,7 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
     request.is_whole     = true;
     request.hostname     = *task->spec.hostname ? (char *) (uintptr_t) task->spec.hostname : task->pod->hostname; /* as above */
     request.limits       = &limits;
+    request.share_processes = task->spec.share_processes;
     request.files        = volumes->files_at;
     request.n_files      = volumes->n_alone;
     request.file_volumes   = volumes->trees_at;
@@ -208,7 +209,11 @@ static FALLIBLE boot(struct task *task, const struct image_note *note, struct er
     struct pod_boot              options = { .initdata = spec->initdata, .hostname = spec->hostname,
                                              .network = spec->network, .limits = spec->pod_limits,
                                              .blobs = *note->blobs ? note->blobs : NULL };
+    char                         cgroup[POD_CGROUP_PATH_MAX];
 
+    if (!pod_cgroup_path(spec->cgroup, cgroup, err))
+        return context(err, "config");
+    options.cgroup = cgroup;
     if (spec->role == ROLE_SINGLE)
         options.limits = spec->limits;
     return pod_start_vm(task->pod, &options, err);

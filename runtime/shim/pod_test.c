@@ -380,6 +380,80 @@ static void an_engine_without_events_finds_a_file_when_memory_ran_out(void **sta
     }
 }
 
+static enum err_kind update(struct rig *rig, const char *id, const char *resources)
+{
+    Engine__UpdateRequest request = ENGINE__UPDATE_REQUEST__INIT;
+    Engine__Any           any     = ENGINE__ANY__INIT;
+
+    any.value         = (ProtobufCBinaryData){ strlen(resources), (uint8_t *) (uintptr_t) resources };
+    request.id        = (char *) (uintptr_t) id;
+    request.resources = &any;
+    return ask(rig, "Update", &request.base);
+}
+
+/* As containerd 1.6 to 2.x annotate what the kubelet says of the pod; the handler's own 512 MiB are for the guest. */
+static void a_vm_is_as_large_as_its_pod_and_stays_so(void **state)
+{
+    static const char sized[] = "{\"ociVersion\":\"1.1.0\",\"hostname\":\"pod\",\"process\":{\"args\":[\"/pause\"]},\"annotations\":{"
+                                "\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri.sandbox-id\":\"" ENGINE_ID "\","
+                                "\"io.kubernetes.cri.sandbox-cpu-period\":\"100000\",\"io.kubernetes.cri.sandbox-cpu-quota\":\"150000\","
+                                "\"io.kubernetes.cri.sandbox-cpu-shares\":\"512\",\"io.kubernetes.cri.sandbox-memory\":\"268435457\"}}";
+    struct rig *rig = *state;
+
+    make_bundle(rig, "sandbox", sized);
+    assert_int_equal(create(rig, ENGINE_ID, "sandbox"), ERR_NONE);
+    assert_int_equal(null_machines.last->options.cpus, 2);
+    assert_int_equal(null_machines.last->options.memory_mib, 512 + 257); /* no part of a MiB is lost */
+    assert_int_equal(create(rig, "one", "member"), ERR_NONE);
+    assert_int_equal(update(rig, "one", "{\"memory\":{\"limit\":806354944},\"cpu\":{\"quota\":200000,\"period\":100000}}"), ERR_NONE);
+    assert_int_equal(update(rig, "one", "{\"memory\":{\"limit\":-1},\"cpu\":{\"quota\":-1,\"period\":100000}}"), ERR_NONE);
+    assert_int_equal(update(rig, "one", "{\"memory\":{\"limit\":807403520}}"), ERR_LIMIT);
+    assert_string_equal(rig->text, "update: 770 MiB are more than the VM has, 769 MiB: it keeps the size with which it was started");
+    assert_int_equal(update(rig, "one", "{\"cpu\":{\"quota\":200001,\"period\":100000}}"), ERR_LIMIT);
+    assert_string_equal(rig->text, "update: 200001 of 100000 us of CPU time are more than the VM has, 2 CPUs: it keeps the size with which it was started");
+    assert_int_equal(update(rig, ENGINE_ID, "{}"), ERR_UNSUPPORTED);
+}
+
+/* It has stopped, or does not want to: its engine hears of an end all the same. */
+static void a_guest_that_hangs_is_ended_with_all_its_processes(void **state)
+{
+    static const char *const held[] = { "SignalContainer", "DeleteContainer" };
+
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        struct rig *rig = *state;
+
+        rig->pod->settings.kill_timeout_s = 1;
+        assert_int_equal(create(rig, ENGINE_ID, "sandbox"), ERR_NONE);
+        assert_int_equal(create(rig, "one", "member"), ERR_NONE);
+        assert_int_equal(create(rig, "two", "member"), ERR_NONE);
+        assert_int_equal(on_process(rig, "Start", "one", ""), ERR_NONE);
+        assert_int_equal(on_process(rig, "Start", "two", ""), ERR_NONE);
+        begin_wait(rig, "two", "");
+        null_machines.holds = held[i];
+        if (i == 0) {
+            assert_int_equal(kill_with(rig, "one", "", 15), ERR_NONE); /* as sent, after a moment */
+            assert_int_equal(status_of(rig, "one", ""), 2);
+            assert_int_equal(rig->pod->state, POD_READY);
+            assert_int_equal(kill_with(rig, "one", "", 9), ERR_OS);
+            assert_string_equal(rig->text, "start: the guest did not end a process within 1 s: its VM was ended");
+        } else {
+            assert_int_equal(kill_with(rig, "one", "", 9), ERR_NONE);
+            assert_int_equal(on_process(rig, "Delete", "one", ""), ERR_NONE); /* what it asked for has happened */
+        }
+        assert_int_equal(end_wait(rig), 137);
+        assert_int_equal(null_machines.freed, 1);
+        if (i == 0)
+            assert_int_equal(on_process(rig, "Delete", "one", ""), ERR_NONE);
+        assert_int_equal(on_process(rig, "Delete", "two", ""), ERR_NONE);
+        assert_int_equal(on_process(rig, "Delete", ENGINE_ID, ""), ERR_NONE);
+        assert_int_equal(rig->pod->n_tasks, 0);
+        if (i == 0) {
+            assert_int_equal(close_rig(state), 0);
+            assert_int_equal(open_rig(state), 0);
+        }
+    }
+}
+
 /* One that was only added, one that runs, one that has ended: their engine was killed, and another deletes the container. */
 static void processes_whose_engine_is_gone_go_with_their_container(void **state)
 {
@@ -662,6 +736,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ended_processes_that_nobody_deletes_make_room, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(signal_0_asks_and_ends_nothing, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_engine_without_events_finds_a_file_when_memory_ran_out, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_vm_is_as_large_as_its_pod_and_stays_so, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_guest_that_hangs_is_ended_with_all_its_processes, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(processes_whose_engine_is_gone_go_with_their_container, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_the_guest_denies_comes_through_and_leaves_nothing, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_exec_that_is_denied_can_be_deleted, open_rig, close_rig),

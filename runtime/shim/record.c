@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -87,11 +88,63 @@ static const struct record_row { const char *name; size_t at; } rows[] = {
     { "platform", offsetof(struct record, platform) },
 };
 
+static FALLIBLE read_short(struct json_object *from, const char *name, char *out, size_t room, struct err *err)
+{
+    const char *text;
+
+    if (!json_get_text(from, name, &text, err))
+        return false;
+    return (size_t) snprintf(out, room, "%s", text) < room || fail_with(err, ERR_LIMIT, "%s: over %zu bytes", name, room - 1);
+}
+
+/* One of an older shim says nothing of it. */
+static FALLIBLE read_cgroup(struct json_object *document, struct pod_cgroup *out, struct err *err)
+{
+    struct json_object *cgroup, *list;
+    const char         *path;
+
+    if (!json_has(document, "cgroup"))
+        return true;
+    if (!json_get(document, "cgroup", json_type_object, &cgroup, err) || !json_get_text(cgroup, "path", &path, err) ||
+        !pod_cgroup_path(path, out->path, err) || !json_get(cgroup, "hierarchies", json_type_array, &list, err))
+        return context(err, "cgroup");
+    out->n = json_object_array_length(list);
+    if (out->n > POD_CGROUP_HIERARCHIES_MAX)
+        return fail_with(err, ERR_LIMIT, "cgroup: over %d hierarchies", POD_CGROUP_HIERARCHIES_MAX);
+    for (size_t i = 0; i < out->n; i++) {
+        struct json_object *row = json_object_array_get_idx(list, i);
+        uint64_t            made;
+
+        if (!json_object_is_type(row, json_type_object))
+            return fail_with(err, ERR_MALFORMED, "cgroup: hierarchy %zu", i);
+        if (!read_short(row, "mount", out->at[i].mount, sizeof out->at[i].mount, err) || !json_get_u64(row, "made", POD_CGROUP_PATH_MAX, &made, err))
+            return context(err, "cgroup");
+        out->at[i].made = (unsigned) made;
+    }
+    return true;
+}
+
+static void write_cgroup(const struct pod_cgroup *cgroup, struct json_object *document)
+{
+    struct json_object *out = json_object_new_object(), *list = json_object_new_array();
+
+    json_add(document, "cgroup", out);
+    json_add_text(out, "path", cgroup->path);
+    json_add(out, "hierarchies", list);
+    for (size_t i = 0; i < cgroup->n; i++) {
+        struct json_object *row = json_object_new_object();
+
+        json_add_text(row, "mount", cgroup->at[i].mount);
+        json_add(row, "made", json_object_new_int64(cgroup->at[i].made));
+        if (json_object_array_add(list, row) != 0)
+            abort();
+    }
+}
+
 FALLIBLE record_read(struct bytes text, struct record *out, struct err *err)
 {
     AUTO(json) struct json_object *document = NULL;
     struct record                  found    = { 0 };
-    const char                    *network;
 
     if (!json_read(text, SHIM_RECORD_MAX, &document, err))
         return context(err, "state");
@@ -105,10 +158,8 @@ FALLIBLE record_read(struct bytes text, struct record *out, struct err *err)
             return context(err, "state");
         mark->pid = (pid_t) pid;
     }
-    if (!json_get_text(document, "network", &network, err))
+    if (!read_short(document, "network", found.network, sizeof found.network, err) || !read_cgroup(document, &found.cgroup, err))
         return context(err, "state");
-    if ((size_t) snprintf(found.network, sizeof found.network, "%s", network) >= sizeof found.network)
-        return fail_with(err, ERR_LIMIT, "state: network: over %zu bytes", sizeof found.network - 1);
     *out = found;
     return true;
 }
@@ -126,6 +177,8 @@ void record_write(const struct record *record, struct buffer *out)
         json_add(document, rows[i].name, row);
     }
     json_add_text(document, "network", record->network);
+    if (record->cgroup.n > 0)
+        write_cgroup(&record->cgroup, document);
     json_write(document, out);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "runtime/shim/pod_cgroup.h"
 
 struct process_mark {
     pid_t    pid;   /* 0: none */
@@ -18,6 +19,7 @@ enum { RECORD_NETWORK_MAX = 512 };
 struct record {
     struct process_mark shim, vmm, platform;
     char                network[RECORD_NETWORK_MAX]; /* path of the namespace whose interfaces are redirected; "": none */
+    struct pod_cgroup   cgroup; /* of the VM */
 };
 
 /* Fails NOT_FOUND when there is no such process, or only its remains. */

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         record_write(&record, &wire);
         if (!record_read(buffer_bytes(&wire), &again, &err) || again.vmm.pid != record.vmm.pid || again.shim.start != record.shim.start ||
-            strcmp(again.network, record.network) != 0)
+            strcmp(again.network, record.network) != 0 || again.cgroup.n != record.cgroup.n)
             __builtin_trap();
     }
     return 0;

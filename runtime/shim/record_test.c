@@ -73,6 +73,40 @@ static void a_path_that_is_too_long_is_refused(void **state)
     assert_string_equal(err.text, "state: network: over 511 bytes");
 }
 
+#define MARKS "{\"shim\":{\"pid\":1,\"start\":1},\"vmm\":{\"pid\":0,\"start\":0},\"platform\":{\"pid\":0,\"start\":0},\"network\":\"\""
+
+static void the_group_of_a_vm_is_kept_with_what_was_made_for_it(void **state)
+{
+    static const struct { const char *text; enum err_kind kind; } bad[] = {
+        { MARKS ",\"cgroup\":1}", ERR_MALFORMED },
+        { MARKS ",\"cgroup\":{\"path\":\"/a/../b\",\"hierarchies\":[]}}", ERR_MALFORMED },
+        { MARKS ",\"cgroup\":{\"path\":\"/a\"}}", ERR_MALFORMED },
+        { MARKS ",\"cgroup\":{\"path\":\"/a\",\"hierarchies\":[1]}}", ERR_MALFORMED },
+        { MARKS ",\"cgroup\":{\"path\":\"/a\",\"hierarchies\":[{\"mount\":\"/m\",\"made\":-1}]}}", ERR_MALFORMED },
+        { MARKS ",\"cgroup\":{\"path\":\"/a\",\"hierarchies\":[{},{},{},{},{},{},{},{},{}]}}", ERR_LIMIT },
+    };
+    struct record              record = { .cgroup = { .path = "/kubepods/pod1/abc", .at = { { "/sys/fs/cgroup/memory", 1 }, { "/sys/fs/cgroup/unified", 3 } }, .n = 2 } };
+    struct record              read   = { 0 };
+    AUTO(buffer) struct buffer wire   = { 0 };
+    struct err                 err;
+
+    (void) state;
+    record_write(&record, &wire);
+    if (!record_read(buffer_bytes(&wire), &read, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(read.cgroup.path, "/kubepods/pod1/abc");
+    assert_int_equal(read.cgroup.n, 2);
+    assert_string_equal(read.cgroup.at[1].mount, "/sys/fs/cgroup/unified");
+    assert_int_equal(read.cgroup.at[1].made, 3);
+    assert_true(record_read(bytes_of_text(MARKS "}"), &read, &err)); /* of an older shim */
+    assert_int_equal(read.cgroup.n, 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (record_read(bytes_of_text(bad[i].text), &read, &err))
+            fail_msg("read %s", bad[i].text);
+        assert_int_equal(err.kind, bad[i].kind);
+    }
+}
+
 static void a_name_cannot_forge_a_start_time(void **state)
 {
     static const char odd[] = "77 (a) R 1 1) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21";
@@ -143,6 +177,7 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused_and_leaves_out_alone),
         cmocka_unit_test(refuses_numbers_that_are_none),
         cmocka_unit_test(a_path_that_is_too_long_is_refused),
+        cmocka_unit_test(the_group_of_a_vm_is_kept_with_what_was_made_for_it),
         cmocka_unit_test(a_name_cannot_forge_a_start_time),
         cmocka_unit_test(kills_that_process_and_no_other),
         cmocka_unit_test(a_pod_has_one_directory_and_no_other_has_it),

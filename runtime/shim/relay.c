@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "runtime/shim/patience.h"
 #include "runtime/shim/pod.h"
 #include "runtime/shim/volumes.h"
 
@@ -87,6 +88,8 @@ static void mark_exit(struct task *task, uint32_t status)
 {
     task->state       = TASK_STOPPING;
     task->exit_status = status;
+    patience_over(task);
+    (void) pod_answer_signals(task); /* what they were for has come */
     (void) clock_gettime(CLOCK_REALTIME, &task->exited_at); /* cannot fail */
 }
 

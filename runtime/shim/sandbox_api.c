@@ -4,6 +4,8 @@
 
 #define NODE_RESOLV_CONF "/etc/resolv.conf"
 
+enum { NAMESPACE_OF_NODE = 2 }; /* [cri-api v1 NamespaceMode] */
+
 static void answer_empty(struct ttrpc_pending pending)
 {
     Engine__Empty empty = ENGINE__EMPTY__INIT;
@@ -47,6 +49,16 @@ static struct spec_limits limits_of(const Engine__PodConfig *pod)
     return out;
 }
 
+/* As container_spec_read does for a config.json. */
+static FALLIBLE check_processes(const Engine__PodConfig *pod, struct err *err)
+{
+    const Engine__PodSecurity *security = pod && pod->linux_config ? pod->linux_config->security_context : NULL;
+
+    if (!security || !security->namespace_options || security->namespace_options->pid != NAMESPACE_OF_NODE)
+        return true;
+    return fail_with(err, ERR_UNSUPPORTED, "pod configuration: hostPID: a guest does not see the host's processes");
+}
+
 static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *asked, struct err *err)
 {
     AUTO(message) ProtobufCMessage *message = NULL;
@@ -62,6 +74,8 @@ static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *aske
             return context(err, "pod configuration");
         config = (const Engine__PodConfig *) message;
     }
+    if (!check_processes(config, err))
+        return false;
     if (*asked->bundle_path == '/' && !image_note_load(asked->bundle_path, &note, err))
         return false;
     const char *ours = annotation(asked, config, "io.cloister.initdata");
@@ -71,6 +85,10 @@ static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *aske
     struct pod_boot boot = { .initdata = ours ? ours : kata, .hostname = config ? config->hostname : "",
                              .network = *asked->netns_path ? asked->netns_path : NULL,
                              .blobs = *note.blobs ? note.blobs : NULL, .limits = limits_of(config) };
+    char cgroup[POD_CGROUP_PATH_MAX] = "";
+    if (config && config->linux_config && !pod_cgroup_path_below(config->linux_config->cgroup_parent, asked->sandbox_id, cgroup, err))
+        return context(err, "pod configuration");
+    boot.cgroup = cgroup;
     AUTO(pod_files) struct pod_files files = { 0 };
     if ((config && !pod_files_make(config, NODE_RESOLV_CONF, &files, err)) || !pod_start_vm(pod, &boot, err))
         return false;

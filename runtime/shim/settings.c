@@ -12,12 +12,12 @@
 #define PROGRAM_SUFFIX "-v2"
 #define OPTIONS_TYPE   "runtimeoptions.v1.Options"
 
-enum { BOOT_TIMEOUT_MAX_S = 3600, CACHE_MAX_MIB = 1 << 30 };
+enum { TIMEOUT_MAX_S = 3600, CACHE_MAX_MIB = 1 << 30 };
 
 void settings_default(struct settings *out)
 {
     *out = (struct settings){ .tee = "auto", .accel = "auto", .channel = "auto", .cpus = 1, .memory_mib = 512,
-                              .memory_most_mib = 64 << 10, .boot_timeout_s = 180, .cache_max_mib = 20480 };
+                              .memory_most_mib = 64 << 10, .boot_timeout_s = 180, .kill_timeout_s = 30, .cache_max_mib = 20480 };
 }
 
 void settings_free(struct settings *settings)
@@ -71,7 +71,8 @@ static FALLIBLE read_key(struct settings *s, const char *name, struct json_objec
            : strcmp(name, "cpus") == 0        ? read_number(name, value, 1, VM_CPUS_MAX, &s->cpus, err)
            : strcmp(name, "memory") == 0      ? read_number(name, value, VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB, &s->memory_mib, err)
            : strcmp(name, "memory_most") == 0 ? read_number(name, value, VM_MEMORY_MIN_MIB, VM_MEMORY_MAX_MIB, &s->memory_most_mib, err)
-           : strcmp(name, "boot_timeout") == 0 ? read_number(name, value, 1, BOOT_TIMEOUT_MAX_S, &s->boot_timeout_s, err)
+           : strcmp(name, "kill_timeout") == 0 ? read_number(name, value, 1, TIMEOUT_MAX_S, &s->kill_timeout_s, err)
+           : strcmp(name, "boot_timeout") == 0 ? read_number(name, value, 1, TIMEOUT_MAX_S, &s->boot_timeout_s, err)
                                                : fail_with(err, ERR_CONFIG, "unknown key \"%.40s\"", name);
 }
 

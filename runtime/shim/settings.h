@@ -12,6 +12,7 @@
  *   memory = 512                MiB for the guest itself and its images; a pod's limit is added
  *   memory_most = 65536         MiB of one VM
  *   boot_timeout = 180          seconds until the guest must have attested
+ *   kill_timeout = 30           seconds that a guest has to end a process after SIGKILL; then its VM ends
  *   blobs = "/path"             where image blobs are, blobs/sha256/… below it, before containerd's content store
  *   cache = "/path"             the node's cache of ciphertext: read after those, and what a guest pulled by itself is
  *                               kept in it for the next
@@ -28,7 +29,7 @@ struct settings {
     bool                development;
     const char         *initdata, *guest, *blobs, *cache; /* NULL: none */
     const char         *tee, *accel, *channel;
-    uint64_t            cpus, memory_mib, memory_most_mib, boot_timeout_s, cache_max_mib;
+    uint64_t            cpus, memory_mib, memory_most_mib, boot_timeout_s, kill_timeout_s, cache_max_mib;
 };
 
 void settings_default(struct settings *out);

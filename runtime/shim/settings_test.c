@@ -6,7 +6,7 @@
 #include "runtime/shim/settings.h"
 
 static const char whole[] = "development = true\ninitdata = \"/etc/i\"\nguest = \"/g\"\nblobs = \"/b\"\ncache = \"/c\"\ncache_max = 7\ntee = \"sim\"\naccel = \"tcg\"\n"
-                            "cpus = 2\nmemory = 256\nmemory_most = 1024\nboot_timeout = 60\nTypeUrl = \"cloister\"\n";
+                            "cpus = 2\nmemory = 256\nmemory_most = 1024\nboot_timeout = 60\nkill_timeout = 7\nTypeUrl = \"cloister\"\n";
 
 static void reads_every_key_and_has_defaults(void **state)
 {
@@ -27,11 +27,13 @@ static void reads_every_key_and_has_defaults(void **state)
     assert_int_equal(s.memory_mib, 256);
     assert_int_equal(s.memory_most_mib, 1024);
     assert_int_equal(s.boot_timeout_s, 60);
+    assert_int_equal(s.kill_timeout_s, 7);
     assert_true(settings_read(bytes_of_text(""), &none, &err));
     assert_false(none.development);
     assert_null(none.initdata);
     assert_string_equal(none.tee, "auto");
     assert_int_equal(none.memory_mib, 512);
+    assert_int_equal(none.kill_timeout_s, 30);
 }
 
 static void refuses_what_it_does_not_know(void **state)

@@ -4,6 +4,7 @@
 
 #include "base/ossl.h"
 #include "base/text.h"
+#include "runtime/shim/patience.h"
 #include "runtime/shim/watch.h"
 
 /* What a state answers to a verb: done, refused as an error of the caller, or "no such process", which engines ignore. */
@@ -87,7 +88,7 @@ struct task *task_new(struct pod *pod, const char *id, const char *exec)
     for (size_t i = 0; i < TASK_OUTLETS; i++)
         task->outlets[i] = NO_OUTLET;
     task->inlet    = NO_INLET;
-    task->drain.fd = NO_FD;
+    task->drain.fd = task->signal_patience.fd = task->end_patience.fd = NO_FD;
     return task;
 }
 
@@ -97,6 +98,7 @@ void task_free(struct task *task)
         outlet_close(&task->outlets[i]);
     inlet_close(&task->inlet);
     watch_free(task->watch);
+    patience_over(task);
     loop_remove(&task->drain);
     auto_fd(&task->drain.fd);
     process_spec_free(&task->command);

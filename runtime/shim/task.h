@@ -33,7 +33,7 @@ bool task_is_alive(enum task_state state); /* it has not ended */
 /* As StateResponse numbers them: 1 created, 2 running, 3 stopped. */
 int32_t task_status(enum task_state state);
 
-enum { GUEST_ID_MAX = 64, TASK_OUTLETS = 2 };
+enum { GUEST_ID_MAX = 64, TASK_OUTLETS = 2, KILLED_STATUS = 137 };
 
 struct pod;
 struct volume_watch;
@@ -60,6 +60,7 @@ struct task {
     struct inlet          inlet;
     struct volume_watch  *watch;      /* of a container's volumes; NULL: none */
     struct loop_source    drain;      /* gives output time after the end */
+    struct loop_source    signal_patience, end_patience; /* patience.h */
     uint32_t              exit_status;
     bool                  ran_out_of_memory;
     struct timespec       exited_at;

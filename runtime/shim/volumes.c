@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "runtime/shim/mountinfo.h"
 
 enum { FOLDER_DEPTH_MAX = 8, LINK_LEN_MAX = 255 };
 
@@ -110,9 +111,12 @@ static const char *empty_directory_name(const char *source)
     return at && at[sizeof kind - 1] && !strchr(at + sizeof kind - 1, '/') ? at + sizeof kind - 1 : NULL;
 }
 
-static FALLIBLE add_empty(struct host_volumes *v, const struct spec_mount *mount, const char *name, struct err *err)
+/* `sub`: where in it; NULL: it is mounted whole. */
+static FALLIBLE add_empty(struct host_volumes *v, const struct spec_mount *mount, const char *name, const struct sub_path *sub,
+                          struct err *err)
 {
     Agent__EmptyDirectory *directory = &v->directories[v->n_directories];
+    struct sub_path       *kept      = &v->subs[v->n_directories];
 
     if (v->n_directories == VOLUME_DIRECTORIES_MAX)
         return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);
@@ -120,8 +124,20 @@ static FALLIBLE add_empty(struct host_volumes *v, const struct spec_mount *mount
     directory->path   = (char *) (uintptr_t) mount->target; /* to the wire only, as the next */
     directory->volume = (char *) (uintptr_t) name;
     directory->read_only = mount->read_only;
+    if (sub) {
+        *kept               = *sub;
+        directory->volume   = kept->volume;
+        directory->sub_path = kept->path;
+    }
     v->directories_at[v->n_directories++] = directory;
     return true;
+}
+
+static bool is_folder(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* NO_FD: it is no volume of files. */
@@ -179,29 +195,50 @@ FALLIBLE host_volume_keep_last_words(const char *path, struct bytes words, struc
     return (ftruncate(fd, 0) == 0 || err_os(err, "termination log")) && write_all(fd, words, err);
 }
 
+static FALLIBLE find_sub_path(const struct spec_mount *mount, struct sub_path *out, struct err *err)
+{
+    AUTO(buffer) struct buffer mounts = { 0 };
+
+    *out = (struct sub_path){ .kind = SUB_PATH_NONE };
+    return !sub_path_is(mount->source) || (file_read("/proc/self/mountinfo", MOUNTINFO_MAX, &mounts, err) &&
+                                           sub_path_find(buffer_bytes(&mounts), mount->source, out, err));
+}
+
 /* What stands alone; volumes of files come after all of that. */
 static FALLIBLE add_mount(struct host_volumes *v, const struct spec_mount *mount, struct err *err)
 {
-    const char  *name = empty_directory_name(mount->source);
-    struct stat  st;
-    AUTO(fd) int fd   = NO_FD;
+    const char     *name = empty_directory_name(mount->source);
+    struct sub_path sub;
+    struct stat     st;
+    AUTO(fd) int    fd   = NO_FD;
 
     if (name)
-        return add_empty(v, mount, name, err);
+        return add_empty(v, mount, name, NULL, err);
+    if (!find_sub_path(mount, &sub, err))
+        return false;
+    if (sub.kind == SUB_PATH_EMPTY)
+        return add_empty(v, mount, NULL, &sub, err);
     if (*mount->source == '/')
         fd = open_plain(AT_FDCWD, mount->source, &st);
     if (fd >= 0 && S_ISREG(st.st_mode))
         return add_file(v, fd, st.st_mode, mount->target, err);
-    if (!v->unmet && !host_volume_is_tree(mount))
+    if (!v->unmet && sub.kind == SUB_PATH_NONE && !host_volume_is_tree(mount))
         v->unmet = mount->target;
     return true;
 }
 
+/* A folder of such a volume has no "..data" of its own: it stays as it was when the kubelet mounted it, in any pod. */
 static FALLIBLE add_if_tree(struct host_volumes *v, const struct spec_mount *mount, struct err *err)
 {
-    AUTO(fd) int current = open_tree(mount);
+    AUTO(fd) int    current = open_tree(mount);
+    struct sub_path sub;
+    struct stat     st;
 
-    return current < 0 || add_tree(v, mount, current, err);
+    if (current < 0 && !find_sub_path(mount, &sub, err))
+        return false;
+    if (current < 0 && sub.kind == SUB_PATH_FILES)
+        current = open_plain(AT_FDCWD, mount->source, &st);
+    return current < 0 || !is_folder(current) || add_tree(v, mount, current, err);
 }
 
 FALLIBLE host_volumes_read(const struct container_spec *spec, struct host_volumes *out, struct err *err)

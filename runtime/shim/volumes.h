@@ -7,6 +7,7 @@
 #include "guest/api/agent.pb-c.h"
 #include "guest/api/volume_limits.h"
 #include "runtime/shim/container_spec.h"
+#include "runtime/shim/sub_path.h"
 
 struct volume_texts { /* what a file's message points to */
     char          path[VOLUME_PATH_MAX + 1];
@@ -20,6 +21,7 @@ struct host_volumes {
     Agent__FileVolume          trees[VOLUME_TREES_MAX], *trees_at[VOLUME_TREES_MAX];
     size_t                 n_alone, n_trees;
     Agent__EmptyDirectory  directories[VOLUME_DIRECTORIES_MAX], *directories_at[VOLUME_DIRECTORIES_MAX];
+    struct sub_path        subs[VOLUME_DIRECTORIES_MAX]; /* what those messages point to, where it is a subPath */
     size_t                 n_directories;
     const char            *unmet; /* a mount that is not passed on, borrowed from the spec; NULL */
 };

@@ -9,6 +9,7 @@ from node import GIVEN_FILES, IMAGE, PAUSE, Node, allowed, annotation_of, enter_
 
 enter_namespaces()
 import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
+from pods import connect, refused, remove_pod, start_container, start_pod, wait_for_log  # noqa: E402
 
 SH = ["/bin/sh", "-c"]
 MAIN = SH + ["echo started $FOO; echo to-stderr >&2; while :; do sleep 0.2; done"]
@@ -34,62 +35,12 @@ def policy_of(node):
             allowed(node.image_digest, NOT_ROOT, not_root=True, **may)]
 
 
-def start_pod(node, name, handler="cloister-dev", **more):
-    logs = node.path(f"logs-{name}")
-    logs.mkdir()
-    config = cri.pod_config(name, logs, **more)
-    return node.cri.run_pod(config, handler), config, logs
-
-
-def start_container(node, pod, config, name, argv, **more):
-    container = node.cri.create(pod, cri.container_config(name, IMAGE, argv, **more), config)
-    node.cri.call("StartContainer", {1: container})
-    return container
-
-
-def remove_pod(node, pod):
-    node.cri.call("StopPodSandbox", {1: pod})
-    node.cri.call("StopPodSandbox", {1: pod})
-    assert cri.at(node.cri.call("PodSandboxStatus", {1: pod}), 1, 3) == 1, "not NOTREADY"
-    node.cri.call("RemovePodSandbox", {1: pod})
-
-
 def check_execs(node, main):
     assert node.cri.exec_sync(main, ECHO) == ("bar\n", "e\n", 0)
     assert node.cri.exec_sync(main, FAIL)[2] == 42
     assert node.cri.exec_stream(main, READ, b"line\n") == ("got line\n", 3)
     output, _ = node.cri.exec_stream(main, TERMINAL, tty=True, size=b'{"Width":91,"Height":37}')
     assert "IS-TTY" in output, output
-
-
-def wait_for_log(path, *lines):
-    for _ in range(600):
-        log = path.read_text()
-        if all(line in log for line in lines):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"wanted {lines} in: {log}")
-
-
-def connect(node):
-    """Until the CRI plugin has read its state."""
-    for _ in range(600):
-        try:
-            node.cri = cri.Cri(node.socket)
-            node.cri.call("ListPodSandbox", {})
-            return
-        except cri.grpc.RpcError:
-            time.sleep(0.1)
-    raise AssertionError("CRI does not answer\n" + node.log())
-
-
-def refused(what, *words):
-    try:
-        what()
-    except cri.grpc.RpcError as e:
-        assert all(w in e.details() for w in words), e.details()
-        return
-    raise AssertionError(f"was not refused: wanted {words}")
 
 
 def reads_of(pid):

@@ -109,57 +109,89 @@ class Cri:
     def exec_stream(self, container, argv, typed=b"", tty=False, size=None):
         """Through the streaming server, as kubectl exec does. Returns (output, exit code)."""
         url = at(self.call("Exec", {1: container, 2: list(argv), 3: tty, 4: True, 5: True, 6: not tty}), 1).decode()
-        return exec_websocket(url, typed, size)
+        with Stream(url) as stream:
+            if size:
+                stream.send(RESIZE, size)
+            if typed:
+                stream.send(STDIN, typed)
+            return stream.rest()
+
+    def attach(self, container, tty=False):
+        """As kubectl attach -i does: a Stream."""
+        return Stream(at(self.call("Attach", {1: container, 2: True, 3: tty, 4: True, 5: not tty}), 1).decode())
 
 
-def exec_websocket(url, typed, size):
+STDIN, ERROR, RESIZE = 0, 3, 4
+
+
+class Stream:
     """The protocol v4.channel.k8s.io: the first byte of a message is its channel. [RFC 6455]"""
-    host, port, path = re.fullmatch(r"http://([^:/]+):(\d+)(/.*)", url).groups()
-    s = socket.create_connection((host, int(port)), timeout=120)
-    key = base64.b64encode(os.urandom(16)).decode()
-    s.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-              f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\nOrigin: http://{host}\r\n\r\n".encode())
-    stream = s.makefile("rb")
-    assert b" 101 " in stream.readline()
-    while stream.readline() not in (b"\r\n", b""):
-        pass
 
-    def send(channel, data):
+    def __init__(self, url):
+        host, port, path = re.fullmatch(r"http://([^:/]+):(\d+)(/.*)", url).groups()
+        self.socket = socket.create_connection((host, int(port)), timeout=120)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\nOrigin: http://{host}\r\n\r\n".encode())
+        self.input = self.socket.makefile("rb")
+        self.output, self.status = b"", b""
+        assert b" 101 " in self.input.readline()
+        while self.input.readline() not in (b"\r\n", b""):
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        self.input.close()
+
+    def send(self, channel, data):
         data = bytes([channel]) + data
-        s.sendall(bytes([0x82, 0x80 | len(data)]) + bytes(4) + data)  # masked with zeros
+        self.socket.sendall(bytes([0x82, 0x80 | len(data)]) + bytes(4) + data)  # masked with zeros
 
-    if size:
-        send(4, size)
-    if typed:
-        send(0, typed)
-    output, status = b"", b""
-    while True:
-        head = stream.read(2)
+    def receive(self):
+        """One message; False when there are no more."""
+        head = self.input.read(2)
         if len(head) < 2 or head[0] & 15 == 8:
-            break
+            return False
         length = head[1] & 127
         if length > 125:
-            length = struct.unpack(">H" if length == 126 else ">Q", stream.read(2 if length == 126 else 8))[0]
-        data = stream.read(length)
+            length = struct.unpack(">H" if length == 126 else ">Q", self.input.read(2 if length == 126 else 8))[0]
+        data = self.input.read(length)
         if data[:1] in (b"\1", b"\2"):
-            output += data[1:]
-        elif data[:1] == b"\3":
-            status = data[1:]
-    s.close()
-    found = re.search(rb'"reason":"ExitCode","message":"(\d+)"', status)
-    return output.decode(), int(found[1]) if found else 0 if b'"Success"' in status else status.decode()
+            self.output += data[1:]
+        elif data[:1] == bytes([ERROR]):
+            self.status = data[1:]
+        return True
+
+    def until(self, wanted):
+        while wanted not in self.output:
+            assert self.receive(), f"wanted {wanted}, the stream ended with {self.output} {self.status}"
+
+    def rest(self):
+        """(output, exit code)"""
+        while self.receive():
+            pass
+        found = re.search(rb'"reason":"ExitCode","message":"(\d+)"', self.status)
+        return self.output.decode(), int(found[1]) if found else 0 if b'"Success"' in self.status else self.status.decode()
 
 
-def pod_config(name, log_directory, annotations=None, host_network=False, memory=0):
+OF_POD, OF_CONTAINER, OF_NODE = 0, 1, 2  # whose PID namespace
+
+
+def pod_config(name, log_directory, annotations=None, host_network=False, memory=0, processes=OF_CONTAINER, cpus=0, parent=None):
     config = {1: {1: name, 2: f"uid-{name}", 3: "default"}, 2: "" if host_network else name, 3: str(log_directory),
               7: text_map(annotations or {}),
-              8: {1: f"/kubepods/besteffort/pod{name}", 2: {1: {1: 2 if host_network else 0, 2: 1, 3: 0}}}}
-    if memory:
-        config[8][5] = {4: memory}
+              8: {1: parent or f"/kubepods/besteffort/pod{name}", 2: {1: {1: 2 if host_network else 0, 2: processes, 3: 0}}}}
+    if memory or cpus:
+        config[8][5] = {1: 100000 if cpus else 0, 2: int(cpus * 100000), 4: memory}
     return config
 
 
-def container_config(name, image, argv=(), env=None, tty=False, stdin=False, memory=0, mounts=None, read_only=()):
-    return {1: {1: name}, 2: {1: image}, 3: list(argv), 6: [{1: k, 2: v} for k, v in (env or {}).items()],
-            7: [{1: target, 2: str(source), 3: target in read_only} for target, source in (mounts or {}).items()], 11: f"{name}.log",
-            12: stdin, 14: tty, 15: {1: {4: memory, 5: 1000}, 2: {3: {1: 0, 2: 1, 3: 0}}}}
+def container_config(name, image, argv=(), env=None, tty=False, stdin=False, memory=0, mounts=None, read_only=(), processes=OF_CONTAINER,
+                     attempt=0, stdin_once=False):
+    return {1: {1: name, 2: attempt}, 2: {1: image}, 3: list(argv), 6: [{1: k, 2: v} for k, v in (env or {}).items()],
+            7: [{1: target, 2: str(source), 3: target in read_only} for target, source in (mounts or {}).items()],
+            11: f"{name}.log" if attempt == 0 else f"{name}-{attempt}.log",
+            12: stdin, 13: stdin_once, 14: tty, 15: {1: {4: memory, 5: 1000}, 2: {3: {1: 0, 2: processes, 3: 0}}}}
