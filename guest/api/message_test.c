@@ -53,7 +53,7 @@ static void reads_what_it_wrote(void **state)
 static void refuses_a_field_that_the_contract_does_not_have(void **state)
 {
     (void) state;
-    REFUSES("\x7a\x01x", ERR_MALFORMED, "agent.CreateContainerRequest: unknown field 15");
+    REFUSES("\xfa\x7f\x01x", ERR_MALFORMED, "agent.CreateContainerRequest: unknown field 2047");
 }
 
 static void refuses_text_that_is_not_utf8(void **state)

@@ -4,6 +4,8 @@ import base64, os, re, socket, struct, time
 
 import grpc
 
+from node import GROUP
+
 
 def varint(value):
     out = bytearray()
@@ -180,10 +182,10 @@ class Stream:
 OF_POD, OF_CONTAINER, OF_NODE = 0, 1, 2  # whose PID namespace
 
 
-def pod_config(name, log_directory, annotations=None, host_network=False, memory=0, processes=OF_CONTAINER, cpus=0, parent=None):
+def pod_config(name, log_directory, annotations=None, host_network=False, memory=0, processes=OF_CONTAINER, cpus=0, ports=()):
     config = {1: {1: name, 2: f"uid-{name}", 3: "default"}, 2: "" if host_network else name, 3: str(log_directory),
-              7: text_map(annotations or {}),
-              8: {1: parent or f"/kubepods/besteffort/pod{name}", 2: {1: {1: 2 if host_network else 0, 2: processes, 3: 0}}}}
+              5: [{1: 0, 2: inside, 3: outside} for inside, outside in ports], 7: text_map(annotations or {}),
+              8: {1: f"/{GROUP}/kubepods/besteffort/pod{name}", 2: {1: {1: 2 if host_network else 0, 2: processes, 3: 0}}}}
     if memory or cpus:
         config[8][5] = {1: 100000 if cpus else 0, 2: int(cpus * 100000), 4: memory}
     return config

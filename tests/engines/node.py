@@ -12,6 +12,7 @@ SHIM = BUILD / "containerd-shim-cloister-v2"
 IMAGE = "docker.io/library/workload:latest"
 PAUSE = "registry.k8s.io/pause:3.6"
 RUNTIME = "io.containerd.cloister.v2"
+GROUP = f"cloister-test-{os.getpid()}"  # control group above those of a test's pods
 
 
 def enter_namespaces():
@@ -245,7 +246,8 @@ def node_inventory(node):
     files = {str(p) for p in node.run_directory.rglob("*")} if node.run_directory.exists() else set()
     links = set(re.findall(r"^\d+: ([^:@]+)", subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout, re.M))
     processes, mounts, _ = inventory()  # the shim makes no temporary file
-    return {p for p in processes if "containerd --config" not in p[1]}, mounts, files, links - {"cltest0"}  # CNI keeps its bridge
+    groups = {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"**/{GROUP}")}
+    return {p for p in processes if "containerd --config" not in p[1]}, mounts, files, links - {"cltest0"}, groups  # CNI keeps its bridge
 
 
 def assert_nothing_left(node, before, seconds=120, inventory=node_inventory):

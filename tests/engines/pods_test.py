@@ -5,7 +5,7 @@ of volumes, attach, restarts; the pod's size and control group, and a guest that
     pods_test.py [--suite SUITE] [--sandboxer podsandbox|shim] [TEST...]    SUITE: of tests/newer_containerd"""
 import argparse, os, pathlib, signal, subprocess
 
-from node import GIVEN_FILES, IMAGE, PAUSE, Node, allowed, enter_namespaces, run_tests, vms_of
+from node import GIVEN_FILES, GROUP, IMAGE, PAUSE, Node, allowed, enter_namespaces, run_tests, vms_of
 
 enter_namespaces()
 import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
@@ -214,11 +214,10 @@ def groups_of(pid):
 
 
 def a_pod_has_its_size_and_ends_when_its_guest_hangs(node):
-    parent = f"/cloister-test-{os.getpid()}/pod"
     node.development_initdata(allowed(node.image_digest, LOOKS, env_names=["HOSTNAME"], update=True, exec=[SIZE]), network=True)
     settings = node.path("development.toml")
     settings.write_text(settings.read_text() + "kill_timeout = 5\n")
-    pod, config, logs = start_pod(node, "sized", memory=128 * MIB, cpus=1.5, parent=parent)
+    pod, config, logs = start_pod(node, "sized", memory=128 * MIB, cpus=1.5)
     looks = start_container(node, pod, config, "looks", LOOKS)
     output, _, code = node.cri.exec_sync(looks, SIZE)
     cpus, kib = map(int, output.split())
@@ -229,14 +228,12 @@ def a_pod_has_its_size_and_ends_when_its_guest_hangs(node):
     (vm,) = vms_of(node)
     groups = groups_of(vm)
     for hierarchy in {"memory", "cpu", "cpuacct", "pids", "unified"} & set(groups):
-        assert groups[hierarchy].endswith(f"{parent}/{pod}"), groups
+        assert groups[hierarchy].endswith(f"/{GROUP}/kubepods/besteffort/podsized/{pod}"), groups
     os.kill(vm, signal.SIGSTOP)
     node.cri.call("StopContainer", {1: looks, 2: 1})  # SIGTERM, which counts as sent; then SIGKILL, and the end of the VM
     assert node.cri.wait_exited(looks)[0] == 137
     assert not vms_of(node)
-    remove_pod(node, pod)
-    left = [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("**/" + parent.split("/")[1])]
-    assert not left, left
+    remove_pod(node, pod)  # and of the group nothing is left, which run_tests looks at
 
 
 TESTS = [containers_share_processes_and_volumes, containers_are_attached_to_and_made_again, a_pod_has_its_size_and_ends_when_its_guest_hangs]
