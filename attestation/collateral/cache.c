@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -86,6 +87,31 @@ FALLIBLE cache_store(const struct cache *cache, const struct answer *answer, str
     char                           path[PATH_MAX];
 
     return path_of(cache, buffer_bytes(&answer->url), ".json", path, sizeof path, err) && json_file_write(path, value, err);
+}
+
+FALLIBLE cache_list(const struct cache *cache, struct answer *out, size_t room, size_t *n, struct err *err)
+{
+    static const char ENDING[] = ".json";
+    AUTO(dir) DIR    *dir      = opendir(cache->folder);
+
+    *n = 0;
+    if (!dir)
+        return err_os(err, "collateral cache: open %s", cache->folder);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        AUTO(json) struct json_object *kept = NULL;
+        size_t                         len  = strlen(entry->d_name);
+        char                           path[PATH_MAX];
+        struct err                     ignored; /* what is damaged is as good as none */
+
+        if (len < sizeof ENDING - 1 || strcmp(entry->d_name + len - (sizeof ENDING - 1), ENDING) != 0 ||
+            (size_t) snprintf(path, sizeof path, "%s/%s", cache->folder, entry->d_name) >= sizeof path)
+            continue;
+        if (*n == room)
+            return fail_with(err, ERR_LIMIT, "collateral cache: more than %zu answers are kept", room);
+        if (json_file_read(path, &kept, &ignored) && answer_from_json(kept, &out[*n], &ignored))
+            ++*n;
+    }
+    return true;
 }
 
 int64_t cache_quiet_until(const struct cache *cache, const char *url)

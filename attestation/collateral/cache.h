@@ -19,6 +19,15 @@ static inline void auto_cache(struct cache *cache) { cache_close(cache); }
 FALLIBLE cache_load(const struct cache *cache, const char *url, struct answer *out, struct err *err);
 FALLIBLE cache_store(const struct cache *cache, const struct answer *answer, struct err *err);
 
+/*
+ * Every answer that is kept, in no order, at most `room` of them; damaged files are passed over.
+ *
+ *   out    yours, answer_free() each of `n`, also after a failure
+ *
+ * Fails OS when the folder cannot be read, LIMIT for more than there is room for.
+ */
+FALLIBLE cache_list(const struct cache *cache, struct answer *out, size_t room, size_t *n, struct err *err);
+
 /* A service that wants to be left alone: until when, 0 when it does not. Kept per host of the URL. */
 int64_t  cache_quiet_until(const struct cache *cache, const char *url);
 FALLIBLE cache_keep_quiet(const struct cache *cache, const char *url, int64_t until, struct err *err);

@@ -213,6 +213,41 @@ static void a_damaged_cache_file_counts_as_none(void **state)
     assert_true(get(w, NOW, &is_stale, &err));
 }
 
+static void what_is_kept_is_listed(void **state)
+{
+    struct world *w = *state;
+    struct answer got[3] = { { { 0 } } };
+    char          path[300];
+    size_t        n = 0;
+    struct err    err;
+
+    for (int i = 0; i < 2; i++) {
+        AUTO(answer) struct answer a = { .fetched_at = NOW, .expires_at = NOW + DAY };
+
+        buffer_printf(&a.url, "https://a.example/%d", i);
+        buffer_append_text(&a.body, "document");
+        assert_true(cache_store(&w->cache, &a, &err));
+    }
+    assert_true(cache_keep_quiet(&w->cache, "https://b.example/", NOW, &err)); /* no answer */
+    (void) snprintf(path, sizeof path, "%s/damaged.json", w->folder);          /* fits */
+    assert_true(file_write(path, bytes_of_text("{"), 0600, &err));
+    assert_true(cache_list(&w->cache, got, 3, &n, &err));
+    assert_int_equal(n, 2);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(strncmp(buffer_text(&got[i].url), "https://a.example/", 18), 0);
+        assert_true(bytes_equal(buffer_bytes(&got[i].body), bytes_of_text("document")));
+        answer_free(&got[i]);
+    }
+    assert_true(file_write(path, bytes_of_text("{}"), 0600, &err));
+    assert_false(cache_list(&w->cache, got, 1, &n, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_int_equal(n, 1);
+    answer_free(&got[0]);
+    assert_true(directory_remove(w->folder, &err));
+    assert_false(cache_list(&w->cache, got, 1, &n, &err));
+    assert_int_equal(err.kind, ERR_OS);
+}
+
 static void quiet_is_kept_per_host(void **state)
 {
     struct world *w = *state;
@@ -237,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_at_once_are_one_question, open_world, close_world),
         cmocka_unit_test_setup_teardown(waiting_for_another_has_an_end, open_world, close_world),
         cmocka_unit_test_setup_teardown(a_damaged_cache_file_counts_as_none, open_world, close_world),
+        cmocka_unit_test_setup_teardown(what_is_kept_is_listed, open_world, close_world),
         cmocka_unit_test_setup_teardown(quiet_is_kept_per_host, open_world, close_world),
     };
 

@@ -318,6 +318,38 @@ static void guests_behind_azures_paravisor_get_their_key(void **state)
     }
 }
 
+/* Bound to a digest as it was computed: a TD's field holds it padded, a TPM's register extended. */
+static void a_secret_may_be_bound_to_the_initdata_of_any_class(void **state)
+{
+    AUTO(admin_client) struct admin_client *admin = test_admin(&broker);
+    const struct tdx_guest                  td    = tdx_guest_good(&maker);
+    const struct test_guest                 snp   = test_guest_good(&broker);
+    struct direct_guest                     alone = { &td, NULL };
+    struct azure_guest                      behind[] = { { .snp = &snp, .tpm = &tpm }, { .tdx = &td, .tpm = &tpm } };
+    const struct kbs_attester               attesters[] = { direct(&alone), azure(&behind[0]), azure(&behind[1]) };
+    const struct bytes                      digests[]   = { BYTES_OF(td.mrconfigid), BYTES_OF(INITDATA), BYTES_OF(INITDATA) };
+    uint64_t                                version;
+    struct err                              err;
+
+    (void) state;
+    for (size_t i = 0; i < 3; i++) {
+        AUTO(buffer) struct buffer text     = { 0 };
+        struct admin_document      document = { .kind = "binding", .name = "default/image-key/1" };
+
+        buffer_append_text(&text, "{\"initdata\":[\"");
+        hex_append(&text, digests[i]);
+        buffer_append_text(&text, "\"]}");
+        document.text = buffer_bytes(&text);
+        assert_fine(admin_document_put(admin, &document, &version, &err), &err);
+        assert_released(&attesters[i]);
+        text.at[14] = text.at[14] == '0' ? '1' : '0';
+        document.text = buffer_bytes(&text);
+        assert_fine(admin_document_put(admin, &document, &version, &err), &err);
+        assert_denied(&attesters[i], "default/image-key/1 is bound to other initdata than this guest's");
+    }
+    assert_fine(admin_document_remove(admin, "binding", "default/image-key/1", &err), &err);
+}
+
 /* The same with a real TPM's attestation key, registers and quote. */
 static void a_real_software_tpm_signs_as_well(void **state)
 {
@@ -407,25 +439,85 @@ static void azures_evidence_under_another_root_of_tests_is_refused(void **state)
     assert_refused(&attester, "another root of tests", "snp-");
 }
 
+/* ---- from one broker's cache to another's bundle ---- */
+
+static int broker_run(const char *command, const char *config, const char *operand)
+{
+    const char                *build = getenv("CLOISTER_BUILD");
+    char                       program[PATH_MAX], path[PATH_MAX];
+    const char                *argv[] = { program, command, "--config", path, operand, NULL };
+    AUTO(buffer) struct buffer out    = { 0 };
+    int                        code   = -1;
+    struct err                 err;
+
+    test_broker_path(&broker, config, path);
+    (void) snprintf(program, sizeof program, "%s/cloister-broker", build ? build : "."); /* a cut path does not start */
+    assert_fine(process_run(command[0] ? argv : (const char *const[]){ program, "--config", path, NULL }, (struct bytes){ 0 }, 1 << 16, 60000,
+                            &out, &code, &err), &err);
+    return code;
+}
+
+/* The root's list as a PCCS has it: in hex. */
+static void cache_fill(const char *base)
+{
+    const struct tdx_maker_collateral good       = tdx_maker_good(&maker);
+    struct answer                     answers[4] = { { { 0 } } };
+    AUTO(buffer) struct buffer        hex        = { 0 };
+    char                              path[PATH_MAX];
+    struct err                        err;
+
+    tdx_maker_answers(&maker, &good, base, answers);
+    hex_append(&hex, buffer_bytes(&answers[3].body));
+    buffer_free(&answers[3].body);
+    answers[3].body = TAKE(hex);
+    test_broker_path(&broker, "cache", path);
+    assert_fine(directory_make(path, &err), &err);
+    for (int i = 0; i < 4; i++) {
+        AUTO(json) struct json_object *json = answer_to_json(&answers[i]);
+        AUTO(buffer) struct buffer     text = { 0 };
+        char                           name[32];
+
+        json_write(json, &text);
+        (void) snprintf(name, sizeof name, "cache/%d.json", i); /* fits */
+        file_in(name, &text);
+        answer_free(&answers[i]);
+    }
+}
+
+static void what_one_broker_fetched_serves_another_without_a_network(void **state)
+{
+    static const char          BASE[] = "https://pccs.internal:8081";
+    const struct tdx_guest     td     = tdx_guest_good(&maker);
+    struct direct_guest        guest  = { &td, NULL };
+    const struct kbs_attester  attester = direct(&guest);
+    AUTO(buffer) struct buffer more   = { 0 };
+    char                       bundle[PATH_MAX];
+
+    (void) state;
+    buffer_printf(&more, "store = \"%s/other.db\"\ncollateral_hosts = \"pccs.internal:8081\"\nintel_pcs = \"%s\"\ncollateral_cache = \"%s/cache\"\n",
+                  broker.folder, BASE, broker.folder);
+    test_broker_configure(&broker, "online.toml", buffer_text(&more));
+    test_broker_path(&broker, "collateral.json", bundle);
+    assert_int_equal(broker_run("bundle", "online.toml", bundle), 1); /* nothing was fetched */
+    assert_int_equal(broker_run("bundle", "classes.toml", bundle), 1); /* nothing is ever kept */
+    cache_fill(BASE);
+    assert_int_equal(test_broker_stop(&broker, SIGTERM), 0);
+    assert_int_equal(unlink(bundle), 0);
+    assert_int_equal(broker_run("bundle", "online.toml", bundle), 0);
+    test_broker_start(&broker);
+    assert_released(&attester);
+}
+
 /* ---- production ---- */
 
 static void a_root_of_tests_is_refused_as_intels(void **state)
 {
-    AUTO(buffer) struct buffer more    = { 0 };
-    const char                *build   = getenv("CLOISTER_BUILD");
-    char                       program[PATH_MAX], path[PATH_MAX];
-    const char                *argv[]  = { program, "--config", path, NULL };
-    AUTO(buffer) struct buffer out     = { 0 };
-    int                        code    = 0;
-    struct err                 err;
+    AUTO(buffer) struct buffer more = { 0 };
 
     (void) state;
     buffer_printf(&more, "store = \"%s/other.db\"\ntdx_root = \"%s/tdx-root.pem\"\n", broker.folder, broker.folder);
     test_broker_configure(&broker, "wrong.toml", buffer_text(&more));
-    test_broker_path(&broker, "wrong.toml", path);
-    (void) snprintf(program, sizeof program, "%s/cloister-broker", build ? build : "."); /* a cut path does not start */
-    assert_fine(process_run(argv, (struct bytes){ 0 }, 1 << 16, 60000, &out, &code, &err), &err);
-    assert_int_equal(code, 1);
+    assert_int_equal(broker_run("", "wrong.toml", NULL), 1);
 }
 
 int main(void)
@@ -436,9 +528,11 @@ int main(void)
         cmocka_unit_test(collateral_with_one_defect_refuses_the_platform),
         cmocka_unit_test(genuine_evidence_of_values_that_nobody_registered_gets_nothing),
         cmocka_unit_test(guests_behind_azures_paravisor_get_their_key),
+        cmocka_unit_test(a_secret_may_be_bound_to_the_initdata_of_any_class),
         cmocka_unit_test(a_real_software_tpm_signs_as_well),
         cmocka_unit_test(a_guest_behind_azures_paravisor_with_one_defect_is_refused_for_it),
         cmocka_unit_test(azures_evidence_under_another_root_of_tests_is_refused),
+        cmocka_unit_test(what_one_broker_fetched_serves_another_without_a_network),
         cmocka_unit_test(a_root_of_tests_is_refused_as_intels),
     };
 

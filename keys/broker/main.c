@@ -190,7 +190,7 @@ static int run(int argc, char **argv)
     };
     const struct option_table table = {
         .command = "cloister-broker",
-        .synopsis = "--config FILE | --dev DIR [--listen ADDR:PORT] | migrate|backup|restore|verify|make-key ...",
+        .synopsis = "--config FILE | --dev DIR [--listen ADDR:PORT] | migrate|backup|restore|verify|bundle|make-key ...",
         .about = "Verifies the evidence of confidential guests and releases keys to those that policy names.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
         .notes = "`cloister-broker COMMAND --help` tells more. Keys of the configuration file: see --print-config.",

@@ -99,14 +99,32 @@ FALLIBLE release_binding_check(struct json_object *binding, struct err *err)
     return n > 0 || fail_with(err, ERR_MALFORMED, "a binding names \"initdata\", \"workload\" or both");
 }
 
-/* An entry may be the digest as it was computed, of any length: the TEE's field holds it cut or padded. */
-static bool digest_is_field(const char *hex, struct bytes field)
+/* A register holds the digest extended once from zero. */
+static bool is_in_register(const char *tee, struct bytes digest, struct bytes field)
+{
+    static const char *const WITH_TPM[] = { "az-snp-vtpm", "az-tdx-vtpm", "tpm" };
+    uint8_t                  both[2 * SHA256_LEN] = { 0 }, extended[SHA256_LEN];
+    bool                     has_tpm              = false;
+
+    for (size_t i = 0; i < sizeof WITH_TPM / sizeof *WITH_TPM; i++)
+        has_tpm = has_tpm || strcmp(WITH_TPM[i], tee) == 0;
+    if (!has_tpm || digest.len != SHA256_LEN)
+        return false;
+    memcpy(both + SHA256_LEN, digest.at, SHA256_LEN);
+    sha256_of(BYTES_OF(both), extended);
+    return bytes_equal(BYTES_OF(extended), field);
+}
+
+/* An entry may be the digest as it was computed, of any length: the TEE's field holds it cut or padded, or extended. */
+static bool digest_is_field(const char *tee, const char *hex, struct bytes field)
 {
     AUTO(buffer) struct buffer raw = { 0 };
     struct err                 ignored; /* what is no hex is no match */
 
     if (!hex_read(bytes_of_text(hex), &raw, &ignored) || raw.len == 0)
         return false;
+    if (is_in_register(tee, buffer_bytes(&raw), field))
+        return true;
     if (raw.len < field.len)
         (void) buffer_grow(&raw, field.len - raw.len);
     return bytes_equal((struct bytes){ raw.at, field.len }, field);
@@ -128,7 +146,7 @@ static bool binding_names(struct json_object *list, const struct release_subject
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         const char *entry = json_object_get_string(json_object_array_get_idx(list, i));
 
-        if (is_initdata ? digest_is_field(entry, subject->initdata) : text_is_in(entry, subject->images))
+        if (is_initdata ? digest_is_field(subject->tee, entry, subject->initdata) : text_is_in(entry, subject->images))
             return true;
     }
     return false;

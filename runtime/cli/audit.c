@@ -91,6 +91,8 @@ static FALLIBLE entry_print(struct reading *reading, uint64_t seq, const char *t
         return fail_with(err, ERR_MALFORMED, "entry %" PRIu64 ": a date out of range", seq);
     buffer_printf(&line, "%s %s %s", text_or(entry, "event", "?"), text_or(entry, "action", text_or(entry, "verdict", "?")),
                   text_or(entry, "resource", text_or(entry, "subject", "")));
+    if (json_has(entry, "who"))
+        buffer_printf(&line, " by %s", text_or(entry, "who", "?"));
     if (json_has(entry, "measurement"))
         buffer_printf(&line, " to %s %.16s", text_or(entry, "tee", "?"), text_or(entry, "measurement", ""));
     if (json_has(entry, "reason"))

@@ -310,21 +310,30 @@ static inline void tdx_maker_qe_identity(const struct tdx_maker *m, const struct
     tdx_maker_document(m, "enclaveIdentity", &body, out);
 }
 
-/* The bundle that `collateral` names: what Intel's service would say of this platform. */
-static inline void tdx_maker_bundle(const struct tdx_maker *m, const struct tdx_maker_collateral *c, struct buffer *out)
+/* What Intel's service, or a PCCS at `base`, would say of this platform: four answers, answer_free() each. */
+static inline void tdx_maker_answers(const struct tdx_maker *m, const struct tdx_maker_collateral *c, const char *base, struct answer answers[static 4])
 {
-    struct answer answers[4] = { { { 0 } } };
-
-    pcs_tcb_info_url(PCS_BASE_URL, TDX_MAKER_FMSPC, PCS_UPDATE_STANDARD, &answers[0].url);
-    pcs_qe_identity_url(PCS_BASE_URL, PCS_UPDATE_STANDARD, &answers[1].url);
-    pcs_pck_crl_url(PCS_BASE_URL, true, &answers[2].url);
-    buffer_append_text(&answers[3].url, PCS_ROOT_CRL_URL);
+    pcs_tcb_info_url(base, TDX_MAKER_FMSPC, PCS_UPDATE_STANDARD, &answers[0].url);
+    pcs_qe_identity_url(base, PCS_UPDATE_STANDARD, &answers[1].url);
+    pcs_pck_crl_url(base, true, &answers[2].url);
+    if (strcmp(base, PCS_BASE_URL) == 0)
+        buffer_append_text(&answers[3].url, PCS_ROOT_CRL_URL);
+    else
+        buffer_printf(&answers[3].url, "%s/sgx/certification/v4/rootcacrl", base);
     tdx_maker_tcb_info(m, c, &answers[0].body);
     tdx_maker_pem(m->signer, &answers[0].issuer_chain);
     tdx_maker_pem(m->root, &answers[0].issuer_chain);
     tdx_maker_qe_identity(m, c, &answers[1].body);
     tdx_maker_crl(m->ca, m->ca_key, c->revoked_leaf, m->now - TDX_MAKER_DAY, c->lists_end, &answers[2].body);
     tdx_maker_crl(m->root, m->root_key, 0, m->now - TDX_MAKER_DAY, c->lists_end, &answers[3].body);
+}
+
+/* The bundle that `collateral` names. */
+static inline void tdx_maker_bundle(const struct tdx_maker *m, const struct tdx_maker_collateral *c, struct buffer *out)
+{
+    struct answer answers[4] = { { { 0 } } };
+
+    tdx_maker_answers(m, c, PCS_BASE_URL, answers);
     bundle_write(answers, 4, out);
     for (size_t i = 0; i < 4; i++)
         answer_free(&answers[i]);
