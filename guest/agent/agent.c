@@ -22,6 +22,7 @@
 #include "guest/registry/fetcher.h"
 #include "guest/volume/opener.h"
 #include "guest/volume/volume.h"
+#include "guest/workload/caller.h"
 #include "guest/workload/endpoints.h"
 
 enum { LAST_WORDS_MS = 50 };
@@ -265,7 +266,7 @@ static FALLIBLE start_endpoints(struct agent *a, struct err *err)
         return err_os(err, "workload services");
     if (pid == 0) {
         rights_close_all_but((const int[]){ listener, theirs }, 2);
-        _exit(rights_become_nobody(err) ? endpoints_run(TAKE_FD(listener), TAKE_FD(theirs)) : 1);
+        _exit(rights_become_nobody(err) ? endpoints_run(TAKE_FD(listener), TAKE_FD(theirs), caller_cgroup) : 1);
     }
     a->endpoints_port = TAKE_FD(listener);
     return reaper_watch(a->reaper, pid, on_endpoints_ended, NULL, err) &&

@@ -1,8 +1,12 @@
 #include "tests/harness/test.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "guest/workload/caller.h"
 
@@ -101,6 +105,41 @@ static void says_what_the_kernel_refused(void **state)
     }
 }
 
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_in at  = { 0 };
+    socklen_t          len = sizeof at;
+
+    assert_int_equal(getsockname(fd, (struct sockaddr *) &at, &len), 0);
+    return ntohs(at.sin_port);
+}
+
+/* The HTTP server asks as nobody, without any right, and is told the same as PID 1. */
+static void the_kernel_tells_it_to_nobody_too(void **state)
+{
+    struct sockaddr_in at       = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    AUTO(fd) int       listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint64_t           ours = 0, theirs = 0;
+    int                status;
+    struct err         err;
+
+    (void) state;
+    assert_true(bind(listener, (struct sockaddr *) &at, sizeof at) == 0 && listen(listener, 1) == 0);
+    at.sin_port = htons(port_of(listener));
+    assert_int_equal(connect(client, (struct sockaddr *) &at, sizeof at), 0);
+    if (geteuid() != 0 || !caller_cgroup(port_of(client), port_of(listener), &ours, &err))
+        skip(); /* nothing to give up, or a kernel that does not tell */
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        bool same = setresuid(65534, 65534, 65534) == 0 && caller_cgroup(port_of(client), port_of(listener), &theirs, &err) && theirs == ours;
+
+        _exit(same ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +147,7 @@ int main(void)
         cmocka_unit_test(rejects_every_truncation_and_leaves_out_alone),
         cmocka_unit_test(refuses_one_defect_at_a_time),
         cmocka_unit_test(says_what_the_kernel_refused),
+        cmocka_unit_test(the_kernel_tells_it_to_nobody_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,10 +11,11 @@
 #include "base/json.h"
 #include "guest/api/connection.h"
 #include "guest/workload/request.h"
+#include "guest/workload/visits.h"
 
 enum {
-    CONNECTIONS_MAX   = 32,       /* at once; more wait in the kernel */
-    BACKLOG           = 32,
+    BACKLOG           = 32,       /* what waits in the kernel */
+    CONNECTIONS_MAX   = VISITS_MAX + BACKLOG, /* those that are being closed among them: what a share allows always fits */
     CONNECTION_MEMORY = 16 << 10, /* bytes for a request's line and headers */
     IDLE_SECONDS      = 20,       /* a connection on which nothing comes is closed */
     TICK_MS           = 5000,     /* how often idle connections are looked for */
@@ -28,16 +29,27 @@ struct endpoints {
     struct MHD_Daemon       *daemon;
     struct loop_source       web, tick;
     struct ttrpc_connection *desk;
+    caller_fn               *caller;
+    uint16_t                 port;
+    struct visits            visits;
     bool                     is_running, runs_again; /* libmicrohttpd; it must */
+};
+
+struct seat { /* of one connection, as long as it is open */
+    struct visit     visit;
+    int              fd; /* libmicrohttpd's */
+    struct exchange *exchange;
 };
 
 /* One request, from its headers to its answer. While the desk is asked its connection is suspended: others go on. */
 struct exchange {
     struct endpoints      *endpoints;
     struct MHD_Connection *connection;
+    struct seat           *seat;
     struct buffer          body;
-    bool                   is_too_large, is_answered;
+    bool                   is_too_large, is_answered, is_too_many;
     enum workload_kind     kind;
+    struct workload_request request; /* while it waits for its turn, too */
     struct err             why;    /* when it was answered with a refusal */
     struct buffer          answer; /* else; wiped */
 };
@@ -46,6 +58,7 @@ static const struct ttrpc_method ask_method = { &workload_service, "Ask" };
 
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, struct bytes content, const char *type)
 {
+    static const char retry_after_s[] = "1";
     struct MHD_Response *response = MHD_create_response_from_buffer(content.len, (void *) (uintptr_t) content.at, MHD_RESPMEM_MUST_COPY);
     enum MHD_Result      result;
 
@@ -53,6 +66,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
         return MHD_NO;
     (void) MHD_add_response_header(response, "Content-Type", type); /* fails without memory: then without the header */
     (void) MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+        (void) MHD_add_response_header(response, "Retry-After", retry_after_s); /* as above */
     result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -133,6 +148,8 @@ static void turn(struct endpoints *e)
     e->is_running = false;
 }
 
+static void ask_desk(struct exchange *x);
+
 static void on_answer(void *owner, const ProtobufCMessage *message, const struct err *why)
 {
     struct exchange             *x   = owner;
@@ -147,20 +164,23 @@ static void on_answer(void *owner, const ProtobufCMessage *message, const struct
     } else if (why != &x->why) {
         x->why = *why;
     }
+    struct visit *next = visits_answered(&x->seat->visit);
     MHD_resume_connection(x->connection);
+    if (next)
+        ask_desk(((struct seat *) next)->exchange);
     turn(x->endpoints);
 }
 
-static void ask_desk(struct exchange *x, struct workload_request *asked)
+static void ask_desk(struct exchange *x)
 {
     static const Workload__Kind kinds[] = {
         [WORKLOAD_RESOURCE] = WORKLOAD__KIND__KIND_RESOURCE, [WORKLOAD_TOKEN] = WORKLOAD__KIND__KIND_TOKEN,
         [WORKLOAD_EVIDENCE] = WORKLOAD__KIND__KIND_EVIDENCE, [WORKLOAD_INFO] = WORKLOAD__KIND__KIND_INFO,
         [WORKLOAD_EVENTS] = WORKLOAD__KIND__KIND_EVENTS,     [WORKLOAD_MEASURE] = WORKLOAD__KIND__KIND_MEASURE,
     };
-    Workload__AskRequest request = WORKLOAD__ASK_REQUEST__INIT;
+    Workload__AskRequest     request = WORKLOAD__ASK_REQUEST__INIT;
+    struct workload_request *asked   = &x->request;
 
-    x->kind              = asked->kind;
     request.kind         = kinds[asked->kind];
     request.resource     = asked->resource;
     request.runtime_data = (ProtobufCBinaryData){ asked->runtime_data_len, asked->runtime_data };
@@ -168,9 +188,22 @@ static void ask_desk(struct exchange *x, struct workload_request *asked)
     request.domain       = asked->domain;
     request.operation    = asked->operation;
     request.content      = asked->content;
-    MHD_suspend_connection(x->connection); /* before the call, which may tell its failure at once */
     if (!ttrpc_connection_call(x->endpoints->desk, &ask_method, &request.base, on_answer, x, &x->why))
         on_answer(x, NULL, &x->why);
+}
+
+/* Suspended before the desk is asked, which may tell its failure at once. */
+static void ask_in_turn(struct exchange *x)
+{
+    enum visit_turn when = visits_ask(&x->seat->visit);
+
+    x->kind        = x->request.kind;
+    x->is_too_many = when == VISIT_TOO_MANY;
+    if (x->is_too_many)
+        return;
+    MHD_suspend_connection(x->connection);
+    if (when == VISIT_NOW)
+        ask_desk(x);
 }
 
 static void take_body(struct exchange *x, const char *piece, size_t len)
@@ -203,19 +236,25 @@ static enum MHD_Result give_answer(struct exchange *x)
     return answer(x->connection, MHD_HTTP_OK, buffer_bytes(&x->answer), is_json ? "application/json" : "application/octet-stream");
 }
 
+static enum MHD_Result give_too_many(const struct exchange *x)
+{
+    return answer(x->connection, MHD_HTTP_SERVICE_UNAVAILABLE, bytes_of_text("this container has too many questions without an answer"), "text/plain");
+}
+
 /* Called for the headers, for each piece of a body, at its end, and once more when the desk has answered. */
 static enum MHD_Result serve(void *owner, struct MHD_Connection *connection, const char *path, const char *method,
                              const char *version, const char *body, size_t *body_len, void **state)
 {
-    struct exchange        *x = *state;
-    struct workload_request request;
+    struct exchange *x = *state;
 
     (void) version;
     if (!x) {
-        x = zeroed(1, sizeof *x);
+        x             = zeroed(1, sizeof *x);
         x->endpoints  = owner;
         x->connection = connection;
+        x->seat       = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
         *state        = x;
+        x->seat->exchange = x;
         return MHD_YES;
     }
     if (x->is_answered)
@@ -225,10 +264,31 @@ static enum MHD_Result serve(void *owner, struct MHD_Connection *connection, con
         *body_len = 0;
         return MHD_YES;
     }
-    if (!read_request(x, method, path, &request, &x->why))
+    if (!read_request(x, method, path, &x->request, &x->why))
         return give_answer(x);
-    ask_desk(x, &request);
-    return MHD_YES;
+    ask_in_turn(x);
+    return x->is_too_many ? give_too_many(x) : MHD_YES;
+}
+
+/* Of each connection the first and the last that we hear. Who is gone already is a caller whom nobody knows. */
+static void on_connection(void *owner, struct MHD_Connection *connection, void **state, enum MHD_ConnectionNotificationCode what)
+{
+    struct endpoints *e    = owner;
+    struct seat      *seat = *state;
+    uint64_t          cgroup;
+    struct err        why;
+
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        visits_end(&seat->visit);
+        free(seat);
+        return;
+    }
+    seat     = zeroed(1, sizeof *seat);
+    seat->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    *state   = seat;
+    struct visit *gone = visits_begin(&e->visits, e->caller(caller_port(connection), e->port, &cgroup, &why) ? cgroup : 0, &seat->visit);
+    if (gone)
+        (void) shutdown(((struct seat *) gone)->fd, SHUT_RDWR); /* libmicrohttpd sees its end; it may have seen one already */
 }
 
 /* Never one that waits: a suspended connection does not end. */
@@ -241,6 +301,7 @@ static void exchange_ended(void *owner, struct MHD_Connection *connection, void 
     (void) how;
     if (!x)
         return;
+    x->seat->exchange = NULL;
     OPENSSL_cleanse(x->answer.at, x->answer.capacity);
     buffer_free(&x->answer);
     buffer_free(&x->body);
@@ -299,7 +360,7 @@ static FALLIBLE start(struct endpoints *e, int listen_fd, struct err *err)
                                  MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
                                  (unsigned) IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
                                  MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, untouched, NULL,
-                                 MHD_OPTION_NOTIFY_COMPLETED, exchange_ended, NULL, MHD_OPTION_END);
+                                 MHD_OPTION_NOTIFY_COMPLETED, exchange_ended, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, e, MHD_OPTION_END);
     if (!e->daemon)
         return fail_with(err, ERR_OS, "start the workload services");
     e->web  = (struct loop_source){ .fd = MHD_get_daemon_info(e->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .ready = on_web, .owner = e };
@@ -308,14 +369,16 @@ static FALLIBLE start(struct endpoints *e, int listen_fd, struct err *err)
            loop_add(e->loop, &e->tick, EPOLLIN, err);
 }
 
-int endpoints_run(int listen_fd, int control_fd)
+int endpoints_run(int listen_fd, int control_fd, caller_fn *caller)
 {
-    struct endpoints                e       = { .tick = { .fd = NO_FD } };
+    struct endpoints                e       = { .tick = { .fd = NO_FD }, .caller = caller };
     struct ttrpc_connection_options options = { .closed = on_desk_closed, .owner = &e };
+    struct sockaddr_in              at      = { 0 };
     struct err                      err;
 
-    if (!loop_new(&e.loop, &err))
+    if (getsockname(listen_fd, (struct sockaddr *) &at, &(socklen_t){ sizeof at }) < 0 || !loop_new(&e.loop, &err))
         return 1;
+    e.port       = ntohs(at.sin_port);
     options.loop = e.loop;
     bool is_good = ttrpc_connection_new(&options, control_fd, &e.desk, &err) && start(&e, listen_fd, &err) && loop_run(e.loop, &err);
     loop_remove(&e.web);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -9,6 +10,9 @@
 
 #include "guest/api/connection.h"
 #include "guest/workload/endpoints.h"
+#include "guest/workload/visits.h"
+
+enum { QUIET = 1, GREEDY = 2, HELD_MAX = 16, CROWD = 100, PORTS = 1 << 16 };
 
 /* The real server in a process of its own, real connections, and a desk that says what it was asked. */
 struct rig {
@@ -20,10 +24,21 @@ struct rig {
     char                     reply[8192];
     size_t                   len;
     bool                     has_asked, refuses, holds;
-    struct ttrpc_pending     held[4]; /* questions that are answered later, */
+    uint8_t                  who;     /* opens the next connection: QUIET, GREEDY */
+    struct ttrpc_pending     held[HELD_MAX]; /* questions that are answered later, */
     size_t                   n_held;
     bool                     stops_when_held; /* and what the loop waits for then */
 };
+
+/* Whose port it is; shared with the server, which asks for it in the kernel's place. */
+static uint8_t *whose;
+
+static bool say_whose(uint16_t port, uint16_t server_port, uint64_t *cgroup, struct err *err)
+{
+    assert(server_port != 0);
+    *cgroup = whose[port];
+    return *cgroup != 0 || fail_with(err, ERR_NOT_FOUND, "nobody's");
+}
 
 static void ask(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
 {
@@ -68,6 +83,9 @@ static int open_rig(void **state)
     struct err         err;
 
     assert_non_null(rig);
+    rig->who = QUIET;
+    whose    = mmap(NULL, PORTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(whose != MAP_FAILED);
     assert_true(loop_new(&rig->loop, &err) && endpoints_listen(0, &listener, &err));
     assert_int_equal(getsockname(listener, (struct sockaddr *) &at, &len), 0);
     rig->port = ntohs(at.sin_port);
@@ -76,7 +94,7 @@ static int open_rig(void **state)
     assert_true(rig->pid >= 0);
     if (rig->pid == 0) {
         (void) close(ends[0]);
-        _exit(endpoints_run(listener, ends[1]));
+        _exit(endpoints_run(listener, ends[1], say_whose));
     }
     (void) close(ends[1]);
     (void) close(listener);
@@ -95,6 +113,7 @@ static int close_rig(void **state)
     loop_free(rig->loop);
     assert_int_equal(kill(rig->pid, SIGKILL), 0);
     assert_int_equal(waitpid(rig->pid, NULL, 0), rig->pid);
+    assert_int_equal(munmap(whose, PORTS), 0);
     free(rig);
     return 0;
 }
@@ -111,16 +130,27 @@ static void client_ready(struct loop_source *source, uint32_t events)
         loop_stop(rig->loop);
 }
 
+static int connect_to(const struct rig *rig)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t          len = sizeof at;
+    int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *) &at, len) == 0 && getsockname(fd, (struct sockaddr *) &at, &len) == 0);
+    whose[ntohs(at.sin_port)] = rig->who; /* known before the server can ask */
+    at.sin_port = htons(rig->port);
+    assert_int_equal(connect(fd, (struct sockaddr *) &at, sizeof at), 0);
+    return fd;
+}
+
 /* Sends bytes as they are, and gives all that came back until the server closed. */
 static const char *exchange(struct rig *rig, const char *text)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(rig->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct err         err;
+    struct err err;
 
     rig->len       = 0;
     rig->has_asked = false;
-    rig->client    = (struct loop_source){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .ready = client_ready, .owner = rig };
-    assert_int_equal(connect(rig->client.fd, (struct sockaddr *) &at, sizeof at), 0);
+    rig->client    = (struct loop_source){ .fd = connect_to(rig), .ready = client_ready, .owner = rig };
     assert_int_equal(write(rig->client.fd, text, strlen(text)), (ssize_t) strlen(text));
     assert_true(loop_add(rig->loop, &rig->client, EPOLLIN, &err));
     assert_true(loop_run(rig->loop, &err));
@@ -197,20 +227,40 @@ static void garbage_and_bodies_are_survived(void **state)
     assert_answer(get(rig, "/info"), "200", "4  ");
 }
 
-static int open_question(struct rig *rig, const char *target)
+static int send_question(const struct rig *rig, const char *target)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(rig->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char               text[256];
-    struct err         err;
+    int  fd = connect_to(rig);
+    char text[256];
 
     (void) snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", target);
-    assert_int_equal(connect(fd, (struct sockaddr *) &at, sizeof at), 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t) strlen(text));
+    return fd;
+}
+
+static int open_question(struct rig *rig, const char *target)
+{
+    int        fd = send_question(rig, target);
+    struct err err;
+
     rig->stops_when_held = true;
     assert_true(loop_run(rig->loop, &err)); /* until the desk was asked */
     rig->stops_when_held = false;
     return fd;
+}
+
+/* What comes on it until the server closes it; closes it. */
+static const char *read_to_end(struct rig *rig, int fd)
+{
+    struct err err;
+
+    rig->len    = 0;
+    rig->client = (struct loop_source){ .fd = fd, .ready = client_ready, .owner = rig };
+    assert_true(loop_add(rig->loop, &rig->client, EPOLLIN, &err));
+    assert_true(loop_run(rig->loop, &err));
+    loop_remove(&rig->client);
+    (void) close(fd);
+    rig->reply[rig->len] = 0;
+    return rig->reply;
 }
 
 /* What a broker answers late holds up nobody but who asked: the others are served while it waits, in any order. */
@@ -222,24 +272,17 @@ static void a_question_that_waits_holds_up_no_other(void **state)
     int                   fds[3];
 
     rig->holds = true;
-    for (size_t i = 0; i < 3; i++)
-        fds[i] = open_question(rig, "/cdh/resource/default/slow/1");
+    for (size_t i = 0; i < 3; i++) {
+        rig->who = (uint8_t) (QUIET + i); /* one share has less */
+        fds[i]   = open_question(rig, "/cdh/resource/default/slow/1");
+    }
     assert_int_equal(rig->n_held, 3);
     assert_answer(get(rig, "/info"), "200", "4  ");
     assert_answer(get(rig, "/aa/token?token_type=kbs"), "200", "2  ");
     answer.content = (ProtobufCBinaryData){ 4, (uint8_t *) late };
     for (size_t i = 3; i-- > 0;) {
-        struct err err;
-
         ttrpc_answer(rig->held[i], &answer.base);
-        rig->len    = 0;
-        rig->client = (struct loop_source){ .fd = fds[i], .ready = client_ready, .owner = rig };
-        assert_true(loop_add(rig->loop, &rig->client, EPOLLIN, &err));
-        assert_true(loop_run(rig->loop, &err));
-        loop_remove(&rig->client);
-        rig->reply[rig->len] = 0;
-        assert_answer(rig->reply, "200", "late");
-        (void) close(fds[i]);
+        assert_answer(read_to_end(rig, fds[i]), "200", "late");
     }
     assert_answer(get(rig, "/info"), "200", "4  ");
 }
@@ -256,6 +299,64 @@ static void a_caller_that_left_is_forgotten(void **state)
     answer.content = (ProtobufCBinaryData){ 4, (uint8_t *) late };
     ttrpc_answer(rig->held[0], &answer.base);
     assert_answer(get(rig, "/info"), "200", "4  ");
+}
+
+/* It may open what it wants, and say nothing on it: what it had longest is closed, and the others find room. */
+static void a_container_that_takes_all_connections_takes_its_own(void **state)
+{
+    struct rig *rig = *state;
+    int         fds[CROWD], n_closed = 0;
+    char        nothing;
+
+    rig->who = GREEDY;
+    for (size_t i = 0; i < CROWD; i++)
+        fds[i] = connect_to(rig);
+    rig->who = QUIET;
+    assert_answer(get(rig, "/info"), "200", "4  "); /* came after them, so they have been accepted */
+    for (size_t i = 0; i < CROWD; i++)
+        n_closed += recv(fds[i], &nothing, 1, MSG_DONTWAIT) == 0;
+    assert_int_equal(n_closed, CROWD - SHARE_CONNECTIONS);
+    assert_int_equal(recv(fds[0], &nothing, 1, MSG_DONTWAIT), 0); /* the oldest; */
+    assert_int_equal(recv(fds[CROWD - 1], &nothing, 1, MSG_DONTWAIT), -1);
+    rig->who = GREEDY;
+    assert_answer(get(rig, "/info"), "200", "4  "); /* even the greedy one is still served */
+    for (size_t i = 0; i < CROWD; i++)
+        (void) close(fds[i]);
+}
+
+/* Two of its questions are before the keeper at once, a few wait for their turn, and for more it is told to come again. */
+static void a_container_that_asks_all_the_time_waits_for_itself(void **state)
+{
+    struct rig           *rig    = *state;
+    char                  late[] = "late";
+    Workload__AskResponse answer = WORKLOAD__ASK_RESPONSE__INIT;
+    int                   fds[SHARE_QUESTIONS], quiet;
+    struct err            err;
+
+    answer.content = (ProtobufCBinaryData){ 4, (uint8_t *) late };
+    rig->holds     = true;
+    rig->who       = GREEDY;
+    for (size_t i = 0; i < SHARE_QUESTIONS; i++)
+        fds[i] = i < SHARE_ASKED ? open_question(rig, "/cdh/resource/default/slow/1") : send_question(rig, "/cdh/resource/default/slow/1");
+    rig->who = QUIET;
+    assert_answer(get(rig, "/info"), "200", "4  "); /* came after them: they have been read */
+    rig->who = GREEDY;
+    assert_answer(get(rig, "/cdh/resource/default/slow/1"), "503", "this container has too many questions without an answer");
+    assert_non_null(strstr(rig->reply, "Retry-After: 1\r\n"));
+    assert_int_equal(rig->n_held, SHARE_ASKED);
+    rig->who = QUIET;
+    quiet    = open_question(rig, "/cdh/resource/default/slow/1");
+    assert_int_equal(rig->n_held, SHARE_ASKED + 1); /* it did not queue behind them */
+    ttrpc_answer(rig->held[SHARE_ASKED], &answer.base);
+    assert_answer(read_to_end(rig, quiet), "200", "late");
+    rig->stops_when_held = true;
+    for (size_t i = 0; i < SHARE_QUESTIONS; i++) {
+        ttrpc_answer(rig->held[i < SHARE_ASKED ? i : i + 1], &answer.base);
+        if (i + SHARE_ASKED < SHARE_QUESTIONS)
+            assert_true(loop_run(rig->loop, &err)); /* until the next one's turn has come */
+    }
+    for (size_t i = 0; i < SHARE_QUESTIONS; i++)
+        assert_answer(read_to_end(rig, fds[i]), "200", "late");
 }
 
 static void an_event_reaches_the_desk_and_its_refusal_is_json(void **state)
@@ -279,6 +380,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_denial_is_forbidden, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_question_that_waits_holds_up_no_other, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_caller_that_left_is_forgotten, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_container_that_takes_all_connections_takes_its_own, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_container_that_asks_all_the_time_waits_for_itself, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_event_reaches_the_desk_and_its_refusal_is_json, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(garbage_and_bodies_are_survived, open_rig, close_rig),
     };
