@@ -4,27 +4,19 @@
  * a refused request has changed nothing. In each test something close to it is allowed, so that it is not refused for
  * another reason.
  */
-#include "tests/harness/test.h"
+#include "tests/harness/agent_rig.h"
 
 #include <ftw.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 
-#include "base/file.h"
 #include "base/ossl.h"
-#include "guest/agent/keeper.h"
-#include "guest/agent/service.h"
 
-#define IMAGE "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define IMAGE RIG_IMAGE
 #define OTHER "sha256:ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 static const char policy_text[] =
     "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"output\":true,\"exec\":[[\"probe\"]],"
     "\"files\":[{\"path\":\"/etc/resolv.conf\"},{\"path\":\"/etc/secret/token\"},{\"directory\":\"/etc/volume\"}],"
     "\"empty_directories\":[{\"path\":\"/shared\",\"volume\":\"cache\"}]}]}";
-static const char image_text[] = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"sleep\",\"60\"]},"
-                                 "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
-
 /* Plays crun, and keeps what it was told last and how often it was called. */
 static const char player[] =
     "#!/bin/sh\n"
@@ -36,79 +28,24 @@ static const char player[] =
     "esac\n";
 
 struct rig {
-    struct loop             *loop;
-    struct reaper           *reaper;
-    struct timeline          timeline;
-    struct service           service;
-    struct ttrpc_connection *agent, *host, *keeper_end, *keeper_server;
-    char                    *folder, *crun, *all, *told;
+    struct agent_rig         guest;
+    struct ttrpc_connection *host;
+    char                    *told;
     enum err_kind            kind;
     char                     text[256];
     unsigned                 n_ids;
     char                     id[16];
 };
 
-static void serve_unpack(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
-{
-    Keeper__UnpackResponse answer = KEEPER__UNPACK_RESPONSE__INIT;
-
-    (void) owner;
-    assert_string_equal(((const Keeper__UnpackRequest *) request)->image_digest, IMAGE);
-    answer.config = (ProtobufCBinaryData){ sizeof image_text - 1, (uint8_t *) (uintptr_t) image_text };
-    ttrpc_answer(pending, &answer.base);
-}
-
-static void serve_measure(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
-{
-    Keeper__GivenResponse answer = KEEPER__GIVEN_RESPONSE__INIT;
-
-    (void) owner;
-    (void) request;
-    ttrpc_answer(pending, &answer.base);
-}
-
-static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Measure", serve_measure } };
-
-static void on_closed(void *owner, const struct err *why)
-{
-    (void) owner;
-    fail_msg("a connection closed: %s", why->text);
-}
-
-static void join(struct rig *rig, const struct ttrpc_service *service, const struct ttrpc_row *rows, size_t n, void *owner,
-                 struct ttrpc_connection **server, struct ttrpc_connection **client)
-{
-    struct ttrpc_connection_options serving = { rig->loop, service, rows, n, on_closed, owner };
-    struct ttrpc_connection_options calling = { .loop = rig->loop, .closed = on_closed, .owner = owner };
-    int                             fds[2];
-    struct err                      err;
-
-    serving.admit = service == &agent_service ? service_admit : NULL;
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_true(ttrpc_connection_new(&serving, fds[0], server, &err));
-    assert_true(ttrpc_connection_new(&calling, fds[1], client, &err));
-}
-
 static int open_rig(void **state)
 {
-    struct rig *rig = calloc(1, sizeof *rig);
-    struct err  err;
+    static const struct ttrpc_row rows[]  = { { "Unpack", rig_serve_unpack }, { "Measure", rig_serve_measure } };
+    struct rig                   *rig     = calloc(1, sizeof *rig);
+    struct agent_rig_options      options = { player, policy_text, rows, sizeof rows / sizeof *rows, rig };
 
     assert_non_null(rig);
-    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-    assert_true(loop_new(&rig->loop, &err) && reaper_new(rig->loop, &rig->reaper, &err));
-    assert_true(directory_make_temporary("advisory", &rig->folder, &err));
-    assert_true(asprintf(&rig->crun, "%s/crun", rig->folder) > 0 && asprintf(&rig->all, "%s/all", rig->folder) > 0 &&
-                asprintf(&rig->told, "%s/told", rig->folder) > 0);
-    assert_true(file_write(rig->crun, bytes_of_text(player), 0755, &err));
-    struct containers_options options = { rig->loop, rig->reaper, rig->all, rig->crun, service_more_output,
-                                          service_container_ended, &rig->service, NULL };
-    rig->service = (struct service){ .loop = rig->loop, .timeline = &rig->timeline, .tee = CMDLINE_TEE_SIM };
-    assert_true(containers_new(&options, &rig->service.containers, &err));
-    assert_true(policy_read(bytes_of_text(policy_text), &rig->service.policy, &err));
-    join(rig, &keeper_service, keeper_rows, sizeof keeper_rows / sizeof *keeper_rows, rig, &rig->keeper_server, &rig->keeper_end);
-    rig->service.keeper = rig->keeper_end;
-    join(rig, &agent_service, service_rows, n_service_rows, &rig->service, &rig->agent, &rig->host);
+    agent_rig_call(&rig->guest, agent_rig_open(&rig->guest, &options), &rig->host);
+    assert_true(asprintf(&rig->told, "%s/told", rig->guest.folder) > 0);
     *state = rig;
     return 0;
 }
@@ -119,7 +56,7 @@ static void on_reply(void *owner, const ProtobufCMessage *response, const struct
 
     rig->kind = response ? ERR_NONE : why->kind;
     (void) snprintf(rig->text, sizeof rig->text, "%s", response ? "" : why->text);
-    loop_stop(rig->loop);
+    loop_stop(rig->guest.loop);
 }
 
 static enum err_kind ask(struct rig *rig, const char *name, const ProtobufCMessage *request)
@@ -128,14 +65,13 @@ static enum err_kind ask(struct rig *rig, const char *name, const ProtobufCMessa
     struct err          err    = { 0 };
 
     assert_true(ttrpc_connection_call(rig->host, &method, request, on_reply, rig, &err));
-    assert_true(loop_run(rig->loop, &err));
+    assert_true(loop_run(rig->guest.loop, &err));
     return rig->kind;
 }
 
 static int close_rig(void **state)
 {
     struct rig *rig = *state;
-    struct err  err;
 
     for (unsigned i = 0; i < rig->n_ids; i++) {
         Agent__DeleteContainerRequest request = AGENT__DELETE_CONTAINER_REQUEST__INIT;
@@ -145,20 +81,9 @@ static int close_rig(void **state)
         request.id = id;
         (void) ask(rig, "DeleteContainer", &request.base); /* most were never made */
     }
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
     ttrpc_connection_free(rig->host);
-    ttrpc_connection_free(rig->agent);
-    ttrpc_connection_free(rig->keeper_end);
-    ttrpc_connection_free(rig->keeper_server);
-    free(rig->service.containers);
-    policy_free(&rig->service.policy);
-    rules_free(rig->service.rules);
-    reaper_free(rig->reaper);
-    loop_free(rig->loop);
-    assert_true(directory_remove(rig->folder, &err));
-    free(rig->folder);
-    free(rig->crun);
-    free(rig->all);
+    agent_rig_close(&rig->guest);
     free(rig->told);
     free(rig);
     return 0;
@@ -181,9 +106,9 @@ static void state_of(struct rig *rig, uint8_t out[static SHA256_LEN])
     AUTO(buffer) struct buffer all = { 0 };
 
     listing = &all;
-    assert_int_equal(nftw(rig->folder, list_entry, 16, FTW_PHYS), 0);
-    buffer_printf(&all, "%zu %d %s", containers_count(rig->service.containers), rig->service.has_network,
-                  json_object_to_json_string(rig->service.policy.document));
+    assert_int_equal(nftw(rig->guest.folder, list_entry, 16, FTW_PHYS), 0);
+    buffer_printf(&all, "%zu %d %s", containers_count(rig->guest.service.containers), rig->guest.service.has_network,
+                  json_object_to_json_string(rig->guest.service.policy.document));
     sha256_of(buffer_bytes(&all), out);
 }
 
@@ -547,8 +472,8 @@ static void kata_10680_a_reader_of_denied_output_does_not_wait(void **state)
     struct creation          c;
     struct err               err;
 
-    policy_free(&rig->service.policy);
-    assert_true(policy_read(bytes_of_text(silent), &rig->service.policy, &err));
+    policy_free(&rig->guest.service.policy);
+    assert_true(policy_read(bytes_of_text(silent), &rig->guest.service.policy, &err));
     honest(rig, &c)->request.n_files = 0;
     c.request.n_empty_directories    = 0;
     assert_int_equal(ask(rig, "CreateContainer", &c.request.base), ERR_NONE);

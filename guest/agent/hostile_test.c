@@ -1,29 +1,21 @@
-#include "tests/harness/test.h"
+#include "tests/harness/agent_rig.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 
-#include "base/file.h"
 #include "base/ossl.h"
-#include "guest/agent/keeper.h"
-#include "guest/agent/service.h"
 
 /*
  * A host that asks anything: every request of the contract with every field changed, in any order, doubled, cut, with
  * unknown fields, against a policy that allows one container and one argv in it. What counts is what crun was told, and
  * that a refused request left no trace. The sequence is the same each time.
  */
-#define IMAGE "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define IMAGE RIG_IMAGE
 #define OTHER "sha256:ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 static const char policy_text[] = "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"output\":true,\"exec\":[[\"probe\"]]}]}";
-static const char image_text[]  = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"sleep\",\"60\"]},"
-                                  "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
-
 /* Plays crun, and writes down what it was to run. */
 static const char player[] =
     "#!/bin/sh\n"
@@ -43,17 +35,13 @@ static const char player[] =
 enum { EACH_AT_LEAST = 50, REQUESTS = 50000, EPOCH = 2500, IDS = 3, POOL = 24, BLOCKS = 512, MOST_FIELDS = 16, RESPONSE_MAX = 4 << 20 };
 
 struct rig {
-    struct loop             *loop;
-    struct reaper           *reaper;
-    struct timeline          timeline;
-    struct service           service;
-    struct ttrpc_connection *agent, *keeper_end, *keeper_server;
+    struct agent_rig         guest;
     struct loop_source       host;     /* our raw end */
     struct buffer            came;
     uint32_t                 next_stream, waits_for;
     bool                     waits_own; /* for that answer, not for the barrier's */
     int32_t                  code;     /* of the request before the barrier; -1: not answered */
-    char                    *folder, *crun, *all, *told;
+    char                    *told;
     uint64_t                 random;
     unsigned                 epoch;
     char                     ids[IDS][16];
@@ -74,35 +62,6 @@ static void *block(struct rig *rig, size_t size)
     void *at = calloc(1, size);
     assert_non_null(at);
     return rig->blocks[rig->n_blocks++] = at;
-}
-
-/* ---- the guest's side ---- */
-
-static void serve_unpack(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
-{
-    Keeper__UnpackResponse answer = KEEPER__UNPACK_RESPONSE__INIT;
-
-    (void) owner;
-    assert_string_equal(((const Keeper__UnpackRequest *) request)->image_digest, IMAGE); /* nothing else is ever fetched */
-    answer.config = (ProtobufCBinaryData){ sizeof image_text - 1, (uint8_t *) (uintptr_t) image_text };
-    ttrpc_answer(pending, &answer.base);
-}
-
-static void serve_measure(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
-{
-    Keeper__GivenResponse answer = KEEPER__GIVEN_RESPONSE__INIT;
-
-    (void) owner;
-    assert_string_equal(((const Keeper__MeasureRequest *) request)->operation, "StartContainer");
-    ttrpc_answer(pending, &answer.base);
-}
-
-static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Measure", serve_measure } };
-
-static void on_closed(void *owner, const struct err *why)
-{
-    (void) owner;
-    fail_msg("a connection closed: %s", why->text);
 }
 
 /* ---- the host's side ---- */
@@ -127,7 +86,7 @@ static void take_answers(struct rig *rig)
         if (frame.stream == rig->waits_for - 2)
             rig->code = response->status ? response->status->code : 0;
         if (frame.stream == rig->waits_for - (rig->waits_own ? 2 : 0))
-            loop_stop(rig->loop);
+            loop_stop(rig->guest.loop);
         done += used;
     }
     ttrpc_drop(&rig->came, done);
@@ -139,7 +98,7 @@ static void on_answer(struct loop_source *source, uint32_t events)
     uint8_t     piece[64 << 10];
 
     if (events & EPOLLOUT)
-        loop_stop(rig->loop); /* for send_all */
+        loop_stop(rig->guest.loop); /* for send_all */
     if (!(events & EPOLLIN))
         return;
     ssize_t n = read(source->fd, piece, sizeof piece);
@@ -163,7 +122,7 @@ static void send_all(struct rig *rig, struct bytes b)
             continue;
         }
         assert_int_equal(errno, EAGAIN);
-        assert_true(loop_change(&rig->host, EPOLLIN | EPOLLOUT, &err) && loop_run(rig->loop, &err) &&
+        assert_true(loop_change(&rig->host, EPOLLIN | EPOLLOUT, &err) && loop_run(rig->guest.loop, &err) &&
                     loop_change(&rig->host, EPOLLIN, &err));
     }
 }
@@ -199,11 +158,11 @@ static int32_t ask(struct rig *rig, const char *method, struct bytes payload)
     send_frame(rig, method, payload);
     rig->waits_for = rig->next_stream;
     send_frame(rig, "GetStatus", (struct bytes){ 0 });
-    assert_true(loop_run(rig->loop, &err));
+    assert_true(loop_run(rig->guest.loop, &err));
     bool works = strcmp(method, "WaitContainer") != 0 && strcmp(method, "ReadOutput") != 0;
     if (rig->code == -1 && works) { /* crun does, and is waited for: what changes now was asked for */
         rig->waits_own = true;
-        assert_true(loop_run(rig->loop, &err));
+        assert_true(loop_run(rig->guest.loop, &err));
         rig->waits_own = false;
     }
     return rig->code;
@@ -387,7 +346,7 @@ static void state_of(struct rig *rig, uint8_t out[static SHA256_LEN])
     struct err                 err;
 
     for (size_t i = 0; i < IDS; i++) {
-        struct container *c = containers_find(rig->service.containers, rig->ids[i]);
+        struct container *c = containers_find(rig->guest.service.containers, rig->ids[i]);
 
         if (!c)
             continue;
@@ -397,11 +356,11 @@ static void state_of(struct rig *rig, uint8_t out[static SHA256_LEN])
             if (c->execs[j])
                 buffer_printf(&all, "%s %p;", c->execs[j]->id, (const void *) c->execs[j]);
     }
-    hash_folder(rig->all, &all);
-    buffer_printf(&all, "%zu %d;", containers_count(rig->service.containers), rig->service.has_network);
+    hash_folder(rig->guest.all, &all);
+    buffer_printf(&all, "%zu %d;", containers_count(rig->guest.service.containers), rig->guest.service.has_network);
     if (file_read(rig->told, 1 << 20, &told, &err))
         buffer_append(&all, buffer_bytes(&told));
-    buffer_append(&all, bytes_of_text(json_object_to_json_string(rig->service.policy.document)));
+    buffer_append(&all, bytes_of_text(json_object_to_json_string(rig->guest.service.policy.document)));
     sha256_of(buffer_bytes(&all), out);
 }
 
@@ -428,38 +387,17 @@ static void check_told(struct rig *rig)
 
 static int open_rig(void **state)
 {
-    struct rig *rig = calloc(1, sizeof *rig);
-    int         host[2], keeper[2];
-    struct err  err;
+    static const struct ttrpc_row rows[]  = { { "Unpack", rig_serve_unpack }, { "Measure", rig_serve_measure } };
+    struct rig                   *rig     = calloc(1, sizeof *rig);
+    struct agent_rig_options      options = { player, policy_text, rows, sizeof rows / sizeof *rows, rig };
+    struct err                    err;
 
     assert_non_null(rig);
     rig->random      = 20261128;
     rig->next_stream = 1;
-    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-    assert_true(loop_new(&rig->loop, &err) && reaper_new(rig->loop, &rig->reaper, &err));
-    assert_true(directory_make_temporary("hostile", &rig->folder, &err));
-    assert_true(asprintf(&rig->crun, "%s/crun", rig->folder) > 0 && asprintf(&rig->all, "%s/all", rig->folder) > 0 &&
-                asprintf(&rig->told, "%s/told", rig->folder) > 0);
-    assert_true(file_write(rig->crun, bytes_of_text(player), 0755, &err));
-    struct containers_options options = { rig->loop, rig->reaper, rig->all, rig->crun, service_more_output,
-                                          service_container_ended, &rig->service, NULL };
-    rig->service = (struct service){ .loop = rig->loop, .timeline = &rig->timeline, .tee = CMDLINE_TEE_SIM };
-    assert_true(containers_new(&options, &rig->service.containers, &err));
-    assert_true(policy_read(bytes_of_text(policy_text), &rig->service.policy, &err));
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, host), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, keeper), 0);
-    struct ttrpc_connection_options unpacking = { .loop = rig->loop, .service = &keeper_service, .rows = keeper_rows, .n_rows = 2,
-                                                  .closed = on_closed, .owner = rig };
-    struct ttrpc_connection_options asking    = { .loop = rig->loop, .closed = on_closed, .owner = rig };
-    struct ttrpc_connection_options serving   = { .loop = rig->loop, .service = &agent_service, .rows = service_rows,
-                                                  .n_rows = n_service_rows, .closed = on_closed, .owner = &rig->service,
-                                                  .admit = service_admit };
-    assert_true(ttrpc_connection_new(&unpacking, keeper[0], &rig->keeper_server, &err));
-    assert_true(ttrpc_connection_new(&asking, keeper[1], &rig->keeper_end, &err));
-    rig->service.keeper = rig->keeper_end;
-    assert_true(ttrpc_connection_new(&serving, host[0], &rig->agent, &err));
-    rig->host = (struct loop_source){ .fd = host[1], .ready = on_answer, .owner = rig };
-    assert_true(loop_add(rig->loop, &rig->host, EPOLLIN, &err));
+    rig->host        = (struct loop_source){ .fd = agent_rig_open(&rig->guest, &options), .ready = on_answer, .owner = rig };
+    assert_true(asprintf(&rig->told, "%s/told", rig->guest.folder) > 0);
+    assert_true(loop_add(rig->guest.loop, &rig->host, EPOLLIN, &err));
     *state = rig;
     return 0;
 }
@@ -467,22 +405,11 @@ static int open_rig(void **state)
 static int close_rig(void **state)
 {
     struct rig *rig = *state;
-    struct err  err;
 
     loop_remove(&rig->host);
     (void) close(rig->host.fd);
-    ttrpc_connection_free(rig->agent);
-    ttrpc_connection_free(rig->keeper_end);
-    ttrpc_connection_free(rig->keeper_server);
-    free(rig->service.containers);
-    policy_free(&rig->service.policy);
-    reaper_free(rig->reaper);
-    loop_free(rig->loop);
-    assert_true(directory_remove(rig->folder, &err));
+    agent_rig_close(&rig->guest);
     buffer_free(&rig->came);
-    free(rig->folder);
-    free(rig->crun);
-    free(rig->all);
     free(rig->told);
     free(rig);
     return 0;
@@ -495,19 +422,19 @@ static void delete_one(struct rig *rig, char *id)
 
     request.id = id;
     message_append(&wire, &request.base);
-    while (containers_find(rig->service.containers, id))
+    while (containers_find(rig->guest.service.containers, id))
         (void) ask(rig, "DeleteContainer", buffer_bytes(&wire)); /* one that is being started is deleted later */
 }
 
 /* An id is good once: a new epoch has new ones. The containers of the old are deleted, also those with chance names. */
 static void begin_epoch(struct rig *rig)
 {
-    AUTO(dir) DIR *folder = opendir(rig->all);
+    AUTO(dir) DIR *folder = opendir(rig->guest.all);
     struct dirent *entry;
 
     while (folder && (entry = readdir(folder)))
         delete_one(rig, entry->d_name);
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
     for (size_t i = 0; i < IDS; i++)
         (void) snprintf(rig->ids[i], sizeof rig->ids[i], "c%u-%zu", rig->epoch, i); /* fits */
     rig->epoch++;

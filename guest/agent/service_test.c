@@ -1,12 +1,6 @@
-#include "tests/harness/test.h"
+#include "tests/harness/agent_rig.h"
 
-#include <sys/prctl.h>
-#include <sys/socket.h>
-
-#include "base/file.h"
 #include "base/text.h"
-#include "guest/agent/keeper.h"
-#include "guest/agent/service.h"
 #include "guest/api/receipt.h"
 #include "keys/api/sealed_secret.h"
 
@@ -14,16 +8,13 @@
  * The agent's service over a real connection, with a keeper that unpacks nothing and a crun that runs nothing: requests
  * in every order, and what the host is told, against a model of the states.
  */
-#define IMAGE "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define IMAGE RIG_IMAGE
 
 static const char policy_text[] = "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"output\":true}]}";
 /* Of a container with sealed secrets, which the keeper of these tests opens by turning them round. */
 static const char sealing_policy[] =
     "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[\"A=plain\"],\"env_names\":[\"B\"],\"output\":true,"
     "\"files\":[{\"directory\":\"/etc/secret\"}],\"sealed\":[\"kbs:///owner/signer/one\"]}]}";
-
-static const char image_text[]  = "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"sleep\",\"60\"]},"
-                                  "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
 
 /* Plays crun: a created container is a process that sleeps. */
 static const char player[] =
@@ -40,12 +31,8 @@ static const char player[] =
 enum { IDS = 3, MODEL_GONE = -1, STEPS = 120 };
 
 struct rig {
-    struct loop             *loop;
-    struct reaper           *reaper;
-    struct timeline          timeline;
-    struct service           service;
-    struct ttrpc_connection *agent, *host, *keeper_end, *keeper_server;
-    char                    *folder, *crun, *all;
+    struct agent_rig         guest;
+    struct ttrpc_connection *host;
     bool                     has_answer, keeper_refuses, unsigned_too, secret_is_binary;
     unsigned                 n_unsealed;
     enum err_kind            kind;
@@ -58,15 +45,14 @@ static void serve_unpack(void *owner, struct ttrpc_pending pending, const Protob
     struct rig            *rig    = owner;
     Keeper__UnpackResponse answer = KEEPER__UNPACK_RESPONSE__INIT;
     struct err             why    = { .kind = ERR_UNTRUSTED, .text = "verify: layer 1 of 1: digest" };
-
-    char                   found[] = IMAGE;
+    char                   found[] = IMAGE, config[] = RIG_IMAGE_CONFIG;
 
     if (((const Keeper__UnpackRequest *) request)->image_digest[0])
         assert_string_equal(((const Keeper__UnpackRequest *) request)->image_digest, IMAGE);
     else
         assert_string_equal(((const Keeper__UnpackRequest *) request)->image_name, "registry.example/shop:v1");
     answer.image_digest = found;
-    answer.config = (ProtobufCBinaryData){ sizeof image_text - 1, (uint8_t *) (uintptr_t) image_text };
+    answer.config = (ProtobufCBinaryData){ sizeof config - 1, (uint8_t *) config };
     if (rig->keeper_refuses)
         ttrpc_refuse(pending, &why);
     else
@@ -88,56 +74,15 @@ static void serve_unseal(void *owner, struct ttrpc_pending pending, const Protob
     ttrpc_answer(pending, &answer.base);
 }
 
-static void serve_measure(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
-{
-    Keeper__GivenResponse answer = KEEPER__GIVEN_RESPONSE__INIT;
-
-    (void) owner;
-    assert_string_equal(((const Keeper__MeasureRequest *) request)->operation, "StartContainer");
-    ttrpc_answer(pending, &answer.base);
-}
-
-static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Unseal", serve_unseal }, { "Measure", serve_measure } };
-
-static void on_closed(void *owner, const struct err *why)
-{
-    (void) owner;
-    fail_msg("a connection closed: %s", why->text);
-}
-
-static void join(struct rig *rig, const struct ttrpc_service *service, const struct ttrpc_row *rows, size_t n,
-                    void *owner, struct ttrpc_connection **server, struct ttrpc_connection **client)
-{
-    struct ttrpc_connection_options serving = { rig->loop, service, rows, n, on_closed, owner };
-    struct ttrpc_connection_options calling = { .loop = rig->loop, .closed = on_closed, .owner = owner };
-    int                             fds[2];
-    struct err                      err;
-
-    serving.admit = service == &agent_service ? service_admit : NULL;
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_true(ttrpc_connection_new(&serving, fds[0], server, &err));
-    assert_true(ttrpc_connection_new(&calling, fds[1], client, &err));
-}
+static const struct ttrpc_row keeper_rows[] = { { "Unpack", serve_unpack }, { "Unseal", serve_unseal }, { "Measure", rig_serve_measure } };
 
 static int open_rig(void **state)
 {
-    struct rig *rig = calloc(1, sizeof *rig);
-    struct err  err;
+    struct rig              *rig     = calloc(1, sizeof *rig);
+    struct agent_rig_options options = { player, policy_text, keeper_rows, sizeof keeper_rows / sizeof *keeper_rows, rig };
 
     assert_non_null(rig);
-    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-    assert_true(loop_new(&rig->loop, &err) && reaper_new(rig->loop, &rig->reaper, &err));
-    assert_true(directory_make_temporary("service", &rig->folder, &err));
-    assert_true(asprintf(&rig->crun, "%s/crun", rig->folder) > 0 && asprintf(&rig->all, "%s/all", rig->folder) > 0);
-    assert_true(file_write(rig->crun, bytes_of_text(player), 0755, &err));
-    struct containers_options options = { rig->loop, rig->reaper, rig->all, rig->crun, service_more_output,
-                                          service_container_ended, &rig->service, NULL };
-    rig->service = (struct service){ .loop = rig->loop, .timeline = &rig->timeline, .tee = CMDLINE_TEE_SIM };
-    assert_true(containers_new(&options, &rig->service.containers, &err));
-    assert_true(policy_read(bytes_of_text(policy_text), &rig->service.policy, &err));
-    join(rig, &keeper_service, keeper_rows, sizeof keeper_rows / sizeof *keeper_rows, rig, &rig->keeper_server, &rig->keeper_end);
-    rig->service.keeper = rig->keeper_end;
-    join(rig, &agent_service, service_rows, n_service_rows, &rig->service, &rig->agent, &rig->host);
+    agent_rig_call(&rig->guest, agent_rig_open(&rig->guest, &options), &rig->host);
     *state = rig;
     return 0;
 }
@@ -145,22 +90,10 @@ static int open_rig(void **state)
 static int close_rig(void **state)
 {
     struct rig *rig = *state;
-    struct err  err;
 
     ttrpc_connection_free(rig->host);
-    ttrpc_connection_free(rig->agent);
-    ttrpc_connection_free(rig->keeper_end);
-    ttrpc_connection_free(rig->keeper_server);
-    free(rig->service.containers);
-    policy_free(&rig->service.policy);
-    rules_free(rig->service.rules);
-    reaper_free(rig->reaper);
-    loop_free(rig->loop);
-    assert_true(directory_remove(rig->folder, &err));
+    agent_rig_close(&rig->guest);
     message_free(rig->answer);
-    free(rig->folder);
-    free(rig->crun);
-    free(rig->all);
     free(rig);
     return 0;
 }
@@ -179,7 +112,7 @@ static void on_reply(void *owner, const ProtobufCMessage *response, const struct
         message_append(&wire, response);
         assert_true(message_read(response->descriptor, buffer_bytes(&wire), MESSAGE_EXACT, &rig->answer, &err));
     }
-    loop_stop(rig->loop);
+    loop_stop(rig->guest.loop);
 }
 
 /* Asks, waits, and gives the kind of the outcome. */
@@ -189,7 +122,7 @@ static enum err_kind ask(struct rig *rig, const char *name, const ProtobufCMessa
     struct err          err    = { 0 };
 
     assert_true(ttrpc_connection_call(rig->host, &method, request, on_reply, rig, &err));
-    assert_true(loop_run(rig->loop, &err));
+    assert_true(loop_run(rig->guest.loop, &err));
     return rig->kind;
 }
 
@@ -274,7 +207,7 @@ static void requests_in_any_order_do_what_the_model_says(void **state)
         if (model[i] != CONTAINER_NEW && model[i] != MODEL_GONE)
             assert_int_equal(on_id(rig, "DeleteContainer", id), ERR_NONE);
     }
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
 }
 
 static void a_request_that_policy_denies_leaves_no_trace(void **state)
@@ -291,7 +224,7 @@ static void a_request_that_policy_denies_leaves_no_trace(void **state)
     request.n_env        = 1;
     assert_int_equal(ask(rig, "CreateContainer", &request.base), ERR_DENIED);
     assert_string_equal(rig->text, "config: policy allows no container with this env");
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
     assert_int_equal(create(rig, "web"), ERR_NONE); /* the id is still good */
     assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
 }
@@ -303,7 +236,7 @@ static void what_the_keeper_refuses_comes_through_and_uses_the_id_up(void **stat
     rig->keeper_refuses = true;
     assert_int_equal(create(rig, "web"), ERR_UNTRUSTED);
     assert_string_equal(rig->text, "verify: layer 1 of 1: digest");
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
     assert_int_equal(create(rig, "web"), ERR_DENIED);
     assert_string_equal(rig->text, "config: container id web was used before");
 }
@@ -373,7 +306,7 @@ static void rules_come_on_top_of_the_policy(void **state)
     Agent__GetStatusRequest  status = AGENT__GET_STATUS_REQUEST__INIT;
     struct err               err;
 
-    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
+    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->guest.service.rules, &err));
     assert_int_equal(ask(rig, "GetStatus", &status.base), ERR_DENIED);
     assert_string_equal(rig->text, "start: policy.rego: GetStatusRequest is not true");
     assert_int_equal(create(rig, "db"), ERR_DENIED);
@@ -395,13 +328,13 @@ static void an_image_found_by_its_name_has_its_digest_from_then_on(void **state)
     Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
     struct err                    err;
 
-    policy_free(&rig->service.policy);
-    rig->service.policy.rules_decide = true;
-    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
+    policy_free(&rig->guest.service.policy);
+    rig->guest.service.policy.rules_decide = true;
+    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->guest.service.rules, &err));
     request.id         = id;
     request.image_name = name;
     assert_int_equal(ask(rig, "CreateContainer", &request.base), ERR_NONE);
-    assert_string_equal(containers_find(rig->service.containers, "web")->image, IMAGE);
+    assert_string_equal(containers_find(rig->guest.service.containers, "web")->image, IMAGE);
     assert_int_equal(on_id(rig, "StartContainer", "web"), ERR_NONE);
     assert_int_equal(on_id(rig, "DeleteContainer", "web"), ERR_NONE);
 }
@@ -414,9 +347,9 @@ static void rules_without_a_policy_decide_alone(void **state)
     Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
     struct err                    err;
 
-    policy_free(&rig->service.policy);
-    rig->service.policy.rules_decide = true;
-    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
+    policy_free(&rig->guest.service.policy);
+    rig->guest.service.policy.rules_decide = true;
+    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->guest.service.rules, &err));
     request.id           = id;
     request.image_digest = digest;
     assert_int_equal(ask(rig, "CreateContainer", &request.base), ERR_DENIED);
@@ -430,8 +363,8 @@ static void policy_is(struct rig *rig, const char *text)
 {
     struct err err;
 
-    policy_free(&rig->service.policy);
-    assert_true(policy_read(bytes_of_text(text), &rig->service.policy, &err));
+    policy_free(&rig->guest.service.policy);
+    assert_true(policy_read(bytes_of_text(text), &rig->guest.service.policy, &err));
 }
 
 static struct buffer sealed_by(const char *kid)
@@ -481,7 +414,7 @@ static void assert_holds(struct rig *rig, const char *name, const char *wanted)
     AUTO(text) char           *path = NULL;
     struct err                 err;
 
-    assert_true(asprintf(&path, "%s/%s", rig->folder, name) > 0);
+    assert_true(asprintf(&path, "%s/%s", rig->guest.folder, name) > 0);
     assert_true(file_read(path, 1 << 20, &text, &err));
     if (!strstr(buffer_text(&text), wanted))
         fail_msg("%s: wanted %s in %s", name, wanted, buffer_text(&text));
@@ -524,7 +457,7 @@ static void what_is_sealed_by_others_makes_no_container(void **state)
     rig->secret_is_binary = true;
     assert_int_equal(create_with(rig, "e", buffer_text(&good), "x"), ERR_MALFORMED);
     assert_string_equal(rig->text, "key: variable B: the secret is no UTF-8 text, or has a zero byte in it: no value of a variable");
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
     assert_int_equal(create_with(rig, "f", "x", buffer_text(&good)), ERR_NONE); /* a file may hold any byte */
     assert_int_equal(on_id(rig, "DeleteContainer", "f"), ERR_NONE);
 }
@@ -565,10 +498,10 @@ static void rules_judge_what_a_sealed_secret_stands_for(void **state)
     struct err                 err;
 
     policy_is(rig, sealing_policy);
-    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->service.rules, &err));
+    assert_true(rules_read(bytes_of_text(text), (struct bytes){ 0 }, &rig->guest.service.rules, &err));
     assert_int_equal(create_with(rig, "a", buffer_text(&good), "x"), ERR_DENIED);
     assert_string_equal(rig->text, "key: variable B: policy.rego: UnsealSecretRequest is not true");
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
 }
 
 /* What does not fit is refused before any of it is kept, with one more than there is room for and with very many. */
@@ -608,7 +541,7 @@ static void lists_of_volumes_that_do_not_fit_are_refused(void **state)
             if (!strstr(rig->text, wanted[which]))
                 fail_msg("wanted %s in %s", wanted[which], rig->text);
         }
-    assert_int_equal(containers_count(rig->service.containers), 0);
+    assert_int_equal(containers_count(rig->guest.service.containers), 0);
 }
 
 int main(void)
