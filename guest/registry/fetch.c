@@ -100,6 +100,8 @@ static void try_again(struct fetch *f, uint64_t wanted_ms, const struct err *why
     uint64_t   pause = (uint64_t) f->options.origin->backoff_ms << (f->tries < 16 ? f->tries : 16);
     struct err err;
 
+    if (f->is_asking_for_token)
+        f->auth_rounds--; /* this one did not end, and is no answer to who we are */
     if (++f->tries >= FETCH_TRIES_MAX || ++f->all_tries >= FETCH_TRIES_ALL_MAX) {
         err = *why;
         (void) contextf(&err, "after %u tries", f->tries); /* false is what it returns */

@@ -63,7 +63,8 @@ static FALLIBLE configure(struct fetcher *f, const Fetcher__ConfigureRequest *as
     struct transfers_options options  = { .loop = f->loop, .ca_pem = { asked->ca_pem.data, asked->ca_pem.len },
                                           .https_proxy = asked->https_proxy[0] ? asked->https_proxy : NULL,
                                           .http_proxy  = asked->http_proxy[0] ? asked->http_proxy : NULL,
-                                          .no_proxy    = asked->no_proxy[0] ? asked->no_proxy : NULL };
+                                          .no_proxy    = asked->no_proxy[0] ? asked->no_proxy : NULL,
+                                          .patience_s  = asked->patience_s };
     struct json_object      *document = NULL;
 
     if (f->transfers)

@@ -19,6 +19,7 @@ enum {
     FETCH_TRIES_ALL_MAX   = 64,        /* failures of one blob, progress or not */
     FETCH_BACKOFF_MS      = 250,       /* before the second try; doubles */
     FETCH_BACKOFF_MS_MAX  = 8000,
-    FETCH_CONNECT_MS      = 15000,
-    FETCH_SILENCE_S       = 30         /* less than a byte a second for so long ends a transfer */
+    FETCH_CONNECT_MS      = 15000,     /* until TLS stands */
+    FETCH_SILENCE_S       = 30,        /* fewer than these bytes a second for so long end a transfer: */
+    FETCH_SPEED_MIN       = 1024
 };

@@ -52,7 +52,7 @@ static FALLIBLE fetcher_configure(struct obtain *o, struct err *err)
     config = (struct pull_config){ .registries = buffer_bytes(&files), .credentials = buffer_bytes(&credentials),
                                    .ca_pem = buffer_bytes(&s->ca_pem), .https_proxy = s->https_proxy,
                                    .http_proxy = s->http_proxy, .no_proxy = s->no_proxy, .parallel = s->parallel,
-                                   .backoff_ms = o->backoff_ms };
+                                   .backoff_ms = o->backoff_ms, .patience_s = o->patience_s };
     o->is_configured = pull_configure(o->fetcher, &config, err);
     OPENSSL_cleanse(credentials.at, credentials.len);
     return o->is_configured;

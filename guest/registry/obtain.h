@@ -29,6 +29,7 @@ struct obtain {
     int                 scratch_fd;
     bool                keeps_our_owner; /* tests */
     uint32_t            backoff_ms;      /* tests; 0: the usual */
+    uint32_t            patience_s;      /* likewise */
 };
 
 /*

@@ -33,6 +33,7 @@ FALLIBLE pull_configure(struct ttrpc_client *fetcher, const struct pull_config *
     request.no_proxy    = text_field(config->no_proxy);
     request.parallel    = config->parallel;
     request.backoff_ms  = config->backoff_ms;
+    request.patience_s  = config->patience_s;
     return ttrpc_call(fetcher, &configure_method, &request.base, PULL_TIMEOUT_MS, &response, err);
 }
 

@@ -18,6 +18,7 @@ struct pull_config {
     const char  *https_proxy, *http_proxy, *no_proxy; /* NULL: none */
     uint32_t     parallel;   /* 0: as many as there may be */
     uint32_t     backoff_ms; /* 0: the usual */
+    uint32_t     patience_s; /* likewise */
 };
 
 /* Once for a fetcher. Fails as what it is given to read is wrong. */

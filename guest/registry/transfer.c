@@ -17,6 +17,7 @@ struct transfers {
     struct loop_source timer;
     struct buffer      ca_pem;
     char              *https_proxy, *http_proxy, *no_proxy;
+    uint32_t           patience_s;
 };
 
 struct transfer {
@@ -26,6 +27,7 @@ struct transfer {
     struct curl_slist      *headers;
     bool                    is_added;
     size_t                  header_bytes;
+    bool                    has_headers; /* all of the last answer's */
     char                    errors[CURL_ERROR_SIZE];
 };
 
@@ -41,7 +43,6 @@ static enum err_kind kind_of(CURLcode code)
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
         return ERR_UNTRUSTED;
@@ -69,13 +70,15 @@ static void tell_done(struct transfer *t, CURLcode code)
 
     (void) curl_multi_remove_handle(t->all->multi, t->curl); /* it was added */
     t->is_added = false;
-    if (code == CURLE_OK) {
+    if (code == CURLE_OK && t->has_headers) {
         t->request.done(t->request.owner, t, NULL);
         return;
     }
     printable_append(&why, bytes_of_text(text), REASON_MAX);
     if (t->header_bytes > HEADERS_MAX)
         (void) fail_with(&err, ERR_LIMIT, "over %d bytes of headers", HEADERS_MAX); /* false is what it returns */
+    else if (code == CURLE_OK) /* what libcurl calls an answer whose headers do not end */
+        (void) fail_with(&err, ERR_MALFORMED, "the answer breaks off in its headers"); /* likewise */
     else if (code == CURLE_OUT_OF_MEMORY) /* what libcurl calls a header that it finds too long */
         (void) fail_with(&err, ERR_LIMIT, "a header that is too long"); /* likewise */
     else
@@ -188,6 +191,7 @@ FALLIBLE transfers_new(const struct transfers_options *options, struct transfers
     all->https_proxy = copy_or_null(options->https_proxy);
     all->http_proxy  = copy_or_null(options->http_proxy);
     all->no_proxy    = copy_or_null(options->no_proxy);
+    all->patience_s  = options->patience_s;
     if (!all->multi || curl_multi_setopt(all->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
         curl_multi_setopt(all->multi, CURLMOPT_SOCKETDATA, all) != CURLM_OK ||
         curl_multi_setopt(all->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
@@ -237,8 +241,11 @@ static size_t on_header(char *at, size_t size, size_t n, void *owner)
 {
     struct transfer *t = owner;
 
-    (void) at;
     t->header_bytes += size * n;
+    if (size * n >= 5 && memcmp(at, "HTTP/", 5) == 0)
+        t->has_headers = false;
+    else if (size * n <= 2) /* the empty line behind them; trailers have none */
+        t->has_headers = true;
     return t->header_bytes <= HEADERS_MAX ? size * n : size * n + 1; /* any other number ends it */
 }
 
@@ -270,14 +277,15 @@ static bool set_proxy(struct transfer *t)
 
 static bool set_limits(struct transfer *t)
 {
-    CURL *c = t->curl;
+    long  patience = (long) t->all->patience_s;
+    CURL *c        = t->curl;
 
     return curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long) REDIRECTS_MAX) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long) FETCH_CONNECT_MS) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long) FETCH_SILENCE_S) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, patience > 0 ? patience * 1000 : (long) FETCH_CONNECT_MS) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long) FETCH_SPEED_MIN) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, patience > 0 ? patience : (long) FETCH_SILENCE_S) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) == CURLE_OK;
 }
 

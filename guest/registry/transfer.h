@@ -16,6 +16,7 @@ struct transfers_options {
     const char  *https_proxy; /* "http://HOST:PORT"; NULL: none; copied, like the next two */
     const char  *http_proxy;
     const char  *no_proxy;    /* hosts that are asked directly, with commas */
+    uint32_t     patience_s;  /* 0: FETCH_CONNECT_MS and FETCH_SILENCE_S; else both, in tests */
 };
 
 FALLIBLE transfers_new(const struct transfers_options *options, struct transfers **out, struct err *err);

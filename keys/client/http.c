@@ -210,8 +210,7 @@ static bool transfer_failed(struct http *http, CURLcode code, struct err *err)
         return fail_with(err, ERR_LIMIT, "%s: an answer of more than %zu bytes", http->peer, http->answer_most);
     if (code == CURLE_OPERATION_TIMEDOUT)
         kind = ERR_TIMEOUT;
-    else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
-             code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM)
+    else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM)
         kind = ERR_UNTRUSTED;
     else if (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_BAD_CONTENT_ENCODING)
         kind = ERR_MALFORMED;

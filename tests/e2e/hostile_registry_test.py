@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A registry that lies, stalls, breaks off and babbles, in hundreds of ways. Each ends in one line with a name, or is
 made up for; nothing is left in the root, and neither process of the guest dies of it."""
-import collections, hashlib, json, os, pathlib, re, shutil, socketserver, ssl, sys, tempfile, threading
+import collections, concurrent.futures, hashlib, json, os, pathlib, re, shutil, socket, socketserver, ssl, sys, tempfile, threading
 
 import oci_image
 from oci_image import CONFIG, INDEX, LAYER, MANIFEST, Layer, digest_of, file, tar_of
@@ -57,6 +57,7 @@ def honest(body, request):
     return answer(body[first:], "206 Partial Content", f"Content-Range: bytes {first}-{len(body) - 1}/{len(body)}")
 
 
+Silence = collections.namedtuple("Silence", "head pause drip")  # then a drip after each pause
 Case = collections.namedtuple("Case", "what target image act wanted")  # target: manifest, config, layer or all
 cases, counts, lock = {}, collections.Counter(), threading.Lock()
 
@@ -76,13 +77,27 @@ class Handler(socketserver.BaseRequestHandler):
                     return
                 request += more
             reply = self.reply(request)
-            if reply:
+            if isinstance(reply, Silence):
+                self.keep_waiting(tls, reply)
+            elif reply:
                 tls.sendall(reply)
             tls.unwrap()
         except (OSError, ssl.SSLError, ValueError):
             pass
         finally:
             tls.close()
+
+    @staticmethod
+    def keep_waiting(tls, silence):
+        """Until the other side has had enough."""
+        tls.sendall(silence.head)
+        tls.settimeout(silence.pause)
+        while True:
+            try:
+                if not tls.recv(1):
+                    return
+            except TimeoutError:
+                tls.sendall(silence.drip)
 
     def reply(self, request):
         path = request.split(b" ")[1].decode(errors="replace")
@@ -156,7 +171,8 @@ for target in ("manifest", "config", "layer"):
         add(f"body: {what}", target, always(lambda body, change=change: answer(change(body))), None)
     add("breaks off in the middle, always", target, always(half))
     add("breaks off at the first byte, always", target, always(lambda body: answer(body)[:-len(body)]))
-    add("breaks off in the headers, always", target, always(b"HTTP/1.1 200 OK\r\nContent-Le"))
+    add("breaks off in the headers, always", target, always(b"HTTP/1.1 200 OK\r\nContent-Le"), "breaks off in its headers")
+    add("breaks off in the headers, once", target, once(b"HTTP/1.1 200 OK\r\nContent-Le"), "")
     add("breaks off without a word, always", target, always(b""))
     for what, head in {"no status": b"garbage\r\n\r\n", "HTTP/0.9": b"<html>hello</html>", "HTTP/9.9": b"HTTP/9.9 200 OK\r\n\r\n", "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
                        "binary": os.urandom(400), "a line without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000000, "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
@@ -259,26 +275,55 @@ for what, config in {"empty": b"", "a list": b"[]", "no rootfs": b"{}", "another
     image = Image(config=config)
     add(f"config: {what}", "manifest", always(lambda body: answer(body)), None, image)
 
+# --- silence: with little patience, and all at once, since they are spent waiting ---
+n_quick = len(cases)
+for target in ("manifest", "config", "layer"):
+    add("says nothing", target, always(Silence(b"", 60, b"")), "ERR_TIMEOUT")
+    add("falls silent in the middle", target, always(lambda body: Silence(answer(body)[:-len(body) // 2], 60, b"")), "ERR_TIMEOUT")
+    add("says nothing, once", target, once(Silence(b"", 60, b"")), "")
+    add("falls silent in the middle, once", target, once(lambda body: Silence(answer(body)[:-len(body) // 2], 60, b"")), "")
+add("drips its headers", "layer", always(Silence(b"HTTP/1.1 200 OK\r\nX: ", 0.2, b"x")), "ERR_TIMEOUT")
+with_token("token: says nothing", Silence(b"", 60, b""), "ERR_TIMEOUT")
+mute = socket.create_server(("127.0.0.1", 0))  # the kernel takes connections, and nobody reads what comes on them
+
 text = settings(ca=authority.ca, policy={"default": [{"type": "insecureAcceptAnything"}]})
 if sys.argv[1:]:
     cases = {n: case for n, case in cases.items() if re.search(sys.argv[1], case.what)}
 n_refused = 0
+
+
+def pull(n, by, *options):
+    pinned = ["--pinned", digest_of(good.manifest)] if cases[n].image is good and cases[n].target != "all" else []
+    return pinned, *by.pull(f"{host}/c{n}/x:t", text, *pinned, *options, timeout=90)
+
+
+def pull_patiently(n):
+    """Nothing is lost when an honest answer takes longer than the patience: it is asked for again."""
+    by = Puller(work / f"puller{n}")
+    return *pull(n, by, "--patience", "2"), by.root
+
+
 try:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        waiting = {n: pool.submit(pull_patiently, n) for n in cases if n >= n_quick}
+        mute_name = f"127.0.0.1:{mute.getsockname()[1]}/x:t"
+        never = pool.submit(lambda: Puller(work / "mute").pull(mute_name, text, "--patience", "1", timeout=90))
+        waiting = {n: done.result() for n, done in waiting.items()}
+        report.claim(never.result()[0] == 1 and "pull: ERR_TIMEOUT" in never.result()[1], f"mute: {never.result()}")
     for n, case in cases.items():
-        pinned = ["--pinned", digest_of(good.manifest)] if case.image is good and case.target != "all" else []
-        code, line, facts = puller.pull(f"{host}/c{n}/x:t", text, *pinned, timeout=90)
+        pinned, code, line, facts, root = waiting.get(n) or (*pull(n, puller), puller.root)
         if sys.argv[1:]:
             print(f"{case.what}: {code} {line}")
         report.claim(int(facts["fetcher_rss_kib"]) < RSS_MAX_KIB, f"{case.what}: the fetcher took {facts['fetcher_rss_kib']} KiB")
         if code == 0:
-            report.claim(case.wanted in ("", None) and (puller.root / "one").stat().st_size == 300000, f"{case.what}: was taken")
+            report.claim(case.wanted in ("", None) and (root / "one").stat().st_size == 300000, f"{case.what}: was taken")
             # what was taken is the image that was asked for, byte for byte: its digests say so
             report.claim(not pinned or facts["manifest"] == digest_of(good.manifest), f"{case.what}: another manifest")
             continue
         n_refused += 1
         report.claim(case.wanted != "" and (case.wanted or "") in line, f"{case.what}: wanted {case.wanted!r}, got {line}")
         report.claim(re.match(r"(pull|verify|unpack|key): ERR_(MALFORMED|UNSUPPORTED|UNTRUSTED|DENIED|NOT_FOUND|LIMIT|TIMEOUT|OS|CONFIG): \S", line) and "\n" not in line, f"{case.what}: {line}")
-        report.claim(not any(puller.root.iterdir()), f"{case.what}: something was left behind")
+        report.claim(not any(root.iterdir()), f"{case.what}: something was left behind")
 finally:
     server.shutdown()
     shutil.rmtree(work, ignore_errors=True)

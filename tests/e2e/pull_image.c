@@ -17,7 +17,7 @@
 
 struct run {
     const char *settings_file, *resources, *cache, *pinned, *scratch;
-    uint64_t    backoff_ms;
+    uint64_t    backoff_ms, patience_s;
     bool        keeps_our_owner;
 };
 
@@ -97,7 +97,7 @@ static FALLIBLE obtain(struct run *run, int fetcher_fd, const char *name, const 
     struct digest                              pinned, found;
     struct obtain o = { .settings = &settings, .fetcher = &fetcher, .resource = resource, .kek = kek, .owner = run,
                         .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD, .keeps_our_owner = run->keeps_our_owner,
-                        .backoff_ms = (uint32_t) run->backoff_ms };
+                        .backoff_ms = (uint32_t) run->backoff_ms, .patience_s = (uint32_t) run->patience_s };
     AUTO(fd) int target_fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     AUTO(fd) int scratch = run->scratch ? open(run->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : NO_FD;
@@ -151,6 +151,7 @@ int main(int argc, char **argv)
         { "pinned", OPTION_TEXT, &run.pinned, "DIGEST", "the digest that the guest's policy wants", 0, 0 },
         { "scratch", OPTION_TEXT, &run.scratch, "DIR", "where ciphertext waits; default: memory", 0, 0 },
         { "backoff", OPTION_NUMBER, &run.backoff_ms, "MS", "pause before the second try", 0, 10000 },
+        { "patience", OPTION_NUMBER, &run.patience_s, "S", "with a registry that says nothing", 0, 600 },
         { "our-owner", OPTION_FLAG, &run.keeps_our_owner, NULL, "no chown, no device nodes", 0, 0 },
     };
     const struct option_table table = { .command = "pull-image", .synopsis = "[OPTION]... NAME TARGET",
