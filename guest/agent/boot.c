@@ -99,8 +99,14 @@ static FALLIBLE load_image_modules(struct cmdline *cmdline, struct err *err)
 /* After the modules: the first of the rows forbids any more. */
 static FALLIBLE close_kernel(struct cmdline *cmdline, struct err *err)
 {
+    static const char *const folders[] = { "/modules", "/modules-scratch", "/modules-images", "/modules-vsock" };
+
     (void) cmdline;
-    return sysctls_write("/proc/sys", err);
+    if (!sysctls_write("/proc/sys", err))
+        return false;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        modules_forget(folders[i]);
+    return true;
 }
 
 static FALLIBLE raise_loopback(struct cmdline *cmdline, struct err *err)

@@ -1,6 +1,7 @@
 #include "guest/agent/keeper.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -401,6 +402,7 @@ static void done_unpack(struct work *work)
     struct errand         *errand = (struct errand *) work;
     Keeper__UnpackResponse answer = KEEPER__UNPACK_RESPONSE__INIT;
 
+    (void) malloc_trim(0); /* what it took to unpack is more than the keeper needs for the rest of its life */
     answer.config  = (ProtobufCBinaryData){ errand->unpacked.config.len, errand->unpacked.config.at };
     answer.note    = errand->unpacked.progress.last_failure;
     answer.mounted = errand->unpacked.progress.mounted;

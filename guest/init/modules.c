@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "base/auto.h"
+#include "base/file.h"
 
 static int is_module(const struct dirent *entry)
 {
@@ -43,4 +44,11 @@ FALLIBLE modules_load(const char *directory, struct err *err)
     }
     free(entries);
     return is_good;
+}
+
+void modules_forget(const char *directory)
+{
+    struct err unheard; /* what stays costs memory, and no more */
+
+    (void) !directory_remove(directory, &unheard);
 }

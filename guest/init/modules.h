@@ -10,3 +10,6 @@ enum { MODULES_MAX = 32 };
  * passed over: the initrd serves every TEE. Fails OS for any other reason, LIMIT, NOT_FOUND without the directory.
  */
 FALLIBLE modules_load(const char *directory, struct err *err);
+
+/* Gives back the memory of files that nothing loads any more, and of their directory. Best effort. */
+void modules_forget(const char *directory);

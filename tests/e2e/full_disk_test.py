@@ -66,10 +66,21 @@ def an_image_that_is_larger_than_the_guest(world):
         world.refused(why, "--memory", "192", image)
 
 
+def a_workload_that_takes_all_memory(world):
+    """As files, as shared memory, then as its own: it is refused or killed, and the guest goes on."""
+    fill = "dd if=/dev/zero of=%s bs=1048576 2>&1"
+    image = world.image("balloon", ["/bin/sh", "-c", fill % "/fill" + " | grep -o 'No space left on device';" + fill % "/dev/shm/fill" + " >/dev/null;"
+                                    "rm /fill /dev/shm/fill; head -c 900000000 /dev/zero | /bin/busybox tail -n 1 > /dev/null; echo $?; cat /etc/word"], [file("etc/word", "still here\n")])
+    world.expect(image)
+    done = world.run("--memory", "192", "--console", image, wanted=None)
+    assert done.returncode == 0 and done.stdout == "No space left on device\n137\nstill here\n", done
+
+
 with World() as world:
     world.start_broker()
     world.good = world.image("good", ["/bin/true"])
     world.put_key()
     world.expect(world.good)
     run_tests([an_image_that_does_not_fit_is_not_half_there, no_room_for_the_simulated_platforms_key,
-               a_broker_that_had_no_room_starts_once_it_has, an_image_that_is_larger_than_the_guest], world)
+               a_broker_that_had_no_room_starts_once_it_has, an_image_that_is_larger_than_the_guest,
+               a_workload_that_takes_all_memory], world)
