@@ -49,9 +49,13 @@ struct agent {
     struct service           service;
 };
 
+static const struct agent_company *company; /* of PID 1's whole life */
+
 static void __attribute__((noreturn)) give_up(const char *phase, const struct err *why)
 {
     power_say(phase, why);
+    if (company)
+        company->failing();
     power_off();
 }
 
@@ -349,15 +353,18 @@ static void let_it_leave(void)
     (void) nanosleep(&pause, NULL); /* woken early is fine */
 }
 
-void agent_run(void)
+void agent_run(const struct agent_company *with)
 {
     static struct agent agent; /* of the whole life of the machine */
     const char         *phase = "boot";
     struct err          err;
 
     (void) signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
+    company = with;
     if (!boot_run(&agent.timeline, &agent.cmdline, &phase, &err))
         give_up(phase, &err);
+    if (company)
+        company->booted();
     if (!begin(&agent, &err))
         give_up("boot", &err);
     let_it_leave();

@@ -13,5 +13,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "cloister-agent: this is PID 1 of a guest; it does nothing elsewhere\n");
         return 2;
     }
-    agent_run();
+    agent_run(NULL);
 }

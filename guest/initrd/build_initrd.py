@@ -157,6 +157,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--agent", required=True, type=pathlib.Path, help="becomes /init, stripped")
     options.add_argument("--crun", required=True, type=pathlib.Path)
+    options.add_argument("--program", action="append", default=[], type=pathlib.Path, help="one more for /bin, linked statically: a debug image's shell")
     options.add_argument("--library", action="append", default=[], help="a library that is opened by name at run time")
     options.add_argument("--absent", action="append", default=[], help="a library that is never called: a stand-in takes its place")
     options.add_argument("--compiler", default="cc", help="for the stand-ins")
@@ -174,6 +175,8 @@ def main():
     for name in o.library:
         add_with_libraries(files, f"lib/x86_64-linux-gnu/{name}", pathlib.Path(find_library(name)).read_bytes(), o.absent)
     add_stand_ins(files, o.absent, o.compiler.split())
+    for program in o.program:
+        files[f"bin/{program.name}"] = (0o755, program.read_bytes())
     if o.kernel_dir:
         for i, (name, content) in enumerate(modules_in_order(o.kernel_dir, o.module)):
             files[f"modules/{i:02}-{name}.ko"] = (0o644, content)

@@ -4,6 +4,7 @@
 #define COMMANDS(X) \
     X(run,      "run an image in an attested microVM") \
     X(job,      "run a batch job that leaves a receipt, and check one offline") \
+    X(debug,    "run an image in a guest with a shell, which no broker trusts unless told to") \
     X(image,    "encrypt an image for a key that the broker holds, and back; make it mountable") \
     X(key,      "keep secrets at a broker: put, get, list, rm") \
     X(reference, "tell a broker which guests may have secrets: add, list, rm") \

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "runtime/cli/commands.h"
+#include "runtime/cli/debug.h"
 #include "runtime/cli/job.h"
 #include "runtime/sandbox/guest_bundle.h"
 #include "runtime/cli/platform.h"
@@ -23,6 +24,7 @@ enum {
     DEFAULT_CACHE_MIB    = 20 << 10,
     SCRATCH_MIN_MIB      = 16,
     DEFAULT_TIMEOUT_S    = 180,
+    DEBUG_TIMEOUT_S      = 86400, /* whoever looks at a guest that does not attest needs time */
     PHASE_OUTPUT_BLOCK   = 64 << 10,
 };
 
@@ -33,7 +35,7 @@ struct run_options {
     const char                 *broker, *ca, *initdata_file, *netns, *cache, *receipt;
     struct buffer               nonce;
     uint64_t                    cpus, memory_mib, scratch_mib, timeout_s, cache_max_mib;
-    bool                        wants_timeline, wants_console;
+    bool                        wants_timeline, wants_console, is_debug;
     struct guest_bundle_options guest;
     struct pod                  pod;
 };
@@ -49,6 +51,7 @@ struct run {
     int                       exit_code;
     int                       ended_by;     /* a signal that came before the workload ran */
     struct timeline           timeline;
+    struct debug_session      debug; /* cloister debug */
 };
 
 static void stop(struct run *run)
@@ -56,8 +59,13 @@ static void stop(struct run *run)
     loop_stop(run->loop);
 }
 
+/* Where there is a shell, its end is the end: what goes wrong meanwhile is what somebody wants to look into. */
 static void stop_failed(struct run *run, const struct err *why)
 {
+    if (run->debug.has_shell) {
+        fprintf(stderr, "cloister: %s\r\n", why->text);
+        return;
+    }
     if (!run->has_failed)
         run->failure = *why;
     run->has_failed = true;
@@ -109,7 +117,9 @@ static void close_volumes(struct run *run)
 /* Without volumes the VM is simply ended: nothing in it outlives it. */
 static void end_guest(struct run *run)
 {
-    if (run->options->pod.volumes.n > 0)
+    if (run->debug.has_shell)
+        fprintf(stderr, "cloister: the workload ended with code %d\r\n", run->exit_code);
+    else if (run->options->pod.volumes.n > 0)
         close_volumes(run);
     else
         stop(run);
@@ -273,6 +283,16 @@ static void container_created(void *owner, const ProtobufCMessage *message, cons
         stop_failed(run, &err);
 }
 
+/* Whoever wanted a shell is told at once that there is none: the workload is not run for that. */
+static void refuse_production_guest(struct run *run)
+{
+    struct err err;
+
+    (void) fail_with(&err, ERR_CONFIG, "config: this guest is no debug image: nothing in it answers to cloister debug, and nothing can make it; "
+                     "a debug image has another initrd and another measurement"); /* only fills the record */
+    stop_failed(run, &err);
+}
+
 static void guest_is_ready(void *owner)
 {
     struct run                    *run     = owner;
@@ -282,6 +302,10 @@ static void guest_is_ready(void *owner)
     char                           id[]    = CONTAINER_ID;
     struct err                     err;
 
+    if (run->options->is_debug && !run->debug.has_shell) {
+        refuse_production_guest(run);
+        return;
+    }
     request.id           = id;
     request.image_digest = (char *) (uintptr_t) pod->manifest;   /* protobuf-c's fields are not const; it only reads them */
     request.image_name   = (char *) (uintptr_t) pod->image_name; /* as above */
@@ -303,7 +327,9 @@ static void guest_is_ready(void *owner)
 
 static void vm_has_ended(void *owner, const struct err *why)
 {
-    if (why->kind == ERR_NONE)
+    const struct run *run = owner;
+
+    if (why->kind == ERR_NONE || run->debug.has_shell)
         stop(owner);
     else
         stop_failed(owner, why);
@@ -370,6 +396,11 @@ static FALLIBLE get_initdata(const struct run_options *options, struct buffer *t
     return initdata_read(buffer_bytes(text), &read, err) && initdata_broker(&read, broker, err);
 }
 
+static void leave(void *owner)
+{
+    stop(owner);
+}
+
 static FALLIBLE run_sandbox(struct run *run, struct sandbox_options *sandbox, struct err *err)
 {
     if (!loop_new(&run->loop, err) || !watch_signals(run, err))
@@ -378,8 +409,14 @@ static FALLIBLE run_sandbox(struct run *run, struct sandbox_options *sandbox, st
     sandbox->ready = guest_is_ready;
     sandbox->ended = vm_has_ended;
     sandbox->owner = run;
+    run->debug     = (struct debug_session){ .loop = run->loop, .input.fd = NO_FD, .left = leave, .owner = run };
+    if (run->options->is_debug) {
+        sandbox->console_said  = debug_console_said;
+        sandbox->console_owner = &run->debug;
+    }
     if (!sandbox_start(sandbox, &run->sandbox, err))
         return false;
+    run->debug.sandbox = run->sandbox;
     if (!loop_run(run->loop, err))
         return context(err, "config");
     if (run->options->wants_timeline && run->has_exited)
@@ -389,6 +426,7 @@ static FALLIBLE run_sandbox(struct run *run, struct sandbox_options *sandbox, st
 
 static void end_run(struct run *run)
 {
+    debug_session_end(&run->debug);
     sandbox_free(run->sandbox);
     loop_remove(&run->signals);
     auto_fd(&run->signals.fd);
@@ -460,7 +498,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
         *err = run.failure;
         return false;
     }
-    *exit_code = run.ended_by ? 128 + run.ended_by : run.exit_code;
+    *exit_code = run.ended_by ? 128 + run.ended_by : run.debug.has_shell ? 0 : run.exit_code;
     return ran;
 }
 
@@ -477,13 +515,20 @@ static void take_job(const struct job_yaml *job, struct run_options *out, const 
     *nonce           = job->nonce ? job->nonce : *nonce;
 }
 
-/* `cloister run` and `cloister job run`, which has a receipt, and may read what to run from a file. */
-static int run_command(const char *command, const char *synopsis, const char *about, const char *receipt, int argc, char **argv)
+/* `cloister run`, `cloister debug`, and `cloister job run`, which has a receipt and may read what to run from a file. */
+struct run_kind {
+    const char *command, *synopsis, *about;
+    const char *receipt; /* where it goes unless told otherwise; NULL: none */
+    bool        is_debug;
+};
+
+static int run_command(const struct run_kind *kind, int argc, char **argv)
 {
     struct run_options options = { .platform = { .tee = "auto", .accel = "auto", .channel = "auto", .cpu_model = "EPYC-v4", .snp_policy = DEFAULT_SNP_POLICY },
                                    .broker = "https://127.0.0.1:8443", .cpus = 1,
-                                   .memory_mib = DEFAULT_MEMORY_MIB, .cache_max_mib = DEFAULT_CACHE_MIB, .timeout_s = DEFAULT_TIMEOUT_S,
-                                   .receipt = receipt };
+                                   .memory_mib = DEFAULT_MEMORY_MIB, .cache_max_mib = DEFAULT_CACHE_MIB,
+                                   .timeout_s = kind->is_debug ? DEBUG_TIMEOUT_S : DEFAULT_TIMEOUT_S,
+                                   .receipt = kind->receipt, .is_debug = kind->is_debug, .guest.is_debug = kind->is_debug };
     AUTO(job_yaml) struct job_yaml job = { 0 };
     const char             *nonce  = "";
     const struct option_row rows[] = {
@@ -521,7 +566,7 @@ static int run_command(const char *command, const char *synopsis, const char *ab
         { "quote-socket", OPTION_TEXT, &options.platform.quote_socket, "PATH", "tdx: quote generation service (default vsock 2:4050)", 0, 0 },
     };
     const struct option_table table = {
-        command, synopsis, about,
+        kind->command, kind->synopsis, kind->about,
         rows, sizeof rows / sizeof *rows, true,
         "Without --initdata the guest is bound to exactly this image, argv and environment; `cloister initdata` prints\n"
         "that document and its digest, which the broker is told to expect.\n"
@@ -533,14 +578,14 @@ static int run_command(const char *command, const char *synopsis, const char *ab
     struct err           err;
     int                  exit_code = EXIT_OURS;
 
-    if (receipt && !job_yaml_of_arguments(&argc, &argv, &job, &err)) {
+    if (kind->receipt && !job_yaml_of_arguments(&argc, &argv, &job, &err)) {
         fprintf(stderr, "cloister: config: %s\n", err.text);
         return EXIT_OURS;
     }
     take_job(&job, &options, &nonce);
     if (!options_parse(&table, argc, argv, &outcome, &operands, &n, &err) ||
         (outcome == OPTIONS_RUN && (n == 0) == (job.image == NULL) &&
-         !fail_with(&err, ERR_CONFIG, job.image ? "a job's file names the image: none is wanted behind it" : "an image is wanted; see %s --help", command))) {
+         !fail_with(&err, ERR_CONFIG, job.image ? "a job's file names the image: none is wanted behind it" : "an image is wanted; see %s --help", kind->command))) {
         fprintf(stderr, "cloister: config: %s\n", err.text);
         return EXIT_OURS;
     }
@@ -568,12 +613,29 @@ static int run_command(const char *command, const char *synopsis, const char *ab
 
 int cmd_run(int argc, char **argv)
 {
-    return run_command("cloister run", "[OPTION]... IMAGE [ARG...]", "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG]\n"
-                       "or REGISTRY/REPOSITORY[:TAG][@DIGEST], which the guest pulls itself: give it a network.", NULL, argc, argv);
+    static const struct run_kind kind = { "cloister run", "[OPTION]... IMAGE [ARG...]",
+                                          "Runs an image in an attested microVM and exits with its exit code. IMAGE is oci:DIR[:TAG]\n"
+                                          "or REGISTRY/REPOSITORY[:TAG][@DIGEST], which the guest pulls itself: give it a network.", NULL, false };
+
+    return run_command(&kind, argc, argv);
+}
+
+int cmd_debug(int argc, char **argv)
+{
+    static const struct run_kind kind = { "cloister debug", "[OPTION]... IMAGE [ARG...]",
+                                          "Runs an image as cloister run does, in a guest of the debug image: standard input and output are\n"
+                                          "a shell of the guest's root; when it ends, so does the guest. That image has another initrd and\n"
+                                          "another measurement: a broker gives it nothing unless it was told of it. A guest of the image\n"
+                                          "that is meant for use has no such shell, and is refused. --timeout is a day here.", NULL, true };
+
+    return run_command(&kind, argc, argv);
 }
 
 int job_run(int argc, char **argv)
 {
-    return run_command("cloister job run", "[OPTION]... IMAGE [ARG...] | -f JOB.yaml [OPTION]...", "Runs a batch job in an attested microVM, exits with its exit code, and leaves a receipt\n"
-                       "(receipt.json, or --receipt FILE) that `cloister job verify` checks offline.", "receipt.json", argc, argv);
+    static const struct run_kind kind = { "cloister job run", "[OPTION]... IMAGE [ARG...] | -f JOB.yaml [OPTION]...",
+                                          "Runs a batch job in an attested microVM, exits with its exit code, and leaves a receipt\n"
+                                          "(receipt.json, or --receipt FILE) that `cloister job verify` checks offline.", "receipt.json", false };
+
+    return run_command(&kind, argc, argv);
 }

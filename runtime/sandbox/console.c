@@ -34,6 +34,8 @@ static void end_line(struct console *c)
     c->line[c->line_len] = 0;
     memcpy(c->last, c->line, sizeof c->last);
     note_cause(c);
+    if (c->said)
+        c->said(c->owner, c->line);
     if (c->copy_fd >= 0) {
         c->line[c->line_len] = '\n';
         if (!write_all(c->copy_fd, (struct bytes){ (const uint8_t *) c->line, c->line_len + 1 }, &err))
@@ -42,18 +44,32 @@ static void end_line(struct console *c)
     c->line_len = 0;
 }
 
+static void copy_raw(struct console *c, struct bytes bytes)
+{
+    struct err err;
+
+    if (bytes.len > 0 && !write_all(c->raw_fd, bytes, &err))
+        c->raw_fd = NO_FD; /* nobody looks at it any more */
+}
+
 void console_drain(struct console *c)
 {
     char    block[4096];
     ssize_t n = 0;
 
-    while (c->source.fd >= 0 && (n = read(c->source.fd, block, sizeof block)) > 0)
+    while (c->source.fd >= 0 && (n = read(c->source.fd, block, sizeof block)) > 0) {
+        ssize_t raw_from = c->raw_fd >= 0 ? 0 : n;
+
         for (ssize_t i = 0; i < n; i++) {
             if (block[i] == '\n')
                 end_line(c);
             else if (block[i] >= 0x20 && block[i] < 0x7f && c->line_len < sizeof c->line - 1)
                 c->line[c->line_len++] = block[i]; /* everything else is dropped: no escape reaches a terminal */
+            if (raw_from == n && c->raw_fd >= 0)
+                raw_from = i + 1; /* a line asked for it */
         }
+        copy_raw(c, (struct bytes){ (const uint8_t *) block + raw_from, (size_t) (n - raw_from) });
+    }
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         end_line(c);
         loop_remove(&c->source);
@@ -68,7 +84,7 @@ static void console_ready(struct loop_source *source, uint32_t events)
 
 FALLIBLE console_open(struct console *console, struct loop *loop, int fd_take, int copy_fd, struct err *err)
 {
-    *console = (struct console){ .source = { .fd = fd_take, .ready = console_ready, .owner = console }, .copy_fd = copy_fd };
+    *console = (struct console){ .source = { .fd = fd_take, .ready = console_ready, .owner = console }, .copy_fd = copy_fd, .raw_fd = NO_FD };
     if (fcntl(fd_take, F_SETFL, O_NONBLOCK) < 0)
         return err_os(err, "console");
     return loop_add(loop, &console->source, EPOLLIN, err);

@@ -16,6 +16,9 @@ struct console {
     char               last[CONSOLE_LINE_MAX]; /* the last whole line that was not empty */
     char               cause[CONSOLE_LINE_MAX]; /* the first line that says why a guest ends: see console_cause */
     int                copy_fd;                 /* where each line is copied to, or NO_FD */
+    int                raw_fd;                  /* where everything is copied to, as it is, or NO_FD: a debug image's */
+    void             (*said)(void *owner, const char *line); /* each line, with nothing in it but what can be printed; NULL */
+    void              *owner;
 };
 
 /* Watches `fd` (taken, non-blocking from now on). `console` must stay where it is. */

@@ -114,7 +114,7 @@ FALLIBLE guest_bundle_find(const struct guest_bundle_options *options, struct gu
     if (!choose_firmware(options, directory, &found.firmware, err))
         return false;
     choose(&found.kernel, options->kernel, directory, "kernel");
-    choose(&found.initrd, options->initrd, directory, "initrd");
+    choose(&found.initrd, options->initrd, directory, options->is_debug ? "initrd-debug" : "initrd");
     if (options->append)
         choose(&found.append, options->append, NULL, NULL);
     else if (!read_command_line(options, directory, &found.append, err))

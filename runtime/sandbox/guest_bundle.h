@@ -1,6 +1,6 @@
 /*
  * The guest that is measured and started: a directory with `firmware`, `kernel`, `initrd` and `cmdline` (the kernel
- * command line behind `cloister.tee=…`).
+ * command line behind `cloister.tee=…`); and `initrd-debug`, of a guest with a shell.
  */
 #pragma once
 
@@ -17,6 +17,7 @@ struct guest_bundle_options {
     const char *directory;                         /* NULL: $CLOISTER_GUEST, or where cloister was built or installed */
     const char *firmware; /* a path, "stage0" or "ovmf"; NULL: stage0 on sim and tpm, else OVMF where it is installed */
     const char *kernel, *initrd, *append;            /* each NULL: from the directory */
+    bool        is_debug;                            /* whose initrd is initrd-debug */
     const char *root;                                /* in front of the places where distributions put OVMF; NULL: none */
     enum tee    tee;
 };

@@ -429,6 +429,8 @@ static FALLIBLE start_services(struct sandbox *s, struct launch *l, struct err *
     if (!console_open(&s->console, s->options.loop, TAKE_FD(l->console_ours), s->options.console_fd, err) ||
         !console_open(&s->words, s->options.loop, TAKE_FD(l->words_ours), s->options.console_fd, err))
         return context(err, "boot");
+    s->console.said  = s->options.console_said;
+    s->console.owner = s->options.console_owner;
     return ttrpc_connection_new(&agent, TAKE_FD(l->ours[PORT_AGENT]), &s->agent, err) || context(err, "boot");
 }
 
@@ -508,6 +510,18 @@ void sandbox_processes(const struct sandbox *sandbox, pid_t *vmm, pid_t *platfor
 const struct sandbox_times *sandbox_times(const struct sandbox *sandbox)
 {
     return &sandbox->times;
+}
+
+void sandbox_console_copy(struct sandbox *sandbox, int fd)
+{
+    sandbox->console.raw_fd = fd;
+}
+
+FALLIBLE sandbox_console_write(struct sandbox *sandbox, struct bytes typed, struct err *err)
+{
+    ssize_t n = send(sandbox->console.source.fd, typed.at, typed.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    return n == (ssize_t) typed.len || err_os(err, "the guest does not read its console");
 }
 
 void sandbox_free(struct sandbox *sandbox)

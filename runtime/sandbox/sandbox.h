@@ -47,6 +47,8 @@ struct sandbox_options {
     const char          *tpm_identity;   /* --tee tpm: folder of the TPM's seeds */
     uint32_t             boot_timeout_ms; /* until the agent has attested */
     int                  console_fd;     /* where console lines are copied to, or NO_FD */
+    void               (*console_said)(void *owner, const char *line); /* each of them; NULL. Not the sandbox's owner: */
+    void                *console_owner;
 
     /* The guest has attested and takes requests. */
     void (*ready)(void *owner);
@@ -68,6 +70,13 @@ struct sandbox_times {
 FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **out, struct err *err);
 FALLIBLE sandbox_call(struct sandbox *sandbox, const char *method, const ProtobufCMessage *request,
                       ttrpc_reply_fn *reply, void *owner, struct err *err);
+
+/*
+ * The guest's console of a debug image: what it writes goes to `fd` as it is from now on, and bytes are typed on it. A guest
+ * that is no such image reads none of them. The second fails OS.
+ */
+void     sandbox_console_copy(struct sandbox *sandbox, int fd);
+FALLIBLE sandbox_console_write(struct sandbox *sandbox, struct bytes typed, struct err *err);
 
 /* True once the agent's connection is over: requests then fail, and `ended` tells why. */
 bool sandbox_lost_agent(const struct sandbox *sandbox);

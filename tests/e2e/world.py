@@ -94,15 +94,15 @@ class World:
     def append(self):
         return "cloister.tee=sim " + (GUEST / "cmdline").read_text().strip()
 
-    def measure(self, cpus=1):
+    def measure(self, cpus=1, initrd="initrd"):
         return self.cloister("measure", "snp", "--firmware", GUEST / "firmware", "--kernel", GUEST / "kernel", "--initrd",
-                             GUEST / "initrd", "--append", self.append(), "--vcpus", cpus, "--vcpu-type", "EPYC-v4").stdout.strip()
+                             GUEST / initrd, "--append", self.append(), "--vcpus", cpus, "--vcpu-type", "EPYC-v4").stdout.strip()
 
-    def expect(self, image, *args, env=(), cpus=1):
+    def expect(self, image, *args, env=(), cpus=1, initrd="initrd"):
         """Registers the guest's measurement and the digest of the initdata of exactly this run."""
         words = [w for e in env for w in ("--env", e)]
         digest = self.cloister("initdata", "--digest", *words, "--broker", self.url, "--broker-ca", self.ca, image, *args)
-        self.cloister("reference", "add", "--measurement", self.measure(cpus), "--initdata", digest.stdout.strip(), *self.admin)
+        self.cloister("reference", "add", "--measurement", self.measure(cpus, initrd), "--initdata", digest.stdout.strip(), *self.admin)
 
     def run_words(self, *words):
         return ["run", "--tee", "sim", "--broker", self.url, "--broker-ca", self.ca, *words]

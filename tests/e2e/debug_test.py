@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""cloister debug: a shell in a guest whose measurement says that it is a debug image, and in no other."""
+import os, re, subprocess, threading
+
+from oci_image import file
+from world import CLOISTER, GUEST, World, run_tests, skip, wait_for
+
+GREETING = "cloister-agent debug: "
+
+
+class Session:
+    """What a person sees and types."""
+
+    def __init__(self, world, *words):
+        self.said = {"output": "", "complaints": ""}
+        self.process = subprocess.Popen([CLOISTER, "debug", *map(str, world.run_words(*words)[1:])], cwd=world.folder, env=world.environment,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.readers = [threading.Thread(target=self.read, args=(stream, name), daemon=True)
+                        for stream, name in ((self.process.stdout, "output"), (self.process.stderr, "complaints"))]
+        for reader in self.readers:
+            reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()  # when a claim failed; else it has ended
+        self.process.wait()
+
+    def read(self, stream, name):
+        while piece := os.read(stream.fileno(), 65536):
+            self.said[name] += piece.decode(errors="replace").replace("\r", "")
+
+    def sees(self, phrase):
+        wait_for(lambda: any(re.search(phrase, text) for text in self.said.values()) or self.process.poll() is not None, phrase)
+        assert any(re.search(phrase, text) for text in self.said.values()), (phrase, self.said)
+
+    def type(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        self.process.stdin.close()
+        code = self.process.wait(120)
+        for reader in self.readers:
+            reader.join()
+        return code
+
+
+def the_image_for_use_has_neither_a_shell_nor_what_would_start_one(world):
+    in_use, with_shell = (GUEST / "initrd.cpio").read_bytes(), (GUEST / "initrd-debug.cpio").read_bytes()
+    for mark in (GREETING.encode(), b"bin/busybox"):
+        assert mark not in in_use, mark
+    assert GREETING.encode() in with_shell and b"bin/busybox" in with_shell
+    assert world.measure() != world.measure(initrd="initrd-debug")
+
+
+def a_guest_of_the_image_for_use_refuses(world):
+    with Session(world, "--initrd", GUEST / "initrd", world.good) as session:
+        session.type("id")
+        code = session.end()
+    lines = [line for line in session.said["complaints"].splitlines() if line.startswith("cloister: ") and "warning" not in line]
+    assert code == 125 and len(lines) == 1 and lines[0].startswith("cloister: config: this guest is no debug image"), (code, session.said)
+    assert session.said["output"] == "", session.said  # nor did the workload run
+
+
+def the_broker_gives_a_debug_guest_nothing_and_the_shell_stays(world):
+    """What is registered is the image for use. One can look why, and what there is."""
+    with Session(world, world.good) as session:
+        session.sees("cloister: (attest|key): .*measurement|cloister-agent: attest: .*measurement")
+        session.type("echo I am $(id -u) of $(ps | grep -c '[i]nit')")
+        session.sees(r"\nI am 0 of [1-9]")
+        session.type("exit")
+        assert session.end() == 0, session.said
+
+
+def told_of_it_the_broker_gives_it_keys_as_any(world):
+    world.expect(world.good, initrd="initrd-debug")
+    with Session(world, world.good) as session:
+        session.sees("guest# ")
+        session.type("until grep tea /run/images/*/etc/word 2>/dev/null; do sleep 1; done")
+        session.sees("\ntea\n")
+        assert session.end() == 0, session.said  # the end of the input is the shell's
+
+
+if not (GUEST / "initrd-debug").exists():
+    skip("no debug image was built: busybox is not installed")
+with World() as world:
+    world.start_broker()
+    world.good = world.image("good", ["/bin/sh", "-c", "sleep 600"], [file("etc/word", "tea\n")])
+    world.put_key()
+    world.expect(world.good)
+    run_tests([the_image_for_use_has_neither_a_shell_nor_what_would_start_one, a_guest_of_the_image_for_use_refuses,
+               the_broker_gives_a_debug_guest_nothing_and_the_shell_stays, told_of_it_the_broker_gives_it_keys_as_any], world)
