@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "runtime/shim/mountinfo.h"
 
+enum { REMOVE_ROUNDS = 100 }; /* of 10 ms, in all */
 enum { PLACE_MAX = POD_CGROUP_MOUNT_MAX + POD_CGROUP_PATH_MAX };
 
 /* After each "/" a name, none of them "." or "..". */
@@ -165,18 +167,35 @@ FALLIBLE pod_cgroup_enter(const struct pod_cgroup *group, pid_t pid, struct err 
     return true;
 }
 
+/* ENOENT is as good: one that could not be made. */
+static bool remove_one(const char *place, unsigned *rounds)
+{
+    static const struct timespec pause = { .tv_nsec = 10 * 1000000L };
+
+    while (rmdir(place) < 0) {
+        if (errno != EBUSY || *rounds == 0)
+            return errno == ENOENT;
+        (*rounds)--;
+        (void) nanosleep(&pause, NULL); /* woken early is fine */
+    }
+    return true;
+}
+
 void pod_cgroup_remove(struct pod_cgroup *group)
 {
+    unsigned rounds = REMOVE_ROUNDS;
+
     for (size_t i = 0; i < group->n; i++) {
         char place[PLACE_MAX];
 
         (void) snprintf(place, sizeof place, "%s%s", group->at[i].mount, group->path); /* sized for both */
-        for (unsigned left = group->at[i].made; left > 0 && strlen(place) > strlen(group->at[i].mount);) {
-            if (rmdir(place) == 0)
-                left--;
-            else if (errno != ENOENT) /* one that could not be made */
+        for (unsigned left = group->at[i].made; left > 0 && strlen(place) > strlen(group->at[i].mount); *strrchr(place, '/') = 0) {
+            bool     was_there = access(place, F_OK) == 0;
+            unsigned none      = 0; /* above the group nobody is waited for */
+
+            if (!remove_one(place, left == group->at[i].made ? &rounds : &none))
                 break; /* someone else's is in it */
-            *strrchr(place, '/') = 0;
+            left -= was_there;
         }
     }
     *group = (struct pod_cgroup){ .n = 0 };

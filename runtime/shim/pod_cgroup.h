@@ -34,5 +34,8 @@ FALLIBLE pod_cgroup_path_below(const char *parent, const char *id, char out[stat
 /* Makes the group at `path` in every hierarchy. Fails OS, LIMIT; `out` then has what was made. */
 FALLIBLE pod_cgroup_make(struct bytes mountinfo, const char *path, struct pod_cgroup *out, struct err *err);
 FALLIBLE pod_cgroup_enter(const struct pod_cgroup *group, pid_t pid, struct err *err);
-/* The group, and of the directories above it those that were made for it, as long as they are empty. */
+/*
+ * The group, and of the directories above it those that were made for it, as long as they are empty. A process that was
+ * killed may be in it for a moment more than it is seen: it is waited for, up to a second.
+ */
 void     pod_cgroup_remove(struct pod_cgroup *group);
