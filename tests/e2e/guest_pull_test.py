@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A guest pulls its image itself, from a real registry, through its network device; the node keeps the ciphertext."""
-import base64, ctypes, json, os, pathlib, re, shutil, socket, struct, subprocess, threading
+import base64, ctypes, hashlib, json, os, pathlib, re, shutil, socket, struct, subprocess, threading
 
 from oci_image import manifest_digest
 from registries import Authority, Registry, Signer, settings, signature_layout
@@ -39,6 +39,41 @@ class Names:
             n = kind == 1
             answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(HOST) if n else b""
             self.socket.sendto(query[:2] + struct.pack(">HHHHH", 0x8180, 1, n, 0, 0) + query[12:end] + answer, peer)
+
+
+class DyingRelay:
+    """Before the registry, under its name: after so many bytes of its answers it is gone, and nobody listens there any more."""
+
+    def __init__(self, port, most):
+        self.to, self.left = (HOST, port), most
+        self.listener = socket.create_server((HOST, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while self.left > 0:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            far = socket.create_connection(self.to)
+            for source, sink, counts in ((near, far, 0), (far, near, 1)):
+                threading.Thread(target=self.move, args=(source, sink, counts), daemon=True).start()
+
+    def move(self, source, sink, counts):
+        try:
+            while self.left > 0 and (piece := source.recv(65536)):
+                self.left -= counts * len(piece)
+                sink.sendall(piece)
+        except OSError:
+            pass  # the other side went
+        if self.left <= 0:
+            self.listener.close()
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it was closed already
 
 
 class Stage:
@@ -132,6 +167,18 @@ def what_cannot_be_pulled_is_refused_by_name(world):
     world.cloister("run", f"{stage.host}/team/shop:v1", wanted=125)
 
 
+def a_registry_that_dies_within_a_layer_is_named(world):
+    """And nothing of what came is run, or kept as if it were whole."""
+    shutil.rmtree(stage.cache, ignore_errors=True)
+    relay = DyingRelay(int(stage.registry.host.split(":")[1]), 1 << 20)
+    login = {"auth": base64.b64encode(LOGIN.encode()).decode()}
+    stage.put("kbs:///default/credential/registry", json.dumps({"auths": {f"registry.test:{relay.port}": login}}).encode())
+    refused(world, r"pull: layer \d of 3: .*registry registry\.test:\d+: after 5 tries: ", *stage.words(f"registry.test:{relay.port}/team/shop@{stage.digest}"))
+    assert relay.left <= 0, relay.left
+    for path in (stage.cache / "blobs/sha256").glob("*"):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name, path
+
+
 def refused(world, phrase, *words):
     done = world.run(*words, wanted=125)
     lines = [line for line in done.stderr.splitlines() if line.startswith("cloister: ") and "PROTECTS NOTHING" not in line]
@@ -148,6 +195,7 @@ with World() as world:
     stage = Stage(world)
     try:
         run_tests([the_guest_pulls_by_digest_and_the_node_keeps_the_ciphertext, a_second_pod_takes_no_byte_from_the_registry,
-                   a_cache_that_lies_is_told_of_and_made_up_for, a_tag_runs_when_its_signature_holds, what_cannot_be_pulled_is_refused_by_name], world)
+                   a_cache_that_lies_is_told_of_and_made_up_for, a_tag_runs_when_its_signature_holds, what_cannot_be_pulled_is_refused_by_name,
+                   a_registry_that_dies_within_a_layer_is_named], world)
     finally:
         stage.registry.stop()
