@@ -73,7 +73,7 @@ def a_workload_that_takes_all_memory(world):
     image = world.image("balloon", ["/bin/sh", "-c", fill % ("/fill", "/fill") + fill % ("/dev/shm/fill", "/dev/shm/fill") + balloon],
                         [file("etc/word", "still here\n")])
     world.expect(image)
-    done = world.run("--memory", "192", "--console", image, wanted=None)
+    done = world.run("--memory", "160", "--console", image, wanted=None)
     assert done.returncode == 0 and done.stdout == "No space left on device\n" * 2 + "137\nstill here\n", done
 
 

@@ -52,6 +52,15 @@ def check_token(pair):
     assert payload["exp"] > payload["iat"], payload
 
 
+def connections_that_it_leaves_idle_are_its_own_loss(world):
+    """Of forty, which is more than its share, the oldest are closed at once; and it is served all the same."""
+    image = world.image("greedy", ["/bin/sh", "-c", ASK + "mkfifo /tmp/quiet; exec 9<>/tmp/quiet; n=0; "
+                        "while [ $n -lt 40 ]; do (/bin/busybox nc 127.0.0.1 8006 <&9; echo >> /tmp/closed) & n=$((n+1)); done; "
+                        "until [ $(cat /tmp/closed 2>/dev/null | wc -l) -ge 24 ]; do sleep 0.1; done; ask /cdh/resource/default/app/secret; exit 0"])
+    said = world.run("--initdata", bound(world, "greedy", image, f',"resources":["{SECRET}"]'), image).stdout
+    assert said.startswith("of the workload"), said
+
+
 def without_a_grant_nothing_is_given(world):
     image = world.image("bare", ["/bin/sh", "-c", ASK + "ask /cdh/resource/default/app/secret; ask /aa/evidence?runtime_data=x; ask '/aa/token?token_type=kbs'"])
     said = world.run("--initdata", bound(world, "bare", image, ""), image).stdout
@@ -161,7 +170,7 @@ with World() as world:
     world.put_key()
     world.path("secret").write_text("of the workload")
     world.cloister("key", "put", SECRET, world.path("secret"), *world.admin)
-    run_tests([a_workload_gets_what_its_policy_lists, without_a_grant_nothing_is_given,
+    run_tests([a_workload_gets_what_its_policy_lists, connections_that_it_leaves_idle_are_its_own_loss, without_a_grant_nothing_is_given,
                a_secret_that_the_broker_does_not_have_is_refused, sealed_secrets_are_opened_in_the_guest_only,
                the_clock_is_the_brokers_whatever_the_host_says, what_runs_is_measured_and_a_workload_may_add_to_it,
                a_sealed_secret_that_policy_does_not_take_stops_the_container], world)
