@@ -7,6 +7,7 @@
 #include "keys/api/development_root.h"
 #include "keys/api/initdata.h"
 #include "runtime/net/pod_link.h"
+#include "runtime/net/port_forward.h"
 #include "runtime/sandbox/guest_bundle.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/vmm/host.h"
@@ -18,12 +19,14 @@
 struct machine {
     struct sandbox *sandbox;
     struct pod_link network; /* as long as the VM lives: its end takes the redirections with it */
+    struct port_forward *forward; /* NULL: none */
 };
 
 static void end(struct machine *machine)
 {
     if (!machine)
         return;
+    port_forward_free(machine->forward);
     sandbox_free(machine->sandbox);
     pod_link_close(&machine->network);
     free(machine);
@@ -62,6 +65,21 @@ static FALLIBLE choose_platform(const struct settings *settings, struct sandbox_
     return true;
 }
 
+/* A pod runs without: nobody can be forwarded to it then. */
+static void forward_ports(struct machine *machine, const struct machine_options *options)
+{
+    const struct network *network = &machine->network.pod.network;
+    struct err            err;
+
+    for (size_t i = 0; i < network->n_addresses; i++) {
+        if (network->addresses[i].ip.len != 4)
+            continue;
+        if (!port_forward_open(options->loop, options->network, &network->addresses[i].ip, &machine->forward, &err))
+            log_error("no ports are forwarded to this pod", "why=\"%s\"", err.text);
+        return;
+    }
+}
+
 static FALLIBLE find_broker(struct bytes initdata, struct initdata_broker *out, struct err *err)
 {
     AUTO(initdata) struct initdata read = { 0 };
@@ -95,6 +113,8 @@ static bool start(const struct machine_options *options, struct machine **out, s
         return false;
     if (options->network && !pod_link_open(options->network, &machine->network, err))
         return context(err, "config: network");
+    if (options->network)
+        forward_ports(machine, options);
     development_root_folder(&keys);
     development_tpm_folder(&tpm);
     sandbox.files         = (struct sandbox_files){ guest.firmware, guest.kernel, guest.initrd };

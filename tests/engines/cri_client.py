@@ -122,6 +122,10 @@ class Cri:
         """As kubectl attach -i does: a Stream."""
         return Stream(at(self.call("Attach", {1: container, 2: True, 3: tty, 4: True, 5: not tty}), 1).decode())
 
+    def forward(self, pod, port):
+        """A connection to a port of the pod, as kubectl port-forward makes them: a Stream."""
+        return Stream(at(self.call("PortForward", {1: pod, 2: port}), 1).decode())
+
 
 STDIN, ERROR, RESIZE = 0, 3, 4
 
@@ -161,7 +165,7 @@ class Stream:
         if length > 125:
             length = struct.unpack(">H" if length == 126 else ">Q", self.input.read(2 if length == 126 else 8))[0]
         data = self.input.read(length)
-        if data[:1] in (b"\1", b"\2"):
+        if data[:1] in (b"\0", b"\1", b"\2"):  # of a forwarded port 0 is the data, 1 what went wrong; elsewhere none comes on 0
             self.output += data[1:]
         elif data[:1] == bytes([ERROR]):
             self.status = data[1:]

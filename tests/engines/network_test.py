@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Two pods on a CNI bridge with IPv4, IPv6 and an MTU of its own: to each other, to the node and from it, through a service
-address as kube-proxy makes them with iptables, and by a port of the node (the portmap plugin)."""
+address as kube-proxy makes them with iptables, by a port of the node (the portmap plugin), and by a forwarded port."""
 import json, shutil, socket, subprocess, threading, urllib.request
 
 from node import IMAGE, PAUSE, Node, allowed, enter_namespaces, run_tests
@@ -89,6 +89,9 @@ def pods_reach_each_other_the_node_and_services(node):
     assert said("large") == f"{LARGE}\n" and said("mtu") == f"{MTU}\n"
     for gateway, own in zip(GATEWAYS, here):
         assert said(f"node {gateway}") == f"node heard {own}\n"  # nobody stands for the pod on the way
+    with node.cri.forward(first, PORT) as stream:
+        stream.send(cri.STDIN, b"GET / HTTP/1.0\r\n\r\n")
+        stream.until(b"page of first\n")
     if shutil.which("iptables"):
         for rule in (["PREROUTING", "-d", SERVICE, "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", f"{there[0]}:{PORT}"],
                      ["POSTROUTING", "-d", there[0], "-p", "tcp", "--dport", str(PORT), "-j", "MASQUERADE"]):
