@@ -30,6 +30,12 @@ def enter_namespaces():
     os.execvp("unshare", ["unshare", "-m", "-n", "--propagation", "private", sys.executable, *sys.argv])
 
 
+def groups_above():
+    """In each hierarchy the group above those of pods, which a kubelet makes, from the outermost on."""
+    places = [p.parent for pattern in ("cgroup.procs", "*/cgroup.procs") for p in pathlib.Path("/sys/fs/cgroup").glob(pattern)]
+    return [place / part for place in places for part in (GROUP, f"{GROUP}/kubepods", f"{GROUP}/kubepods/besteffort")]
+
+
 def toml_text(text):
     assert "'''" not in text
     return "'''\n" + text + "'''"
@@ -52,10 +58,15 @@ class Node(World):
         self.containerd = None
         self.run_directory = pathlib.Path(f"/run/cloister-test-{os.getpid()}")  # short: it holds sockets
         self.socket = self.path("c") / "containerd.sock"
+        for group in groups_above():
+            group.mkdir(exist_ok=True)
 
     def __exit__(self, *what):
         self.stop_containerd()
         self.end_leftovers()
+        for group in reversed(groups_above()):
+            if group.is_dir() and not any(child.is_dir() for child in group.iterdir()):
+                group.rmdir()
         shutil.rmtree(self.run_directory, ignore_errors=True)
         super().__exit__(*what)
 
@@ -246,7 +257,7 @@ def node_inventory(node):
     files = {str(p) for p in node.run_directory.rglob("*")} if node.run_directory.exists() else set()
     links = set(re.findall(r"^\d+: ([^:@]+)", subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout, re.M))
     processes, mounts, _ = inventory()  # the shim makes no temporary file
-    groups = {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"**/{GROUP}")}
+    groups = {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"**/{GROUP}/**")}
     return {p for p in processes if "containerd --config" not in p[1]}, mounts, files, links - {"cltest0"}, groups  # CNI keeps its bridge
 
 
