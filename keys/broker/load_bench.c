@@ -20,16 +20,18 @@
 #include "base/text.h"
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
+#include "keys/jose/jwe.h"
 #include "tests/harness/broker.h"
 
 #define URI  "kbs:///default/key/1"
 #define PATH "/kbs/v0/resource/default/key/1"
 
 enum { CLIENTS = 8, OVERLOAD = 10, LATENCIES_MAX = 1 << 16, ANSWER_MAX = 64 << 10, HEAD_MAX = 1024, SESSIONS = 10000,
-       FLOOR_TOKEN = 2600, FLOOR_JWE = 700, FLOOR_NONCE = 80 };
+       OPENED_OF = 64 /* each client opens the first of so many secrets that it gets */, FLOOR_TOKEN = 2600, FLOOR_JWE = 700, FLOOR_NONCE = 80 };
 
 static struct test_broker broker;
 static SSL_CTX           *client_ctx;
+static struct secret      stored; /* what the broker has to give */
 
 static double now_s(void)
 {
@@ -97,8 +99,8 @@ static void auto_reply(struct reply *r) { buffer_free(&r->body); }
 /* Reads one answer with a Content-Length. */
 static bool reply_read(struct connection *c, struct reply *r)
 {
-    char   head[ANSWER_MAX];
-    size_t n = 0, body_at = 0, len = 0;
+    static _Thread_local char head[ANSWER_MAX]; /* cleared at each answer it would cost more than the answer */
+    size_t                    n = 0, body_at = 0, len = 0;
 
     for (;;) {
         int got = SSL_read(c->ssl, head + n, (int) (sizeof head - 1 - n));
@@ -144,6 +146,17 @@ static bool ask(struct connection *c, const char *method, const char *path, cons
     buffer_append(&message, body);
     return SSL_write(c->ssl, message.at, (int) message.len) == (int) message.len && reply_read(c, r);
 }
+
+struct load {
+    int              port;
+    double           until;
+    bool             keeps_connection; /* one attestation, then resources on the same connection */
+    const char      *path;             /* of those resources */
+    int              status;           /* that they are answered with */
+    bool             is_floor;         /* answers only look like those of a broker */
+    int              attestations;     /* each client stops after so many; 0: at `until` */
+    _Atomic uint64_t done, shed, failed;
+};
 
 /* ---- what one guest does ---- */
 
@@ -228,27 +241,28 @@ static bool attest(struct connection *c, struct guest_job *job, struct reply *r)
            r->status == 200;
 }
 
-static bool attest_whole(struct guest_job *job, int port, struct reply *r)
+/* Whether the secret in the answer is the one that was put, for this guest's key; of OPENED_OF in a row one is looked at. */
+static bool opens(const struct guest_job *job, const struct reply *r, int n)
+{
+    AUTO(secret) struct secret opened = { 0 };
+    struct err                 err;
+
+    return n % OPENED_OF != 0 ||
+           (jwe_open(buffer_bytes(&r->body), ANSWER_MAX, job->key, &opened, &err) && secret_equal(&opened, &stored));
+}
+
+/* The floor's answers are no secrets. */
+static bool attest_whole(struct guest_job *job, const struct load *load, int n, struct reply *r)
 {
     struct connection c;
-    bool              fine = connection_open(&c, port) && attest(&c, job, r) &&
-                ask(&c, "GET", PATH, r->cookie, (struct bytes){ 0 }, r) && r->status == 200;
+    bool              fine = connection_open(&c, load->port) && attest(&c, job, r) &&
+                ask(&c, "GET", PATH, r->cookie, (struct bytes){ 0 }, r) && r->status == 200 && (load->is_floor || opens(job, r, n));
 
     connection_close(&c);
     return fine;
 }
 
 /* ---- many at once ---- */
-
-struct load {
-    int              port;
-    double           until;
-    bool             keeps_connection; /* one attestation, then resources on the same connection */
-    const char      *path;             /* of those resources */
-    int              status;           /* that they are answered with */
-    int              attestations;     /* each client stops after so many; 0: at `until` */
-    _Atomic uint64_t done, shed, failed;
-};
 
 struct worker {
     pthread_t    thread;
@@ -271,7 +285,7 @@ static void work_on_new_connections(struct worker *w, struct guest_job *job)
         AUTO(reply) struct reply r     = { 0 };
         double                   began = now_s();
 
-        if (attest_whole(job, w->load->port, &r)) {
+        if (attest_whole(job, w->load, n, &r)) {
             w->load->done++;
             latency_add(w, began);
         } else if (r.status == 503) {
@@ -297,10 +311,11 @@ static void work_on_one_connection(struct worker *w, struct guest_job *job)
         return;
     }
     memcpy(cookie, r.cookie, sizeof cookie);
-    while (now_s() < w->load->until) {
+    for (int n = 0; now_s() < w->load->until; n++) {
         double began = now_s();
 
-        if (!ask(&c, "GET", w->load->path, cookie, (struct bytes){ 0 }, &r) || r.status != w->load->status) {
+        if (!ask(&c, "GET", w->load->path, cookie, (struct bytes){ 0 }, &r) || r.status != w->load->status ||
+            (r.status == 200 && !opens(job, &r, n))) {
             w->load->failed++;
             break;
         }
@@ -462,8 +477,8 @@ struct floor_connection {
 
 static bool request_swallow(SSL *ssl)
 {
-    char   request[ANSWER_MAX];
-    size_t n = 0, wanted = 0;
+    static _Thread_local char request[ANSWER_MAX];
+    size_t                    n = 0, wanted = 0;
 
     while (wanted == 0 || n < wanted) {
         int got = SSL_read(ssl, request + n, (int) (sizeof request - 1 - n));
@@ -555,9 +570,10 @@ static double floor_measure(double seconds)
     if (pid == 0)
         floor_run(listener);
     (void) close(listener); /* the child's now */
+    load.is_floor     = true;
     load.attestations = 1;
     (void) load_run(&load, 1, 60); /* it has made its keys when it answers */
-    load = (struct load){ .port = load.port };
+    load = (struct load){ .port = load.port, .is_floor = true };
     before = cpu_s(pid);
     o      = load_run(&load, CLIENTS, seconds);
     cpu    = cpu_s(pid) - before;
@@ -647,7 +663,6 @@ static void broker_sheds(void)
 static void world_open(void)
 {
     AUTO(admin_client) struct admin_client *admin = NULL;
-    AUTO(secret) struct secret              key   = { 0 };
     int                                     nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), console = dup(2);
     struct test_guest                       good;
     char                                    ca[PATH_MAX];
@@ -659,7 +674,7 @@ static void world_open(void)
     must(dup2(console, 2) == 2, "get the console back");
     admin = test_admin(&broker);
     good  = test_guest_good(&broker);
-    must(secret_random(32, &key, &err) && admin_resource_put(admin, URI, &key, &err), "put a key");
+    must(secret_random(32, &stored, &err) && admin_resource_put(admin, URI, &stored, &err), "put a key");
     value_register(admin, "measurement", good.measurement, sizeof good.measurement);
     value_register(admin, "initdata", good.host_data, sizeof good.host_data);
     test_broker_path(&broker, "ca.pem", ca);
@@ -696,6 +711,7 @@ int main(int argc, char **argv)
     if (is_wanted(argc, argv, "sessions"))
         part_sessions();
     SSL_CTX_free(client_ctx);
+    secret_free(&stored);
     (void) test_broker_stop(&broker, SIGTERM); /* an orderly end: profilers write then */
     test_broker_free(&broker);
     return 0;
