@@ -9,6 +9,7 @@
 #include "keys/broker/exchange.h"
 #include "keys/broker/listener.h"
 #include "keys/broker/observer.h"
+#include "keys/broker/tls_identity.h"
 
 enum {
     CONNECTION_MEMORY = 128 << 10, /* of a request's head; a Bearer token alone may have KBS_TOKEN_MAX */
@@ -165,6 +166,16 @@ static void retired_tidy(struct server *s)
     }
 }
 
+/* Handshakes with an older identity can only be under way on a daemon of before a reload. */
+static void identities_tidy(struct server *s)
+{
+    for (int i = 0; i < RETIRED_MAX; i++) {
+        if (s->retired[i].daemon)
+            return;
+    }
+    tls_identity_forget_older();
+}
+
 static void expired_forget(struct server *s)
 {
     struct err err;
@@ -183,6 +194,7 @@ static void tick_ready(struct loop_source *source, uint32_t events)
     s->traffic.metrics.timed_out += peers_expire(&s->traffic.peers, monotonic_us() / 1000);
     turn(s);
     retired_tidy(s);
+    identities_tidy(s);
     if (s->observer)
         observer_tick(s->observer);
     if (++s->ticks % TICKS_OF_KEEPING == 0)
@@ -249,6 +261,17 @@ struct metrics *server_metrics(struct server *server) { return &server->traffic.
 
 /* ---- starting and stopping ---- */
 
+/* The certificate and the key of now, for all entrances. */
+static FALLIBLE identity_show(const struct credentials *keys, struct err *err)
+{
+    struct tls_identity *identity;
+
+    if (!tls_identity_new(buffer_bytes(&keys->tls_certificate), &keys->tls_key, &identity, err))
+        return false;
+    tls_identity_show(identity);
+    return true;
+}
+
 /* Takes the listener, also on failure. */
 static FALLIBLE daemon_start(struct server *s, struct entrance *e, int listener, struct err *err)
 {
@@ -256,17 +279,21 @@ static FALLIBLE daemon_start(struct server *s, struct entrance *e, int listener,
     const struct credentials *keys    = s->options.credentials;
     AUTO(buffer) struct buffer chain  = { 0 };
     AUTO(buffer) struct buffer ca     = { 0 };
+    struct MHD_OptionItem      ours[] = { { MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *) (uintptr_t) tls_identity_retrieve },
+                                          { MHD_OPTION_END, 0, NULL } };
+    struct MHD_OptionItem      theirs[] = { { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) secret_expose(&keys->tls_key).at },
+                                            { MHD_OPTION_HTTPS_MEM_CERT, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
     struct MHD_OptionItem      more[] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
 
     buffer_append(&chain, buffer_bytes(&keys->tls_certificate));
+    theirs[1].ptr_value = (void *) (uintptr_t) buffer_text(&chain); /* both only read */
     buffer_append(&ca, buffer_bytes(&keys->admin_client_ca));
     if ((e->door.faces & FACE_ADMINISTRATORS) && ca.len > 0) /* certificates are asked for, and may be withheld */
         more[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *) (uintptr_t) buffer_text(&ca) };
     e->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, exchange_serve, &e->door,
         MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_HTTPS_MEM_KEY, (const char *) secret_expose(&keys->tls_key).at,
-        MHD_OPTION_HTTPS_MEM_CERT, buffer_text(&chain),
+        MHD_OPTION_ARRAY, tls_identity_is_shown() ? ours : theirs,
         MHD_OPTION_HTTPS_PRIORITIES, TLS_OFFERED,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned) c->connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned) c->connections_per_peer,
@@ -351,7 +378,8 @@ FALLIBLE server_start(const struct server_options *options, struct server **out,
     s->started_us     = monotonic_us();
     s->again.fd = s->tick.fd = s->grace.fd = NO_FD;
     limits_set(s);
-    if (!timers_add(s, err) || !outside_new(options->loop, outside_came, s, &s->traffic.outside, err) || !entrances_open(s, err) || !observer_open(s, err))
+    if (!timers_add(s, err) || !outside_new(options->loop, outside_came, s, &s->traffic.outside, err) ||
+        !identity_show(options->credentials, err) || !entrances_open(s, err) || !observer_open(s, err))
         return false;
     *out = TAKE(s);
     return true;
@@ -399,6 +427,8 @@ FALLIBLE server_reload(struct server *server, const struct config *config, const
     server->options.config      = config;
     server->options.credentials = credentials;
     limits_set(server);
+    if (!identity_show(credentials, err))
+        return false;
     for (int i = 0; i < ENTRANCES; i++) {
         if (server->entrances[i].daemon && !entrance_renew(server, &server->entrances[i], err))
             return false;
@@ -448,6 +478,8 @@ void server_free(struct server *server)
         loop_remove(&server->entrances[i].web); /* its descriptor is the daemon's */
         MHD_stop_daemon(server->entrances[i].daemon);
     }
+    tls_identity_show(NULL);
+    tls_identity_forget_older();
     traffic_close(&server->traffic);
     observer_free(server->observer);
     source_close(&server->again);
