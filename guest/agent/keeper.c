@@ -556,6 +556,7 @@ int keeper_run(const struct keeper_options *options)
     AUTO(ttrpc_connection) struct ttrpc_connection *connection = NULL;
     struct err                      err;
 
+    (void) mallopt(M_ARENA_MAX, 1); /* the threads wait for others most of the time: a heap of each one's own is memory for nothing */
     if (!loop_new(&k.loop, &err))
         return 1;
     serving.loop = k.loop;
