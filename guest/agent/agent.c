@@ -15,7 +15,7 @@
 #include "guest/agent/service.h"
 #include "guest/agent/tunnel.h"
 #include "guest/init/clock.h"
-#include "guest/init/disk.h"
+#include "guest/init/lent_disk.h"
 #include "guest/init/ports.h"
 #include "guest/init/power.h"
 #include "guest/init/rights.h"
@@ -150,7 +150,7 @@ static FALLIBLE start_mounter(struct agent *a, int *control, struct err *err)
     int          ends[2];
 
     *control = NO_FD;
-    if (!disk_with_prefix("/sys/block", IMAGE_DISK_PREFIX))
+    if (!lent_disk_may_come(IMAGE_DISK_PREFIX))
         return true;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return err_os(err, "mounter");
@@ -186,7 +186,7 @@ static FALLIBLE start_opener(struct agent *a, int *control, struct err *err)
     int          ends[2];
 
     *control = NO_FD;
-    if (!disk_with_prefix("/sys/block", VOLUME_SERIAL_PREFIX))
+    if (!lent_disk_may_come(VOLUME_SERIAL_PREFIX))
         return true;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return err_os(err, "opener");

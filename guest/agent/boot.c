@@ -11,6 +11,7 @@
 #include "guest/init/disk.h"
 #include "guest/init/entropy.h"
 #include "guest/init/image_disk.h"
+#include "guest/init/lent_disk.h"
 #include "guest/init/modules.h"
 #include "guest/init/mounts.h"
 #include "guest/init/network.h"
@@ -84,7 +85,7 @@ static FALLIBLE open_scratch(struct cmdline *cmdline, struct err *err)
     (void) cmdline;
     if (!disk_find("/sys/block", SCRATCH_SERIAL, name, err))
         return false;
-    if (!name[0] && !disk_with_prefix("/sys/block", VOLUME_SERIAL_PREFIX))
+    if (!name[0] && !lent_disk_may_come(VOLUME_SERIAL_PREFIX))
         return true;
     return modules_load("/modules-scratch", err) && (!name[0] || open_scratch_apart(name, err));
 }
@@ -93,7 +94,7 @@ static FALLIBLE open_scratch(struct cmdline *cmdline, struct err *err)
 static FALLIBLE load_image_modules(struct cmdline *cmdline, struct err *err)
 {
     (void) cmdline;
-    return !disk_with_prefix("/sys/block", IMAGE_DISK_PREFIX) || (modules_load("/modules-scratch", err) && modules_load("/modules-images", err));
+    return !lent_disk_may_come(IMAGE_DISK_PREFIX) || (modules_load("/modules-scratch", err) && modules_load("/modules-images", err));
 }
 
 /* After the modules: the first of the rows forbids any more. */

@@ -70,6 +70,23 @@ FALLIBLE receipt_write(struct bytes statement, EVP_PKEY *key, const char *tee, s
     return true;
 }
 
+struct bytes receipt_find(struct bytes text)
+{
+    static const char mark[] = RECEIPT_LINE;
+    size_t            len    = sizeof mark - 1;
+
+    if (text.len > 0 && text.at[0] == '{')
+        return text;
+    for (size_t at = text.len; at-- > 0;) {
+        if (text.len - at < len || memcmp(text.at + at, mark, len) != 0)
+            continue;
+        struct bytes   found = { text.at + at + len, text.len - at - len };
+        const uint8_t *end   = memchr(found.at, '\n', found.len);
+        return (struct bytes){ found.at, end ? (size_t) (end - found.at) : found.len };
+    }
+    return (struct bytes){ 0 };
+}
+
 static FALLIBLE get_bytes(struct json_object *from, const char *name, struct buffer *out, struct err *err)
 {
     const char *text;

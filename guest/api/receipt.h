@@ -20,6 +20,7 @@
 
 #define RECEIPT_ROLE    "cloister job receipt"
 #define RECEIPT_VERSION "cloister-receipt-1"
+#define RECEIPT_LINE    "cloister-receipt " /* in front of one in a log */
 
 enum { RECEIPT_LEN_MAX = 1 << 20, RECEIPT_NONCE_MAX = 64, RECEIPT_REPORT_DATA_LEN = 64 };
 
@@ -33,6 +34,10 @@ static inline void auto_receipt(struct receipt *receipt) { receipt_free(receipt)
 
 /* The public part of a P-256 key, as canonical JSON. */
 FALLIBLE receipt_key_text(EVP_PKEY *key, struct buffer *out, struct err *err);
+
+/* A receipt as it is, or behind the last RECEIPT_LINE of a log; an empty view where there is none. Borrows. */
+struct bytes receipt_find(struct bytes text);
+
 void     receipt_report_data(struct bytes key_text, uint8_t out[static RECEIPT_REPORT_DATA_LEN]);
 
 FALLIBLE receipt_write(struct bytes statement, EVP_PKEY *key, const char *tee, struct bytes evidence, struct buffer *out,

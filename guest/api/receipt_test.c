@@ -132,6 +132,27 @@ static void another_version_is_refused_though_it_is_signed(void **state)
     assert_string_equal(err.text, "receipt: version \"cloister-receipt-2\"");
 }
 
+static void a_receipt_is_found_in_a_log(void **state)
+{
+    static const struct { const char *text, *found; } cases[] = {
+        { "{\"a\":1}", "{\"a\":1}" },
+        { "out\n" RECEIPT_LINE "{1}\n", "{1}" },
+        { "2026 stderr F " RECEIPT_LINE "{1}\n2026 stderr F " RECEIPT_LINE "{2}\n", "{2}" },
+        { RECEIPT_LINE "{1}", "{1}" },
+        { RECEIPT_LINE, "" },
+        { "cloister-receip", "" },
+        { "", "" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t              len   = strlen(cases[i].text);
+        AUTO(heap) uint8_t *exact = exact_copy(cases[i].text, len);
+
+        assert_true(bytes_equal(receipt_find((struct bytes){ exact, len }), bytes_of_text(cases[i].found)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +161,7 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(one_defect_is_refused),
         cmocka_unit_test(another_version_is_refused_though_it_is_signed),
+        cmocka_unit_test(a_receipt_is_found_in_a_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

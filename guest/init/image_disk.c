@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "guest/init/device_mapper.h"
-#include "guest/init/disk.h"
+#include "guest/init/lent_disk.h"
 
 enum { SECTORS_PER_BLOCK = IMAGE_DISK_BLOCK_LEN / 512, NAME_MAX_LEN = 48, NAME_HEX = 32, TABLE_MAX = 320 };
 
@@ -32,17 +32,18 @@ void image_disk_path(const struct image_disk *disk, char out[static IMAGE_DISK_P
     (void) snprintf(out, IMAGE_DISK_PATH_MAX, IMAGE_DISK_ROOT "/%s", name); /* fits */
 }
 
+static void lent_name(const struct image_disk *disk, char out[static DISK_SERIAL_MAX + 1])
+{
+    (void) snprintf(out, DISK_SERIAL_MAX + 1, IMAGE_DISK_PREFIX "%.*s", IMAGE_DISK_HEX, disk->hex); /* fits */
+}
+
 static FALLIBLE find(const struct image_disk *disk, struct disk *out, struct err *err)
 {
-    char     name[DISK_NAME_MAX], serial[DISK_SERIAL_MAX + 1];
+    char     name[DISK_SERIAL_MAX + 1];
     uint64_t wanted = (disk->n_blocks + disk->n_tree_blocks) * IMAGE_DISK_BLOCK_LEN;
 
-    (void) snprintf(serial, sizeof serial, IMAGE_DISK_PREFIX "%.*s", IMAGE_DISK_HEX, disk->hex); /* fits */
-    if (!disk_find("/sys/block", serial, name, err))
-        return false;
-    if (!name[0])
-        return fail_with(err, ERR_NOT_FOUND, "the host lent no disk with it (serial %s)", serial);
-    if (!disk_open(name, true, out, err))
+    lent_name(disk, name);
+    if (!lent_disk_open(name, true, out, err))
         return false;
     return out->len >= wanted || fail_with(err, ERR_MALFORMED, "its disk has %llu bytes; wanted %llu", (unsigned long long) out->len,
                                            (unsigned long long) wanted);
@@ -131,20 +132,29 @@ static FALLIBLE devices_mount(const struct image_disk *disk, const struct secret
     return false;
 }
 
-FALLIBLE image_disk_mount(const struct image_disk *disk, const struct secret *key, struct err *err)
+static FALLIBLE judged_make(const struct image_disk *disk, struct dm_device *out, struct err *err)
 {
     AUTO(disk) struct disk below = { .fd = NO_FD };
-    struct dm_device       device;
-    char                   path[IMAGE_DISK_PATH_MAX];
+
+    return find(disk, &below, err) && verity_make(disk, &below, out, err);
+}
+
+FALLIBLE image_disk_mount(const struct image_disk *disk, const struct secret *key, struct err *err)
+{
+    struct dm_device device;
+    char             path[IMAGE_DISK_PATH_MAX], name[DISK_SERIAL_MAX + 1];
+    struct err       ignored;
 
     image_disk_path(disk, path);
     if (access(path, F_OK) == 0) /* made here only, and gone again when the mount failed */
         return true;
-    if (!find(disk, &below, err) || !verity_make(disk, &below, &device, err))
-        return false;
-    if (devices_mount(disk, key, &device, path, err))
-        return true;
-    forget(disk, "verity-");
+    if (judged_make(disk, &device, err)) {
+        if (devices_mount(disk, key, &device, path, err))
+            return true;
+        forget(disk, "verity-");
+    }
+    lent_name(disk, name);
+    (void) !lent_disk_forget(name, &ignored); /* the first failure is told */
     return false;
 }
 

@@ -16,6 +16,7 @@
 #include "base/ossl.h"
 #include "guest/init/device_mapper.h"
 #include "guest/init/integrity.h"
+#include "guest/init/lent_disk.h"
 #include "guest/volume/ext4_format.h"
 #include "guest/volume/luks2_key.h"
 
@@ -42,8 +43,8 @@ struct opening {
     struct disk                  disk;
     struct luks2_header          header;
     struct secret                key;
-    char                         integrity_name[32], crypt_name[32], path[PATH_LEN_MAX];
-    bool                         has_integrity, has_crypt, is_blank;
+    char                         integrity_name[32], crypt_name[32], path[PATH_LEN_MAX], lent_name[DISK_SERIAL_MAX + 1];
+    bool                         has_disk, has_integrity, has_crypt, is_blank;
 };
 
 static void names_of(const char *name, struct opening *o)
@@ -51,6 +52,7 @@ static void names_of(const char *name, struct opening *o)
     (void) snprintf(o->integrity_name, sizeof o->integrity_name, "integrity-%.16s", name); /* these fit */
     (void) snprintf(o->crypt_name, sizeof o->crypt_name, "volume-%.16s", name);
     (void) snprintf(o->path, sizeof o->path, VOLUMES_FOLDER "/%.16s", name);
+    (void) snprintf(o->lent_name, sizeof o->lent_name, VOLUME_SERIAL_PREFIX "%.16s", name);
 }
 
 /* What was made and is not wanted goes in the opposite order; a failure here changes nothing about the first one. */
@@ -63,6 +65,8 @@ static void auto_opening(struct opening *o)
     if (o->has_integrity)
         (void) !dm_device_remove(o->integrity_name, &ignored);
     auto_disk(&o->disk);
+    if (o->has_disk)
+        (void) !lent_disk_forget(o->lent_name, &ignored);
     secret_free(&o->key);
 }
 
@@ -70,14 +74,8 @@ static void auto_opening(struct opening *o)
 
 static FALLIBLE find_disk(struct opening *o, struct err *err)
 {
-    char serial[DISK_SERIAL_MAX + 1], name[DISK_NAME_MAX];
-
-    (void) snprintf(serial, sizeof serial, VOLUME_SERIAL_PREFIX "%.16s", o->request->name); /* fits */
-    if (!disk_find("/sys/block", serial, name, err))
-        return false;
-    if (!name[0])
-        return fail_with(err, ERR_NOT_FOUND, "the host gives no disk for it");
-    return disk_open(name, o->request->read_only, &o->disk, err);
+    o->has_disk = lent_disk_open(o->lent_name, o->request->read_only, &o->disk, err);
+    return o->has_disk || (err->kind == ERR_NOT_FOUND && fail_with(err, ERR_NOT_FOUND, "the host gives no disk for it"));
 }
 
 static FALLIBLE read_at(int fd, uint64_t offset, uint8_t *into, size_t len, struct err *err)
@@ -330,7 +328,7 @@ FALLIBLE volume_open(const struct volume_request *request, struct volume_opened 
         (void) umount2(o.path, MNT_DETACH); /* the first failure is told */
         return false;
     }
-    o.has_crypt = o.has_integrity = false; /* from now on they stay */
+    o.has_disk = o.has_crypt = o.has_integrity = false; /* from now on they stay */
     return true;
 }
 
@@ -383,5 +381,5 @@ FALLIBLE volume_close(const char *name, struct err *err)
     root = NO_FD;
     if (umount2(o.path, MNT_DETACH) < 0)
         return err_os(err, "unmount");
-    return remove_patiently(o.crypt_name, err) && remove_patiently(o.integrity_name, err);
+    return remove_patiently(o.crypt_name, err) && remove_patiently(o.integrity_name, err) && lent_disk_forget(o.lent_name, err);
 }

@@ -10,7 +10,9 @@
 #include "keys/ocicrypt/manifest.h"
 #include "keys/ocicrypt/verity_tree.h"
 
-#define BLOCK_LAYER_TYPE       "application/vnd.cloister.image.layer.v1.erofs"
+/* containerd takes for a layer what begins so, and asks its snapshotter about it; of other types it wants every blob. */
+#define BLOCK_LAYER_TYPE       "application/vnd.oci.image.layer.v1.cloister.erofs"
+#define BLOCK_LAYER_TYPE_0     "application/vnd.cloister.image.layer.v1.erofs" /* of images that were made before that */
 #define BLOCK_LAYER_ANNOTATION "org.cloister.image.verity" /* "1 4096 DATA-BLOCKS sha256 ROOT-IN-HEX" */
 
 enum { BLOCK_LAYER_TEXT_MAX = 96, BLOCK_LAYER_KEY_LEN = 64 /* XTS takes two of 32 */ };

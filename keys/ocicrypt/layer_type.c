@@ -26,6 +26,7 @@ static const struct layer_type types[] = {
     PAIR(NONDIST, "+gzip", LAYER_TAR_GZIP),
     PAIR(NONDIST, "+zstd", LAYER_TAR_ZSTD),
     PAIR(BLOCK_LAYER_TYPE, "", LAYER_EROFS),
+    PAIR(BLOCK_LAYER_TYPE_0, "", LAYER_EROFS),
     ONE_WAY(DOCKER, OCI, LAYER_TAR),
     ONE_WAY(DOCKER ".gzip", OCI "+gzip", LAYER_TAR_GZIP),
     ONE_WAY(DOCKER ".zstd", OCI "+zstd", LAYER_TAR_ZSTD),

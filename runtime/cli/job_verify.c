@@ -13,6 +13,8 @@
 #include "runtime/cli/job_trust.h"
 #include "runtime/cli/verify.h"
 
+enum { LOG_LEN_MAX = 256 << 20 /* bytes: a receipt may be the last line of a container's log */ };
+
 struct job_verify {
     struct job_roots   roots;
     const char        *at;
@@ -207,5 +209,5 @@ int job_verify(int argc, char **argv)
         (void) fail_with(&err, ERR_CONFIG, "one receipt is wanted; see cloister job verify --help"); /* told next */
         return unusable(&err);
     }
-    return file_read(operands[0], RECEIPT_LEN_MAX, &text, &err) ? judge(&o, buffer_bytes(&text)) : unusable(&err);
+    return file_read(operands[0], LOG_LEN_MAX, &text, &err) ? judge(&o, receipt_find(buffer_bytes(&text))) : unusable(&err);
 }

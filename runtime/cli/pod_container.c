@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/cli/pod_claim.h"
 #include "runtime/cli/pod_security.h"
 #include "runtime/cli/sealing.h"
 
@@ -450,7 +451,7 @@ static void add_notes(const struct pod_reading *r, const yaml_node_t *container,
 
         if (kind == VOLUME_OF_FILES)
             note(r, name, "the host chooses the files at", path ? path : "?");
-        else if (kind == VOLUME_OTHER)
+        else if (kind == VOLUME_OTHER && !pod_claim_is(r, yaml_item(r, mounts, i)))
             note(r, name, "a guest does not have the volume at", path ? path : "?");
     }
     pod_security_note(r, container, name, note);
@@ -466,7 +467,8 @@ static FALLIBLE fill(const struct pod_reading *r, const yaml_node_t *container, 
     json_add(entry, "env_names", v.names);
     if (!add_image(r, image, entry, err) || !add_environment(r, container, &v, err) ||
         !add_arguments(r, container, &v, entry, err) || !pod_security_add(r, container, entry, err) ||
-        !add_executions(r, container, entry, err) || !add_volumes(r, container, entry, err))
+        !add_executions(r, container, entry, err) || !add_volumes(r, container, entry, err) ||
+        !pod_claims_add(r, container, entry, err))
         return false;
     add_given_names(v.names);
     sealing_add_signers(entry, v.env);

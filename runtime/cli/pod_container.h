@@ -12,6 +12,7 @@ struct pod_reading {
     const yaml_node_t       *security; /* the pod's securityContext, or NULL */
     const yaml_node_t       *volumes;  /* the pod's, or NULL */
     bool                     shares_processes; /* shareProcessNamespace */
+    const yaml_node_t       *annotations; /* the pod's, or NULL */
     bool                     has_token; /* the node mounts the service account's token */
 };
 

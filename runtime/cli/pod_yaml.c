@@ -25,8 +25,8 @@ static FALLIBLE check_host_namespaces(const struct pod_reading *r, const yaml_no
     return true;
 }
 
-/* Where each kind keeps its pod: a path from the document. */
-static const yaml_node_t *pod_spec(const struct pod_reading *r, const yaml_node_t *document)
+/* Where each kind keeps its pod: a path from the document. Its metadata stand beside its spec. */
+static const yaml_node_t *pod_of(const struct pod_reading *r, const yaml_node_t *document)
 {
     const char        *kind = yaml_text(yaml_member(r, document, "kind"));
     const yaml_node_t *spec = yaml_member(r, document, "spec");
@@ -34,19 +34,20 @@ static const yaml_node_t *pod_spec(const struct pod_reading *r, const yaml_node_
     if (!kind)
         return NULL;
     if (strcmp(kind, "Pod") == 0)
-        return spec;
+        return document;
     if (strcmp(kind, "CronJob") == 0)
         spec = yaml_member(r, yaml_member(r, spec, "jobTemplate"), "spec");
     else if (strcmp(kind, "Deployment") != 0 && strcmp(kind, "ReplicaSet") != 0 && strcmp(kind, "StatefulSet") != 0 &&
              strcmp(kind, "DaemonSet") != 0 && strcmp(kind, "Job") != 0)
         return NULL;
-    return yaml_member(r, yaml_member(r, spec, "template"), "spec");
+    return yaml_member(r, spec, "template");
 }
 
 static FALLIBLE read_document(struct pod_reading *r, struct err *err)
 {
     static const char *const lists[] = { "initContainers", "containers" };
-    const yaml_node_t       *spec    = pod_spec(r, yaml_document_get_root_node(r->document));
+    const yaml_node_t       *pod     = pod_of(r, yaml_document_get_root_node(r->document));
+    const yaml_node_t       *spec    = yaml_member(r, pod, "spec");
 
     if (!spec)
         return true;
@@ -54,6 +55,7 @@ static FALLIBLE read_document(struct pod_reading *r, struct err *err)
         return false;
     r->security = yaml_member(r, spec, "securityContext");
     r->volumes  = yaml_member(r, spec, "volumes");
+    r->annotations = yaml_member(r, yaml_member(r, pod, "metadata"), "annotations");
     const char *token = yaml_text(yaml_member(r, spec, "automountServiceAccountToken"));
     r->has_token      = !token || strcmp(token, "false") != 0;
     const char *shared   = yaml_text(yaml_member(r, spec, "shareProcessNamespace"));

@@ -245,6 +245,41 @@ static void every_truncation_is_read_or_refused(void **state)
         assert_true(read_text(manifest, len)[0] != '\0');
 }
 
+static void claims_are_volumes_with_keys(void **state)
+{
+    static const char head[] = "kind: Pod\nmetadata: {annotations: {io.cloister.volume.out: 'kbs:///lab/volume/out:new', io.cloister.volume.in: ''}}\n"
+                               "spec:\n  automountServiceAccountToken: false\n  volumes:\n"
+                               "  - {name: a, persistentVolumeClaim: {claimName: a}}\n  - {name: b, persistentVolumeClaim: {claimName: b, readOnly: true}}\n"
+                               "  containers:\n  - {name: a, image: x:1, ";
+    static const struct { const char *container, *said; } cases[] = {
+        { "volumeDevices: [{name: a, devicePath: /var/lib/data}]",
+          "\"volumes\":[{\"path\":\"/var/lib/data\",\"volume\":\"data\",\"key\":\"kbs:///default/volume/data\"}]" },
+        { "volumeDevices: [{name: a, devicePath: /out}]",
+          "\"volumes\":[{\"path\":\"/out\",\"volume\":\"out\",\"key\":\"kbs:///lab/volume/out\",\"format\":true}]" },
+        { "volumeDevices: [{name: b, devicePath: /x/data}]",
+          "\"volumes\":[{\"path\":\"/x/data\",\"volume\":\"data\",\"key\":\"kbs:///default/volume/data\",\"read_only\":true}]" },
+        { "volumeMounts: [{name: a, mountPath: /x/in/, readOnly: true}]",
+          "\"volumes\":[{\"path\":\"/x/in\",\"volume\":\"in\",\"key\":\"kbs:///default/volume/in\",\"read_only\":true}]" },
+        { "volumeMounts: [{name: a, mountPath: /other}]", "a guest does not have the volume at /other" },
+        { "volumeDevices: [{name: b, devicePath: /out}]", "container a: volume out: what is read-only cannot be formatted" },
+        { "volumeDevices: [{name: a, devicePath: /dev/xvda}]",
+          "container a: volume at /dev/xvda: its path is the directory in which its files are wanted, not in /dev" },
+        { "volumeDevices: [{name: a, devicePath: /Data}]",
+          "container a: volume Data: the last part of its path is its name: at most 16 of a-z, 0-9 and, not first, -" },
+        { "volumeDevices: [{name: a}]", "container a: volume at : its path is the directory in which its files are wanted, not in /dev" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024];
+
+        (void) snprintf(text, sizeof text, "%s%s}\n", head, cases[i].container);
+        const char *said = read_text(text, strlen(text));
+        if (!strstr(said, cases[i].said))
+            fail_msg("wanted %s in %s", cases[i].said, said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_sub_path_is_a_part_of_its_volume),
         cmocka_unit_test(refuses_what_cannot_be_pinned),
         cmocka_unit_test(every_truncation_is_read_or_refused),
+        cmocka_unit_test(claims_are_volumes_with_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,12 +171,13 @@ static FALLIBLE blocks_encrypt(struct passage *p, const struct descriptor *plain
     struct layer_public                      public = { .cipher = LAYER_CIPHER_CTR };
     struct descriptor                        made  = { 0 };
     struct block_layer                       block = { 0 };
+    const struct layer_type                 *type;
 
-    if (!layer_private_new(&private, err) || !blocks_pass(p, plain, &private, true, &block, &made, err) ||
+    if (!layer_type_find(plain->media_type, &type, err) || !layer_private_new(&private, err) || !blocks_pass(p, plain, &private, true, &block, &made, err) ||
         !block_layer_seal(&block, &private, &public, err))
         return false;
     private.digest = plain->digest;
-    layer_rename(layer, BLOCK_LAYER_TYPE "+encrypted", &made);
+    layer_rename(layer, type->encrypted, &made);
     block_rename(layer, &block);
     return annotations_add(p, layer, &public, &private, err);
 }
@@ -192,11 +193,12 @@ static FALLIBLE blocks_decrypt(struct passage *p, const struct descriptor *seale
 {
     struct descriptor  made  = { 0 };
     struct block_layer block = { 0 }, plain = { 0 };
+    const struct layer_type *type;
 
-    if (!block_layer_read(sealed, &block, err) || !block_layer_check(&block, &key->private, &key->public, err) ||
+    if (!layer_type_find(sealed->media_type, &type, err) || !block_layer_read(sealed, &block, err) || !block_layer_check(&block, &key->private, &key->public, err) ||
         !blocks_pass(p, sealed, &key->private, false, &plain, &made, err) || !decrypted_check(&made, &key->private, err))
         return false;
-    layer_rename(layer, BLOCK_LAYER_TYPE, &made);
+    layer_rename(layer, type->plain, &made);
     block_rename(layer, &plain);
     return true;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/auto.h"
-#include "keys/ocicrypt/block_layer.h"
+#include "keys/ocicrypt/layer_type.h"
 
 enum { HEX_LEN = 16 }; /* of the layer's digest: with "img-" it fills the serial */
 
@@ -19,20 +19,40 @@ void image_disks_free(struct image_disks *disks)
 
 static bool is_mounted(const struct descriptor *layer)
 {
-    return strcmp(layer->media_type, BLOCK_LAYER_TYPE) == 0 || strcmp(layer->media_type, BLOCK_LAYER_TYPE "+encrypted") == 0;
+    const struct layer_type *type;
+    struct err               ignored; /* of another type */
+
+    return layer_type_find(layer->media_type, &type, &ignored) && type->packing == LAYER_EROFS;
 }
 
-static FALLIBLE disk_add(const char *directory, const struct descriptor *layer, struct image_disks *disks, struct err *err)
+/* NO_FD when none of them has it; likewise for one that is short: the guest judges what it is lent. */
+static FALLIBLE blob_open(const char *const directories[static 2], const struct digest_text *digest, const char *algorithm, int *out,
+                          struct err *err)
+{
+    char path[LAYOUT_PATH_MAX + 192];
+
+    *out = NO_FD;
+    for (size_t i = 0; i < 2 && *out < 0; i++) {
+        if (!directories[i])
+            continue;
+        (void) snprintf(path, sizeof path, "%s/blobs/%s/%s", directories[i], algorithm, digest_hex(digest)); /* a cut path is none */
+        *out = open(path, O_RDONLY | O_CLOEXEC);
+        if (*out < 0 && errno != ENOENT)
+            return err_os(err, "open %.160s", path);
+    }
+    return true;
+}
+
+static FALLIBLE disk_add(const char *const directories[static 2], const struct descriptor *layer, struct image_disks *disks, struct err *err)
 {
     struct digest_text digest = digest_text(&layer->digest);
-    char               path[LAYOUT_PATH_MAX + 192];
-    AUTO(fd) int       fd = NO_FD;
+    AUTO(fd) int       fd     = NO_FD;
 
-    (void) snprintf(path, sizeof path, "%s/blobs/%s/%s", directory, digest_algorithm_name(layer->digest.algorithm),
-                    digest_hex(&digest)); /* fits */
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) /* likewise for one that is short: the guest judges what it is lent */
-        return errno == ENOENT || err_os(err, "open %.160s", path);
+    if (!blob_open(directories, &digest, digest_algorithm_name(layer->digest.algorithm), &fd, err))
+        return false;
+    disks->n_missing += fd < 0;
+    if (fd < 0)
+        return true;
     if (disks->n == IMAGE_DISKS_MAX)
         return fail_with(err, ERR_LIMIT, "over %d layers that are mounted", IMAGE_DISKS_MAX);
     (void) snprintf(disks->at[disks->n].serial, IMAGE_DISK_SERIAL_LEN + 1, "img-%.*s", HEX_LEN, digest_hex(&digest)); /* fits */
@@ -40,17 +60,31 @@ static FALLIBLE disk_add(const char *directory, const struct descriptor *layer, 
     return true;
 }
 
-FALLIBLE image_disks_open(const char *directory, const char *digest, struct image_disks *out, struct err *err)
+static FALLIBLE find_manifest(const char *const directories[static 2], const char *digest, struct buffer *text, struct err *err)
+{
+    (void) fail_with(err, ERR_NOT_FOUND, "no place for image %.80s", digest); /* false is what it returns */
+    for (size_t i = 0; i < 2; i++) {
+        if (!directories[i])
+            continue;
+        if (layout_read_blob(directories[i], digest, OCI_DOCUMENT_MAX, text, err))
+            return true;
+        if (err->kind != ERR_NOT_FOUND)
+            return false;
+    }
+    return false;
+}
+
+FALLIBLE image_disks_open(const char *const directories[static 2], const char *digest, struct image_disks *out, struct err *err)
 {
     AUTO(buffer) struct buffer     text     = { 0 };
     AUTO(manifest) struct manifest manifest = { 0 };
     struct json_object            *document = NULL;
 
-    if (!layout_read_blob(directory, digest, OCI_DOCUMENT_MAX, &text, err) ||
-        !oci_document_read(buffer_bytes(&text), &document, err) || !manifest_read_take(document, &manifest, err))
+    if (!find_manifest(directories, digest, &text, err) || !oci_document_read(buffer_bytes(&text), &document, err) ||
+        !manifest_read_take(document, &manifest, err))
         return false;
     for (size_t i = 0; i < manifest.n_layers; i++)
-        if (is_mounted(&manifest.layers[i]) && !disk_add(directory, &manifest.layers[i], out, err))
+        if (is_mounted(&manifest.layers[i]) && !disk_add(directories, &manifest.layers[i], out, err))
             return false;
     return true;
 }

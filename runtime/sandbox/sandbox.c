@@ -19,6 +19,7 @@
 #include "runtime/net/pod_link.h"
 #include "runtime/sandbox/tunnel_service.h"
 #include "runtime/vmm/qemu.h"
+#include "runtime/vmm/shelf.h"
 #include "runtime/vmm/simulated_platform.h"
 #include "runtime/vmm/software_tpm.h"
 #include "runtime/vmm/vhost_vsock.h"
@@ -44,12 +45,14 @@ struct sandbox {
     struct tunnel_service   *tunnel;
     struct network          *network; /* NULL: none, or told to the guest */
     struct err               agent_end; /* why its connection is over */
+    struct shelf             shelf;
+    size_t                   n_lent;    /* disks on it */
 };
 
 /* What start-up holds until QEMU and the platform have their copies. */
 struct launch {
     struct buffer firmware, kernel, initrd, disk;
-    int           firmware_fd, kernel_fd, initrd_fd, cmdline_fd, disk_fd, scratch_fd;
+    int           firmware_fd, kernel_fd, initrd_fd, cmdline_fd, disk_fd, scratch_fd, shelf_fd;
     enum vm_loader loader;
     int           ours[N_PORTS], theirs[N_PORTS];
     int           console_ours, console_theirs, words_ours, words_theirs;
@@ -63,7 +66,7 @@ struct launch {
 static void auto_launch(struct launch *l)
 {
     int *fds[] = { &l->firmware_fd, &l->kernel_fd, &l->initrd_fd, &l->cmdline_fd, &l->disk_fd, &l->console_ours, &l->console_theirs,
-                   &l->words_ours, &l->words_theirs, &l->tpm_of_qemu, &l->scratch_fd, &l->vsock_fd };
+                   &l->words_ours, &l->words_theirs, &l->tpm_of_qemu, &l->scratch_fd, &l->shelf_fd, &l->vsock_fd };
 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         auto_fd(fds[i]);
@@ -104,6 +107,7 @@ static void end_processes(struct sandbox *s)
     loop_remove(&s->vmm_exit);
     process_kill(&s->vmm);
     process_kill(&s->platform);
+    shelf_free(&s->shelf); /* after the VM, which would see its disk break */
 }
 
 static void end(struct sandbox *s, const struct err *why)
@@ -393,7 +397,7 @@ static FALLIBLE start_vmm(struct sandbox *s, struct launch *l, size_t n_ports, s
         .tee = s->options.tee, .accel = s->options.accel, .cpus = s->options.cpus,
         .memory_mib = s->options.memory_mib, .firmware_fd = l->firmware_fd, .kernel_fd = l->kernel_fd,
         .initrd_fd = l->initrd_fd, .append = s->options.append, .cmdline_fd = l->cmdline_fd, .loader = l->loader, .initdata_fd = l->disk_fd,
-        .scratch_fd = l->scratch_fd, .disks = l->disks, .n_disks = l->n_disks,
+        .scratch_fd = l->scratch_fd, .disks = l->disks, .n_disks = l->n_disks, .shelf_fd = l->shelf_fd,
         .console_fd = l->console_theirs, .ports = ports, .n_ports = l->guest_cid ? 0 : n_ports,
         .guest_cid = l->guest_cid, .vsock_fd = l->vsock_fd,
         .nics = nics, .n_nics = s->network ? s->network->n_interfaces : 0,
@@ -451,14 +455,14 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
     AUTO(sandbox) struct sandbox *s = calloc(1, sizeof *s);
     AUTO(launch) struct launch    l = { .firmware_fd = NO_FD, .kernel_fd = NO_FD, .initrd_fd = NO_FD, .cmdline_fd = NO_FD, .disk_fd = NO_FD,
                                         .console_ours = NO_FD, .console_theirs = NO_FD, .words_ours = NO_FD, .words_theirs = NO_FD, .tpm_of_qemu = NO_FD,
-                                        .scratch_fd = NO_FD, .vsock_fd = NO_FD };
+                                        .scratch_fd = NO_FD, .shelf_fd = NO_FD, .vsock_fd = NO_FD };
     size_t n_ports = options->tee == TEE_SIM ? N_PORTS : PORT_REPORT;
 
     if (!s)
         abort();
     for (size_t i = 0; i < N_PORTS; i++)
         l.ours[i] = l.theirs[i] = NO_FD;
-    *s = (struct sandbox){ .options = *options, .vmm = NO_PROCESS, .platform = NO_PROCESS, .vmm_exit.fd = NO_FD,
+    *s = (struct sandbox){ .options = *options, .shelf = NO_SHELF, .vmm = NO_PROCESS, .platform = NO_PROCESS, .vmm_exit.fd = NO_FD,
                            .boot_timer.fd = NO_FD, .console.source.fd = NO_FD, .words.source.fd = NO_FD };
     s->times.begin_ms = monotonic_ms();
     if (options->network) {
@@ -467,6 +471,8 @@ FALLIBLE sandbox_start(const struct sandbox_options *options, struct sandbox **o
             abort();
         *s->network = options->network->pod.network;
     }
+    if (options->has_shelf && !shelf_start(&s->shelf, &l.shelf_fd, err)) /* first: what is loaded next it has no use for */
+        return context(err, "boot");
     if (!load_all(options, &l, err) || !open_scratch(options, &l, err) || !open_volumes(options, &l, err) ||
         !open_ports(options, &l, n_ports, err) || !start_services(s, &l, err))
         return false;
@@ -488,6 +494,16 @@ FALLIBLE sandbox_call(struct sandbox *sandbox, const char *method, const Protobu
     if (!sandbox->agent || sandbox->state == SANDBOX_ENDED)
         return fail_with(err, ERR_OS, "start: the VM has ended");
     return ttrpc_connection_call(sandbox->agent, &called, request, reply, owner, err) || context(err, "start");
+}
+
+FALLIBLE sandbox_lend(struct sandbox *sandbox, const char *name, int fd, struct err *err)
+{
+    if (sandbox->n_lent == SHELF_SLOTS)
+        return fail_with(err, ERR_LIMIT, "config: over %d disks in one VM", SHELF_SLOTS);
+    if (!shelf_put(&sandbox->shelf, name, fd, err))
+        return context(err, "config");
+    sandbox->n_lent++;
+    return true;
 }
 
 bool sandbox_lost_agent(const struct sandbox *sandbox)

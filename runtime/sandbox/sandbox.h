@@ -33,6 +33,7 @@ struct sandbox_options {
     size_t               n_disks;
     const struct sandbox_volume *volumes;
     size_t               n_volumes;
+    bool                 has_shelf;      /* sandbox_lend may be called later */
     struct sandbox_files files;
     const char          *append;
     struct bytes         initdata;       /* the TOML text */
@@ -77,6 +78,12 @@ FALLIBLE sandbox_call(struct sandbox *sandbox, const char *method, const Protobu
  */
 void     sandbox_console_copy(struct sandbox *sandbox, int fd);
 FALLIBLE sandbox_console_write(struct sandbox *sandbox, struct bytes typed, struct err *err);
+
+/*
+ * Lends a disk to a guest that runs: it has it when it asks, under `name` as a serial (guest/api/shelf.h). `fd` is
+ * borrowed. Fails as shelf_put does; LIMIT when all SHELF_SLOTS places are taken.
+ */
+FALLIBLE sandbox_lend(struct sandbox *sandbox, const char *name, int fd, struct err *err);
 
 /* True once the agent's connection is over: requests then fail, and `ended` tells why. */
 bool sandbox_lost_agent(const struct sandbox *sandbox);

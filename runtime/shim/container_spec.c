@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "base/text.h"
+#include "guest/api/receipt.h"
 #include "runtime/shim/limits.h"
+
+#define RECEIPT_ANNOTATION "io.cloister.receipt"
 
 /* Annotations with an effect: these and no others. [containerd internal/cri/annotations, CRI-O internal/annotations] */
 static const char *const role_names[]    = { "io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType" };
@@ -25,6 +29,7 @@ void container_spec_free(struct container_spec *spec)
 {
     process_spec_free(&spec->process);
     free(spec->mounts);
+    free(spec->devices);
     json_object_put(spec->document);
     *spec = (struct container_spec){ 0 };
 }
@@ -199,6 +204,18 @@ static FALLIBLE read_pod_resources(struct json_object *from, struct spec_limits 
     return true;
 }
 
+/* The nonce may be empty: then nobody asked when. */
+static FALLIBLE read_receipt(struct json_object *from, struct container_spec *s, struct err *err)
+{
+    AUTO(buffer) struct buffer nonce = { 0 };
+
+    if (!text_member(from, RECEIPT_ANNOTATION, &s->receipt, err))
+        return context(err, "annotations");
+    if (!s->receipt || (hex_read(bytes_of_text(s->receipt), &nonce, err) && nonce.len <= RECEIPT_NONCE_MAX))
+        return true;
+    return fail_with(err, ERR_MALFORMED, "annotations: " RECEIPT_ANNOTATION ": a nonce of at most %d bytes in hex is wanted", RECEIPT_NONCE_MAX);
+}
+
 static FALLIBLE read_annotations(struct json_object *from, struct container_spec *s, struct err *err)
 {
     const char *both[2] = { NULL, NULL };
@@ -214,7 +231,7 @@ static FALLIBLE read_annotations(struct json_object *from, struct container_spec
     if (s->pod_limits.cpu_quota_us == 0 || s->pod_limits.cpu_period_us == 0)
         s->pod_limits.cpu_quota_us = s->pod_limits.cpu_period_us = 0;
     s->initdata = both[0] ? both[0] : both[1];
-    return true;
+    return read_receipt(from, s, err);
 }
 
 /*
@@ -312,6 +329,60 @@ static FALLIBLE read_mounts(struct json_object *document, struct container_spec 
     return true;
 }
 
+/* Whether the cgroup's rules let the container write to it; where they say nothing, it may. */
+static FALLIBLE read_access(struct json_object *rules, struct spec_device *device, struct err *err)
+{
+    for (size_t i = 0; rules && i < json_object_array_length(rules); i++) {
+        struct json_object *rule = json_object_array_get_idx(rules, i);
+        const char         *type = "", *access = "";
+        uint64_t            major = 0, minor = 0;
+
+        if (!json_object_is_type(rule, json_type_object) || !text_member(rule, "type", &type, err) ||
+            !text_member(rule, "access", &access, err) || !number_member(rule, "major", &major, err) ||
+            !number_member(rule, "minor", &minor, err))
+            return fail_with(err, ERR_MALFORMED, "resources: devices: entry %zu", i);
+        if (strcmp(type, "b") == 0 && major == device->major && minor == device->minor && json_has(rule, "minor"))
+            device->read_only = !strchr(access, 'w');
+    }
+    return true;
+}
+
+static FALLIBLE read_device(struct json_object *from, struct json_object *rules, struct container_spec *s, struct err *err)
+{
+    const char *type = "", *path = "";
+    uint64_t    major = 0, minor = 0;
+
+    if (!json_object_is_type(from, json_type_object) || !text_member(from, "type", &type, err) ||
+        !text_member(from, "path", &path, err) || !number_member(from, "major", &major, err) ||
+        !number_member(from, "minor", &minor, err))
+        return false;
+    if (strcmp(type, "b") != 0 || *path != '/' || strcmp(path, "/dev") == 0 || strncmp(path, "/dev/", 5) == 0)
+        return true;
+    struct spec_device found = { path, (unsigned) major, (unsigned) minor, false };
+    if (!read_access(rules, &found, err))
+        return false;
+    s->devices[s->n_devices++] = found;
+    return true;
+}
+
+static FALLIBLE read_devices(struct json_object *os, struct json_object *resources, struct container_spec *s, struct err *err)
+{
+    struct json_object *list, *rules;
+
+    if (!member(os, "devices", json_type_array, &list, err) || !member(resources, "devices", json_type_array, &rules, err))
+        return context(err, "linux");
+    size_t len = list ? json_object_array_length(list) : 0;
+    if (len > SHIM_MOUNTS_MAX || (rules && json_object_array_length(rules) > SHIM_MOUNTS_MAX))
+        return fail_with(err, ERR_LIMIT, "devices: over %d entries", SHIM_MOUNTS_MAX);
+    s->devices = calloc(len + 1, sizeof *s->devices);
+    if (!s->devices)
+        abort();
+    for (size_t i = 0; i < len; i++)
+        if (!read_device(json_object_array_get_idx(list, i), rules, s, err))
+            return fail_with(err, ERR_MALFORMED, "linux: devices: entry %zu", i);
+    return true;
+}
+
 static FALLIBLE check_version(struct json_object *document, struct err *err)
 {
     const char *version;
@@ -334,7 +405,7 @@ FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, stru
         !json_get(s.document, "process", json_type_object, &process, err) ||
         !text_member(s.document, "hostname", &s.hostname, err) || !read_annotations(annotations, &s, err) ||
         !read_process(process, &s.process, err) || !read_resources(resources, &s.limits, err) ||
-        !read_namespaces(os, &s, err) || !read_mounts(s.document, &s, err))
+        !read_namespaces(os, &s, err) || !read_mounts(s.document, &s, err) || !read_devices(os, resources, &s, err))
         return context(err, "config.json");
     *out = TAKE(s);
     return true;

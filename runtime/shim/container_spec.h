@@ -1,7 +1,7 @@
 /*
  * The parts of an OCI bundle's config.json that have any effect here: a closed set of annotations, argv, environment,
- * terminal, host name, limits, and bind mounts (runtime/shim/volumes.h). Everything else in it, hooks, devices, capabilities and paths of the host
- * among it, is not looked at. [OCI-RUNTIME 1.x config]
+ * terminal, host name, limits, bind mounts (runtime/shim/volumes.h), and block devices outside of /dev (runtime/shim/pod_disks.h).
+ * Everything else in it, hooks, other devices, capabilities and paths of the host among it, is not looked at. [OCI-RUNTIME 1.x config]
  */
 #pragma once
 
@@ -24,6 +24,13 @@ struct spec_mount {
     bool        read_only;
 };
 
+/* A block device that is to be found outside of /dev: what Kubernetes gives as a volumeDevice. */
+struct spec_device {
+    const char *path; /* in the container */
+    unsigned    major, minor;
+    bool        read_only;
+};
+
 struct process_spec {
     char **args; /* borrow from the document; the arrays are owned */
     char **env;
@@ -39,9 +46,12 @@ struct container_spec {
     const char         *image_digests; /* CRI-O: "repo@sha256:…" or several, "…,…"; NULL */
     const char         *hostname;      /* "" when it has none of its own */
     const char         *initdata;      /* base64 of gzip of TOML; NULL */
+    const char         *receipt;       /* a receipt is wanted when it has ended, with this nonce in hex; NULL: none */
     const char         *network;       /* path of the network namespace; NULL: none of its own */
     struct spec_mount  *mounts;        /* bind mounts of the host that are not the engine's own; the array is owned */
     size_t              n_mounts;
+    struct spec_device *devices;       /* the array is owned */
+    size_t              n_devices;
     struct spec_mount   termination;   /* the kubelet's file for a container's last words; its source NULL: none */
     bool                share_processes; /* a container of a pod: in the pod's PID namespace */
     const char         *cgroup;        /* cgroupsPath; NULL: none */

@@ -308,6 +308,67 @@ static void GHSA_rr59_xxvx_96qr_CVE_2026_47243_GHSA_2gv2_cffp_j227_no_other_anno
     }
 }
 
+static void block_devices_outside_of_dev_are_volumes(void **state)
+{
+    static const char text[] =
+        "{" PROCESS ",\"linux\":{\"devices\":[{\"path\":\"/dev/sda\",\"type\":\"b\",\"major\":8,\"minor\":0},"
+        "{\"path\":\"/data\",\"type\":\"b\",\"major\":7,\"minor\":3},{\"path\":\"/kept\",\"type\":\"b\",\"major\":7,\"minor\":4},"
+        "{\"path\":\"/null\",\"type\":\"c\",\"major\":1,\"minor\":3}],\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"},"
+        "{\"allow\":true,\"type\":\"b\",\"major\":7,\"minor\":3,\"access\":\"rwm\"},"
+        "{\"allow\":true,\"type\":\"b\",\"major\":7,\"minor\":4,\"access\":\"r\"}]}}}";
+    static const char *const bad[] = {
+        "{" PROCESS ",\"linux\":{\"devices\":[7]}}",
+        "{" PROCESS ",\"linux\":{\"devices\":[{\"path\":\"/a\",\"type\":\"b\",\"major\":\"7\"}]}}",
+        "{" PROCESS ",\"linux\":{\"devices\":[{\"path\":\"/a\",\"type\":\"b\",\"major\":7,\"minor\":3}],\"resources\":{\"devices\":[7]}}}",
+    };
+    AUTO(container_spec) struct container_spec s = { 0 };
+    struct err                                 err;
+
+    (void) state;
+    assert_true(container_spec_read(bytes_of_text(text), &s, &err));
+    assert_int_equal(s.n_devices, 2);
+    assert_string_equal(s.devices[0].path, "/data");
+    assert_int_equal(s.devices[0].major, 7);
+    assert_int_equal(s.devices[0].minor, 3);
+    assert_false(s.devices[0].read_only);
+    assert_string_equal(s.devices[1].path, "/kept");
+    assert_true(s.devices[1].read_only);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        AUTO(container_spec) struct container_spec none = { 0 };
+
+        assert_false(container_spec_read(bytes_of_text(bad[i]), &none, &err));
+        assert_int_equal(err.kind, ERR_MALFORMED);
+        assert_string_equal(err.text, "config.json: linux: devices: entry 0");
+    }
+}
+
+static void a_receipt_is_asked_for_with_a_nonce(void **state)
+{
+    static const struct { const char *annotation, *nonce, *why; } cases[] = {
+        { "\"io.cloister.receipt\":\"00ff\"", "00ff", NULL },
+        { "\"io.cloister.receipt\":\"\"", "", NULL },
+        { "\"io.cloister.receipts\":\"\"", NULL, NULL },
+        { "\"io.cloister.receipt\":\"0\"", NULL, "config.json: annotations: io.cloister.receipt: a nonce of at most 64 bytes in hex is wanted" },
+        { "\"io.cloister.receipt\":\"; reboot\"", NULL, "config.json: annotations: io.cloister.receipt: a nonce of at most 64 bytes in hex is wanted" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO(container_spec) struct container_spec s = { 0 };
+        char                                       text[512];
+        struct err                                 err;
+
+        (void) snprintf(text, sizeof text, "{" PROCESS ",\"annotations\":{%s}}", cases[i].annotation);
+        assert_int_equal(container_spec_read(bytes_of_text(text), &s, &err), cases[i].why == NULL);
+        if (cases[i].why)
+            assert_string_equal(err.text, cases[i].why);
+        else if (cases[i].nonce)
+            assert_string_equal(s.receipt, cases[i].nonce);
+        else
+            assert_null(s.receipt);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +384,8 @@ int main(void)
         cmocka_unit_test(reads_processes_and_resources_alone),
         cmocka_unit_test(a_digest_is_whole_or_none),
         cmocka_unit_test(GHSA_rr59_xxvx_96qr_CVE_2026_47243_GHSA_2gv2_cffp_j227_no_other_annotation_has_an_effect),
+        cmocka_unit_test(block_devices_outside_of_dev_are_volumes),
+        cmocka_unit_test(a_receipt_is_asked_for_with_a_nonce),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,7 @@ static bool start(const struct machine_options *options, struct machine **out, s
     struct sandbox_options sandbox = { .loop = options->loop, .cpus = options->cpus, .memory_mib = options->memory_mib,
                                        .initdata = options->initdata, .layout = options->blobs,
                                        .more_blobs = options->more_blobs, .may_read = options->may_read,
-                                       .cache = options->cache, .cache_max = options->cache_max, .console_fd = NO_FD,
+                                       .has_shelf = options->has_shelf, .cache = options->cache, .cache_max = options->cache_max, .console_fd = NO_FD,
                                        .boot_timeout_ms = (uint32_t) options->settings->boot_timeout_s * 1000,
                                        .ready = options->ready, .ended = options->ended, .owner = options->owner };
 
@@ -135,6 +135,11 @@ static bool call(struct machine *machine, const char *method, const ProtobufCMes
     return sandbox_call(machine->sandbox, method, request, reply, owner, err);
 }
 
+static bool lend(struct machine *machine, const char *name, int fd, struct err *err)
+{
+    return sandbox_lend(machine->sandbox, name, fd, err);
+}
+
 static bool is_lost(const struct machine *machine)
 {
     return sandbox_lost_agent(machine->sandbox);
@@ -145,4 +150,4 @@ static void processes(const struct machine *machine, pid_t *vmm, pid_t *platform
     sandbox_processes(machine->sandbox, vmm, platform);
 }
 
-const struct machine_driver sandbox_machine = { .start = start, .call = call, .is_lost = is_lost, .processes = processes, .free = end };
+const struct machine_driver sandbox_machine = { .start = start, .call = call, .lend = lend, .is_lost = is_lost, .processes = processes, .free = end };

@@ -16,6 +16,7 @@ struct machine_options {
     const char            *more_blobs; /* another, or NULL */
     const char            *cache;    /* the node's, where what the guest pulled is kept for the next; NULL: none */
     uint64_t               cache_max; /* bytes of it */
+    bool                   has_shelf; /* `lend` may be called */
     bool (*may_read)(void *owner, const char *digest);  /* which of them the guest gets */
     const char            *network;  /* path of a network namespace, or NULL */
     void (*ready)(void *owner);                         /* the guest has attested and takes requests */
@@ -29,6 +30,7 @@ struct machine_driver {
     bool (*start)(const struct machine_options *options, struct machine **out, struct err *err);
     bool (*call)(struct machine *machine, const char *method, const ProtobufCMessage *request, ttrpc_reply_fn *reply,
                  void *owner, struct err *err); /* of cloister.agent.v1.Agent */
+    bool (*lend)(struct machine *machine, const char *name, int fd, struct err *err); /* as sandbox_lend */
     bool (*is_lost)(const struct machine *machine); /* calls fail because the guest is gone; `ended` will say why */
     void (*processes)(const struct machine *machine, pid_t *vmm, pid_t *platform); /* 0: none */
     void (*free)(struct machine *machine); /* the VM is gone afterwards; calls that wait are never told */

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "keys/api/initdata.h"
+#include "runtime/shim/disk_needs.h"
 #include "runtime/shim/mountinfo.h"
 #include "runtime/shim/patience.h"
 
@@ -237,10 +238,60 @@ void pod_end_vm(struct pod *pod, uint32_t status, const struct err *why)
         abort(); /* without it nothing of the pod could ever be told to have ended */
 }
 
+/* ---- volumes are closed first ---- */
+
+static void close_over(struct pod *pod)
+{
+    struct err none = { 0 };
+
+    loop_remove(&pod->closing);
+    auto_fd(&pod->closing.fd);
+    pod->closing.fd = NO_FD;
+    pod_end_vm(pod, pod->closing_status, &none);
+}
+
+static void on_close_timeout(struct loop_source *source, uint32_t events)
+{
+    (void) events;
+    log_error("the guest did not close its volumes in time", "%s", "");
+    close_over(source->owner);
+}
+
+/* It powers off after its answer; that it does is not worth waiting for. */
+static void on_closed(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct pod *pod = owner;
+
+    if (pod->state == POD_ENDED)
+        return;
+    if (!response)
+        log_error("volumes were not closed", "why=\"%s\"", LOG_PEER(bytes_of_text(why->text)));
+    close_over(pod);
+}
+
+void pod_close_vm(struct pod *pod, uint32_t status)
+{
+    Agent__ShutdownRequest request = AGENT__SHUTDOWN_REQUEST__INIT;
+    struct err             err;
+
+    if (pod->closing.fd >= 0)
+        return;
+    pod->closing_status = status;
+    pod->closing        = (struct loop_source){ .fd = NO_FD, .ready = on_close_timeout, .owner = pod };
+    if (pod->state != POD_READY || pod->disks.n_volumes == 0 || pod->options.driver->is_lost(pod->machine) ||
+        !loop_timer_fd(SHIM_CLOSE_WAIT_MS, 0, &pod->closing.fd, &err) || !loop_add(pod->options.loop, &pod->closing, EPOLLIN, &err) ||
+        !pod->options.driver->call(pod->machine, "Shutdown", &request.base, on_closed, pod, &err))
+        close_over(pod);
+}
+
 static void vm_ended(void *owner, const struct err *why)
 {
     struct pod *pod = owner;
 
+    if (pod->closing.fd >= 0) { /* as it was told */
+        close_over(pod);
+        return;
+    }
     log_error("the VM ended", "why=\"%s\"", LOG_PEER(bytes_of_text(why->text)));
     pod_end_vm(pod, STATUS_UNKNOWN, why);
 }
@@ -350,7 +401,8 @@ FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *
     if (!options.blobs && !options.cache)
         return fail_with(err, ERR_CONFIG, "config: where image blobs are is not known: containerd did not say, and the "
                                           "handler's configuration has neither blobs = \"/path\" nor cache");
-    options.initdata = buffer_bytes(&initdata);
+    options.initdata  = buffer_bytes(&initdata);
+    options.has_shelf = pod_may_want_disks(options.initdata, (const char *const[]){ pod->settings.blobs, pod->store });
     free(pod->hostname);
     pod->hostname = strdup(boot->hostname);
     if (!pod->hostname)
@@ -383,6 +435,7 @@ FALLIBLE pod_new(const struct pod_options *options, struct settings *settings_ta
     pod->settings    = TAKE(*settings_take);
     pod->pid         = (uint32_t) getpid();
     pod->farewell.fd = NO_FD;
+    pod->closing.fd  = NO_FD;
     if (!publisher_new(options->loop, options->ttrpc_address, options->namespace, &pod->publisher, err))
         return false;
     *out = TAKE(pod);
@@ -406,6 +459,8 @@ void pod_free(struct pod *pod)
     }
     loop_remove(&pod->farewell);
     auto_fd(&pod->farewell.fd);
+    loop_remove(&pod->closing);
+    auto_fd(&pod->closing.fd);
     publisher_free(pod->publisher);
     settings_free(&pod->settings);
     image_blobs_free(&pod->blobs);

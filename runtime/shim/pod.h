@@ -7,6 +7,7 @@
 #include "runtime/shim/image_blobs.h"
 #include "runtime/shim/image_note.h"
 #include "runtime/shim/machine.h"
+#include "runtime/shim/pod_disks.h"
 #include "runtime/shim/pod_files.h"
 #include "runtime/shim/publisher.h"
 #include "runtime/shim/record.h"
@@ -48,6 +49,9 @@ struct pod {
     struct pod_cgroup     cgroup;    /* of its VM */
     char                 *store;     /* containerd's folder of blobs; NULL: not known */
     struct image_blobs    blobs;     /* that the guest may read */
+    struct pod_disks      disks;     /* that it is lent */
+    struct loop_source    closing;   /* armed while the guest closes its volumes */
+    uint32_t              closing_status;
     struct err            end;       /* why the VM ended */
     uint32_t              end_status; /* of what ran then */
     struct timespec       started_at, ended_at;
@@ -83,6 +87,9 @@ FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *
 
 /* Ends the VM, soon; every process that runs ends with `status` then. */
 void pod_end_vm(struct pod *pod, uint32_t status, const struct err *why);
+
+/* The same, once the guest has closed its volumes and powered off, if it has any. */
+void pod_close_vm(struct pod *pod, uint32_t status);
 
 void pod_write_record(const struct pod *pod); /* says in the log when it cannot */
 
@@ -128,6 +135,9 @@ void     pod_remove_task(struct task *task); /* frees it, now or when its calls 
 /* Streams and end of a process that runs from now on. */
 void relay_start(struct task *task);
 void relay_exited(struct task *task, uint32_t status); /* its end is told now, whatever its output does */
+void relay_finish(struct task *task); /* tells its end, unless something is still wanted of it */
+void relay_give_time(struct task *task, uint32_t ms); /* until what is held open, not read or not given no longer counts */
+bool relay_ask_receipt(struct task *task); /* false: there will be none */
 void relay_answer_wait(const struct task *task, struct ttrpc_pending pending);
 
 /* The first of a task that has its streams and its place in the guest; continues what was asked. */

@@ -131,14 +131,14 @@ void pod_kill(struct pod *pod, struct ttrpc_pending pending, const Engine__KillR
     if (kill_start(pod, pending, asked))
         return;
     struct task *task = find_for(pod, pending, asked->id, asked->exec_id, TASK_KILL);
-    struct err   err, none = { 0 };
+    struct err   err;
     bool         is_good;
 
     if (!task)
         return;
     if (!*task->exec && task->spec.role == ROLE_SANDBOX) {
         answer_empty(pending);
-        pod_end_vm(pod, 128 + (asked->signal & 0x7f), &none);
+        pod_close_vm(pod, 128 + (asked->signal & 0x7f));
         return;
     }
     if (*task->exec && task->state == TASK_CREATED) { /* it never ran anywhere */
@@ -187,7 +187,6 @@ static void finish_delete(struct task *task)
     Engine__Timestamp      at     = ENGINE__TIMESTAMP__INIT;
     struct pod            *pod    = task->pod;
     bool                   owns_pod = !*task->exec && task->spec.role == ROLE_SINGLE;
-    struct err             none   = { 0 };
 
     at.seconds         = task->exited_at.tv_sec;
     at.nanos           = (int32_t) task->exited_at.tv_nsec;
@@ -202,7 +201,7 @@ static void finish_delete(struct task *task)
     ttrpc_answer(TAKE(task->pending), &answer.base);
     pod_remove_task(task);
     if (owns_pod)
-        pod_end_vm(pod, 137, &none);
+        pod_close_vm(pod, 137);
 }
 
 static void on_deleted(struct task *task, const struct reply *reply)

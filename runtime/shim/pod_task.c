@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -72,16 +73,26 @@ static void on_created(struct task *task, const struct reply *reply)
         finish_creation(task);
 }
 
+static bool lend(void *owner, const char *name, int fd, struct err *err)
+{
+    struct pod *pod = owner;
+
+    return pod->options.driver->lend(pod->machine, name, fd, err);
+}
+
 static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes, struct err *err)
 {
     Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
+    const struct lender           lender  = { lend, task->pod };
+    struct container_disks        disks;
     Agent__Limits                 limits  = AGENT__LIMITS__INIT;
     const struct process_spec    *process = &task->spec.process;
     char                          none[]  = "";
 
     watch_start(task);
     if (!host_volumes_read(&task->spec, volumes, err) || !pod_files_add(&task->pod->files, &task->spec, volumes, err) ||
-        !host_volumes_read_trees(&task->spec, volumes, err))
+        !host_volumes_read_trees(&task->spec, volumes, err) ||
+        !pod_disks_lend_volumes(&task->pod->disks, &task->spec, &lender, &disks, err))
         return false;
     if (volumes->unmet)
         log_error("a mount is not made: neither a small file nor a volume that can be passed on", "id=%s target=%s", task->id,
@@ -108,26 +119,74 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
     request.termination_log = task->spec.termination.source ? (char *) (uintptr_t) task->spec.termination.target : none; /* as above */
     request.empty_directories   = volumes->directories_at;
     request.n_empty_directories = volumes->n_directories;
+    request.volumes             = disks.at;
+    request.n_volumes           = disks.n;
     return pod_call(task, &(struct call_request){ "CreateContainer", &request.base, on_created, 0, { 0 } }, err);
+}
+
+static void create_now(struct task *task)
+{
+    struct host_volumes volumes = { .n_files = 0 };
+    struct err          err;
+    bool                is_good = create_in_guest(task, &volumes, &err);
+
+    host_volumes_free(&volumes);
+    if (!is_good)
+        creation_failed(task, &err);
+}
+
+static void try_creation(struct task *task);
+
+static void on_layer_wait(struct loop_source *source, uint32_t events)
+{
+    struct task *task = source->owner;
+    uint64_t     n    = 1;
+
+    (void) events;
+    if (read(source->fd, &n, sizeof n) == sizeof n)
+        task->n_layer_waits += n;
+    try_creation(task);
+}
+
+static FALLIBLE wait_for_layer(struct task *task, struct err *err)
+{
+    if (task->layer_wait.fd >= 0)
+        return true;
+    log_info("a layer is on its way to this node", "id=%s", task->id);
+    task->layer_wait = (struct loop_source){ .fd = NO_FD, .ready = on_layer_wait, .owner = task };
+    return loop_timer_fd(SHIM_LAYER_RETRY_MS, SHIM_LAYER_RETRY_MS, &task->layer_wait.fd, err) &&
+           loop_add(task->pod->options.loop, &task->layer_wait, EPOLLIN, err);
+}
+
+/* An image that is mounted wants its layers as disks; one that does not come in time the guest misses, and says so. */
+static void try_creation(struct task *task)
+{
+    const char *const   stores[2] = { task->pod->settings.blobs, task->pod->store };
+    const struct lender lender    = { lend, task->pod };
+    bool                missing   = false;
+    struct err          err;
+    bool                is_good = task->is_killed || pod_disks_lend_image(&task->pod->disks, stores, task->digest, &lender, &missing, &err);
+
+    missing = is_good && missing && task->n_layer_waits < SHIM_LAYER_WAIT_MS / SHIM_LAYER_RETRY_MS;
+    if (missing && wait_for_layer(task, &err))
+        return;
+    loop_remove(&task->layer_wait);
+    auto_fd(&task->layer_wait.fd);
+    task->layer_wait.fd = NO_FD;
+    if (task->is_killed)
+        relay_exited(task, 128 + SIGKILL);
+    else if (!is_good || missing)
+        creation_failed(task, &err);
+    else
+        create_now(task);
 }
 
 void task_vm_is_ready(struct task *task)
 {
-    struct host_volumes volumes = { .n_files = 0 };
-    struct err          err;
-
-    if (task->spec.role == ROLE_SANDBOX) {
+    if (task->spec.role == ROLE_SANDBOX)
         finish_creation(task);
-        return;
-    }
-    if (task->is_killed) {
-        relay_exited(task, 128 + SIGKILL);
-        return;
-    }
-    bool is_good = create_in_guest(task, &volumes, &err);
-    host_volumes_free(&volumes);
-    if (!is_good)
-        creation_failed(task, &err);
+    else
+        try_creation(task);
 }
 
 void task_vm_failed(struct task *task, const struct err *why)
@@ -190,6 +249,7 @@ static FALLIBLE read_bundle(struct task *task, struct image_note *note, struct e
         return false;
     if (!image_note_load(task->bundle, note, err))
         return false;
+    task->receipt      = task->spec.receipt && task->spec.role != ROLE_SANDBOX ? RECEIPT_WANTED : RECEIPT_DONE;
     const char *pinned = image_reference_digest(task->spec.image_name);
     if (!pinned)
         pinned = image_reference_digest(task->spec.image_digests);

@@ -61,12 +61,14 @@ static void tell_exit(struct task *task)
     publisher_tell(task->pod->publisher, "/tasks/exit", "containerd.events.TaskExit", &event.base);
 }
 
-static void finish(struct task *task)
+void relay_finish(struct task *task)
 {
-    if (task->state != TASK_STOPPING)
+    if (task->state != TASK_STOPPING || task->receipt == RECEIPT_ASKED)
+        return;
+    loop_remove(&task->drain);
+    if (task->receipt == RECEIPT_WANTED && relay_ask_receipt(task))
         return;
     task->state = TASK_STOPPED;
-    loop_remove(&task->drain);
     for (size_t i = 0; i < TASK_OUTLETS; i++)
         outlet_close(&task->outlets[i]);
     inlet_close(&task->inlet);
@@ -76,12 +78,28 @@ static void finish(struct task *task)
     task->n_waiters = 0;
 }
 
-/* Someone it left behind holds its output open. */
+/* Someone it left behind holds its output open, or a guest gives no receipt. */
 static void on_drain_over(struct loop_source *source, uint32_t events)
 {
+    struct task *task = source->owner;
+
     (void) events;
     loop_remove(source);
-    finish(source->owner);
+    if (task->receipt == RECEIPT_ASKED) {
+        log_error("no receipt", "id=%s why=\"it did not come in time\"", task->id);
+        task->receipt = RECEIPT_DONE;
+    }
+    relay_finish(task);
+}
+
+void relay_give_time(struct task *task, uint32_t ms)
+{
+    struct err err;
+
+    auto_fd(&task->drain.fd);
+    task->drain = (struct loop_source){ .fd = NO_FD, .ready = on_drain_over, .owner = task };
+    if (!loop_timer_fd(ms, 0, &task->drain.fd, &err) || !loop_add(task->pod->options.loop, &task->drain, EPOLLIN, &err))
+        relay_finish(task);
 }
 
 static void mark_exit(struct task *task, uint32_t status)
@@ -102,7 +120,8 @@ void relay_exited(struct task *task, uint32_t status)
         mark_exit(task, status);
     (void) fail_with(&why, ERR_OS, "%s", task->pod->end.text[0] ? task->pod->end.text : "the pod was ended"); /* false */
     ttrpc_refuse(asker, &why); /* of a Start that was not answered yet */
-    finish(task);
+    task->receipt = RECEIPT_DONE; /* there is no one to give it any more */
+    relay_finish(task);
 }
 
 /* A hostile guest may send more than there can be: then nothing is kept. */
@@ -120,7 +139,6 @@ static void keep_last_words(const struct task *task, const Agent__WaitContainerR
 static void on_exited(struct task *task, const struct reply *reply)
 {
     const Agent__WaitContainerResponse *answer = (const Agent__WaitContainerResponse *) reply->response;
-    struct err                          err;
 
     if (task->state != TASK_RUNNING)
         return;
@@ -129,17 +147,17 @@ static void on_exited(struct task *task, const struct reply *reply)
     task->ran_out_of_memory = answer && answer->ran_out_of_memory;
     keep_last_words(task, answer);
     mark_exit(task, answer ? answer->exit_code & 0xff : 255);
-    task->drain = (struct loop_source){ .fd = NO_FD, .ready = on_drain_over, .owner = task };
-    if (task->n_streaming == 0 || !loop_timer_fd(SHIM_DRAIN_MS, 0, &task->drain.fd, &err) ||
-        !loop_add(task->pod->options.loop, &task->drain, EPOLLIN, &err))
-        finish(task);
+    if (task->n_streaming == 0)
+        relay_finish(task);
+    else
+        relay_give_time(task, SHIM_DRAIN_MS);
 }
 
 static void stream_ended(struct task *task)
 {
     task->n_streaming--;
     if (task->n_streaming == 0)
-        finish(task);
+        relay_finish(task);
 }
 
 static void on_drained(void *owner, struct outlet *outlet)

@@ -184,7 +184,6 @@ static void on_ended(struct pod *pod)
 void sandbox_api_stop(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
     struct pod *pod  = owner;
-    struct err  none = { 0 };
 
     (void) request;
     if (pod->state == POD_NEW || !pod->machine || ttrpc_is_pending(pod->stopper)) {
@@ -193,7 +192,7 @@ void sandbox_api_stop(void *owner, struct ttrpc_pending pending, const ProtobufC
     }
     pod->stopper  = pending;
     pod->on_ended = on_ended;
-    pod_end_vm(pod, 0, &none);
+    pod_close_vm(pod, 0);
 }
 
 void sandbox_api_wait(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)

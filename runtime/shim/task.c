@@ -88,7 +88,7 @@ struct task *task_new(struct pod *pod, const char *id, const char *exec)
     for (size_t i = 0; i < TASK_OUTLETS; i++)
         task->outlets[i] = NO_OUTLET;
     task->inlet    = NO_INLET;
-    task->drain.fd = task->signal_patience.fd = task->end_patience.fd = NO_FD;
+    task->drain.fd = task->layer_wait.fd = task->signal_patience.fd = task->end_patience.fd = NO_FD;
     return task;
 }
 
@@ -101,6 +101,8 @@ void task_free(struct task *task)
     patience_over(task);
     loop_remove(&task->drain);
     auto_fd(&task->drain.fd);
+    loop_remove(&task->layer_wait);
+    auto_fd(&task->layer_wait.fd);
     process_spec_free(&task->command);
     json_object_put(task->process);
     container_spec_free(&task->spec);

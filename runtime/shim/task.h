@@ -33,6 +33,8 @@ bool task_is_alive(enum task_state state); /* it has not ended */
 /* As StateResponse numbers them: 1 created, 2 running, 3 stopped. */
 int32_t task_status(enum task_state state);
 
+enum receipt_step { RECEIPT_DONE /* or not wanted */, RECEIPT_WANTED, RECEIPT_ASKED };
+
 enum { GUEST_ID_MAX = 64, TASK_OUTLETS = 2, KILLED_STATUS = 137 };
 
 struct pod;
@@ -59,8 +61,11 @@ struct task {
     struct outlet         outlets[TASK_OUTLETS];
     struct inlet          inlet;
     struct volume_watch  *watch;      /* of a container's volumes; NULL: none */
+    struct loop_source    layer_wait; /* armed while a layer of its image is on its way to the node */
+    uint64_t              n_layer_waits;
     struct loop_source    drain;      /* gives output time after the end */
     struct loop_source    signal_patience, end_patience; /* patience.h */
+    enum receipt_step     receipt;    /* of a container: before its end is told */
     uint32_t              exit_status;
     bool                  ran_out_of_memory;
     struct timespec       exited_at;

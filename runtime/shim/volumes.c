@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "runtime/shim/mountinfo.h"
+#include "runtime/shim/pod_disks.h"
 
 enum { FOLDER_DEPTH_MAX = 8, LINK_LEN_MAX = 255 };
 
@@ -222,7 +223,7 @@ static FALLIBLE add_mount(struct host_volumes *v, const struct spec_mount *mount
         fd = open_plain(AT_FDCWD, mount->source, &st);
     if (fd >= 0 && S_ISREG(st.st_mode))
         return add_file(v, fd, st.st_mode, mount->target, err);
-    if (!v->unmet && sub.kind == SUB_PATH_NONE && !host_volume_is_tree(mount))
+    if (!v->unmet && sub.kind == SUB_PATH_NONE && !host_volume_is_tree(mount) && !pod_disks_is_volume(mount))
         v->unmet = mount->target;
     return true;
 }

@@ -74,7 +74,7 @@ static bool stays_packed(void *owner, struct json_object *labels)
         log_info("image not known", "error=%s", LOG_PEER(bytes_of_text(err.text)));
         return r->arguments->skips_all;
     }
-    if (!r->arguments->skips_all && !node_image_is_encrypted(&image))
+    if (!r->arguments->skips_all && !node_image_stays_packed(&image))
         return false;
     if (!fill_cache(r, &image, &err))
         log_error("cache not filled", "image=%s error=%s", LOG_PEER(bytes_of_text(image.reference)), LOG_PEER(bytes_of_text(err.text)));

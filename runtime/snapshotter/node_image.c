@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "keys/ocicrypt/layer_type.h"
 #include "runtime/oci/layout.h"
 
 enum { MANIFEST_MAX = 4 << 20, CONFIG_MAX = 4 << 20 };
@@ -44,12 +45,16 @@ FALLIBLE node_image_read(const char *content, struct json_object *labels, struct
     return true;
 }
 
-bool node_image_is_encrypted(const struct node_image *image)
+bool node_image_stays_packed(const struct node_image *image)
 {
     for (size_t i = 0; i < image->manifest.n_layers; i++) {
-        const char *type = image->manifest.layers[i].media_type;
-        size_t      len = strlen(type), suffix = sizeof ENCRYPTED_SUFFIX - 1;
+        const char              *type = image->manifest.layers[i].media_type;
+        size_t                   len = strlen(type), suffix = sizeof ENCRYPTED_SUFFIX - 1;
+        const struct layer_type *known;
+        struct err               ignored; /* of a type that we do not know */
 
+        if (layer_type_find(type, &known, &ignored) && known->packing == LAYER_EROFS)
+            return true;
         if (len > suffix && strcmp(type + len - suffix, ENCRYPTED_SUFFIX) == 0)
             return true;
     }

@@ -27,7 +27,7 @@ static inline void auto_node_image(struct node_image *image) { node_image_free(i
  * Fails NOT_FOUND without the labels or the manifest, MALFORMED, UNTRUSTED as layout_read_blob and the readers do.
  */
 FALLIBLE node_image_read(const char *content, struct json_object *labels, struct node_image *out, struct err *err);
-bool     node_image_is_encrypted(const struct node_image *image); /* in any of its layers */
+bool     node_image_stays_packed(const struct node_image *image); /* any of its layers is encrypted, or mounted as it is */
 
 /* Puts manifest and configuration into the cache, and names the image there. */
 FALLIBLE node_image_adopt(const struct node_image *image, const char *content, const struct blob_cache *cache, struct err *err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "guest/api/shelf.h"
 
 enum { FIRST_FD = 3 };
 
@@ -256,6 +257,18 @@ static void add_disks(struct qemu_command *c, const struct vm_config *config)
     }
 }
 
+/* Served by another process over a socket: what lies on it comes later. */
+static void add_shelf(struct qemu_command *c, const struct vm_config *config)
+{
+    if (config->shelf_fd == NO_FD)
+        return;
+    add(c, "-blockdev");
+    add(c, "driver=nbd,node-name=shelf,server.type=fd,server.str=%d", pass(c, config->shelf_fd));
+    add(c, "-device");
+    add(c, "virtio-blk-pci,drive=shelf,serial=%s,disable-legacy=on%s", SHELF_SERIAL,
+        is_confidential(config) ? ",iommu_platform=on" : "");
+}
+
 /* Without an option ROM: nothing boots from the network. */
 static void add_nics(struct qemu_command *c, const struct vm_config *config)
 {
@@ -285,6 +298,7 @@ FALLIBLE qemu_command_build(const struct vm_config *config, struct qemu_command 
     add_devices(&c, config);
     add_scratch(&c, config);
     add_disks(&c, config);
+    add_shelf(&c, config);
     add_nics(&c, config);
     *out = c;
     return true;

@@ -8,7 +8,7 @@ static const struct vm_port ports[] = { { "cloister.agent", 20 }, { "cloister.bl
 static struct vm_config config(void)
 {
     return (struct vm_config){ .tee = TEE_SIM, .accel = ACCEL_TCG, .cpus = 2, .memory_mib = 256, .firmware_fd = 10,
-                               .kernel_fd = 11, .initrd_fd = 12, .append = "console=ttyS0 quiet,x=y", .initdata_fd = 13, .scratch_fd = NO_FD,
+                               .kernel_fd = 11, .initrd_fd = 12, .append = "console=ttyS0 quiet,x=y", .initdata_fd = 13, .scratch_fd = NO_FD, .shelf_fd = NO_FD,
                                .console_fd = 14, .ports = ports, .n_ports = 2 };
 }
 
@@ -147,6 +147,26 @@ static void disks_are_known_by_their_serials(void **state)
     c.n_disks = VM_DISKS_MAX + 1;
     assert_false(vm_config_check(&c, &err));
     assert_int_equal(err.kind, ERR_CONFIG);
+}
+
+static void a_shelf_comes_over_a_socket(void **state)
+{
+    static const char *const wanted[] = { "driver=nbd,node-name=shelf,server.type=fd,server.str=10",
+                                          "virtio-blk-pci,drive=shelf,serial=cloister-shelf,disable-legacy=on" };
+    AUTO(qemu_command) struct qemu_command command = { 0 };
+    struct vm_config                       c       = config();
+    struct err                             err;
+    size_t                                 n_found = 0;
+
+    (void) state;
+    c.shelf_fd = 33;
+    assert_true(qemu_command_build(&c, &command, &err));
+    for (size_t i = 0; i < command.n_args; i++)
+        if (n_found < 2 && strcmp(command.argv[i], wanted[n_found]) == 0)
+            n_found++;
+    assert_int_equal(n_found, 2);
+    assert_int_equal(command.fds[command.n_fds - 1].ours, 33);
+    assert_int_equal(command.fds[command.n_fds - 1].theirs, 10);
 }
 
 static void stage0_gets_the_blobs_unedited(void **state)
@@ -316,6 +336,7 @@ int main(void)
         cmocka_unit_test(descriptors_are_numbered_as_the_command_line_names_them),
         cmocka_unit_test(a_scratch_disk_is_writable_and_known_by_its_serial),
         cmocka_unit_test(disks_are_known_by_their_serials),
+        cmocka_unit_test(a_shelf_comes_over_a_socket),
         cmocka_unit_test(stage0_gets_the_blobs_unedited),
         cmocka_unit_test(a_nic_is_a_descriptor_and_a_hardware_address),
         cmocka_unit_test(kvm_changes_accelerator_and_cpu_only),

@@ -101,6 +101,7 @@ struct vm_config {
     int                   scratch_fd;  /* room for the guest to encrypt into, open for writing; NO_FD: none */
     const struct vm_disk *disks;
     size_t                n_disks;     /* at most VM_DISKS_MAX */
+    int                   shelf_fd;    /* socket of a server of network block devices: the disk for later ones; NO_FD: none */
     int                   console_fd;  /* one end of a socket pair: the guest's serial console */
     const struct vm_port *ports;
     size_t                n_ports;

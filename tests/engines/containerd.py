@@ -131,7 +131,7 @@ state = "{folder}/state"
         wait_for("registry", answers)
 
     def push(self, layout, name):
-        subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}", f"docker://{REGISTRY}/{name}"], check=True)
+        subprocess.run(["skopeo", "copy", "-q", "--preserve-digests", "--dest-tls-verify=false", f"oci:{layout}", f"docker://{REGISTRY}/{name}"], check=True)
         return f"{REGISTRY}/{name}"
 
     def cri(self, *words, wanted=0):

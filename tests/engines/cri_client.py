@@ -87,6 +87,10 @@ class Cri:
     def run_pod(self, config, handler):
         return at(self.call("RunPodSandbox", {1: config, 2: handler}), 1).decode()
 
+    def pull(self, reference):
+        stub = self.channel.unary_unary("/runtime.v1.ImageService/PullImage", request_serializer=encode, response_deserializer=lambda b: b)
+        return stub({1: {1: reference}}, timeout=240)
+
     def create(self, pod, config, pod_config):
         return at(self.call("CreateContainer", {1: pod, 2: config, 3: pod_config}), 1).decode()
 
@@ -196,8 +200,9 @@ def pod_config(name, log_directory, annotations=None, host_network=False, memory
 
 
 def container_config(name, image, argv=(), env=None, tty=False, stdin=False, memory=0, mounts=None, read_only=(), processes=OF_CONTAINER,
-                     attempt=0, stdin_once=False):
+                     attempt=0, stdin_once=False, devices=None, access="rwm"):
     return {1: {1: name, 2: attempt}, 2: {1: image}, 3: list(argv), 6: [{1: k, 2: v} for k, v in (env or {}).items()],
             7: [{1: target, 2: str(source), 3: target in read_only} for target, source in (mounts or {}).items()],
+            8: [{1: target, 2: str(source), 3: access} for target, source in (devices or {}).items()],
             11: f"{name}.log" if attempt == 0 else f"{name}-{attempt}.log",
             12: stdin, 13: stdin_once, 14: tty, 15: {1: {4: memory, 5: 1000}, 2: {3: {1: 0, 2: processes, 3: 0}}}}

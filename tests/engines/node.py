@@ -54,7 +54,7 @@ class Node(World):
             skip(f"no containerd of {suite}: tests/newer_containerd {suite}")
         self.containerd_program = programs / "containerd" if suite else "containerd"
         self.ctr_program = "ctr"  # Debian 12's, which speaks to all of them
-        self.sandboxer = sandboxer
+        self.sandboxer, self.snapshotter = sandboxer, "native"
         self.containerd = None
         self.run_directory = pathlib.Path(f"/run/cloister-test-{os.getpid()}")  # short: it holds sockets
         self.socket = self.path("c") / "containerd.sock"
@@ -123,7 +123,7 @@ state = "{d}/state"
     bin_dir = "/usr/lib/cni"
     conf_dir = "{d}/cni"
   {cri}.containerd]
-    snapshotter = "native"
+    snapshotter = "{self.snapshotter}"
     default_runtime_name = "cloister"
 {runtimes}{handlers}''')
 
@@ -194,7 +194,7 @@ state = "{d}/state"
             for part in ("oci-layout", "index.json", "blobs"):
                 tar.add(layout / part, part)
         for namespace in namespaces:
-            self.ctr("image", "import", "--snapshotter", "native", self.path(name + ".tar"), namespace=namespace)
+            self.ctr("image", "import", "--snapshotter", self.snapshotter, self.path(name + ".tar"), namespace=namespace)
         return digest
 
     def initdata_for(self, *containers, network=False):
