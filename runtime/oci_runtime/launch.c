@@ -19,12 +19,14 @@
 #include "base/loop.h"
 #include "keys/api/initdata.h"
 #include "runtime/oci_runtime/control.h"
+#include "runtime/oci_runtime/given_files.h"
 #include "runtime/oci_runtime/monitor.h"
 #include "runtime/oci_runtime/packed_root.h"
 #include "runtime/shim/limits.h"
 
 #define SYSTEM_SETTINGS  "/etc/cloister/runtime.toml"
 #define IMAGE_ANNOTATION "io.cloister.image"
+#define FILES_ANNOTATION "io.cloister.files"
 
 enum { REASON_MAX = 4096, INITDATA_MAX = 1 << 20 };
 
@@ -36,6 +38,7 @@ struct bundle {
     char                  manifest[LAYOUT_DIGEST_LEN];
     char                 *layout;
     const char           *image_name;
+    struct host_volumes  *files; /* owned */
 };
 
 static void auto_bundle(struct bundle *b)
@@ -43,6 +46,9 @@ static void auto_bundle(struct bundle *b)
     container_spec_free(&b->spec);
     settings_free(&b->settings);
     buffer_free(&b->initdata);
+    if (b->files)
+        host_volumes_free(b->files);
+    free(b->files);
     free(b->layout);
 }
 
@@ -118,6 +124,18 @@ static FALLIBLE find_image(struct bundle *b, const char *folder, const char *bun
     return true;
 }
 
+static FALLIBLE find_files(struct bundle *b, struct err *err)
+{
+    bool        is_confidential = annotation_of(&b->spec, IMAGE_ANNOTATION) != NULL;
+    const char *wanted          = annotation_of(&b->spec, FILES_ANNOTATION);
+
+    given_files_warn(&b->spec, is_confidential);
+    b->files = calloc(1, sizeof *b->files);
+    if (!b->files)
+        abort();
+    return (is_confidential && !(wanted && strcmp(wanted, "true") == 0)) || given_files_read(&b->spec, b->files, err);
+}
+
 static FALLIBLE read_bundle(const char *bundle, const char *folder, const char *settings, struct bundle *b, struct err *err)
 {
     AUTO(buffer) struct buffer text = { 0 }, path = { 0 };
@@ -126,7 +144,7 @@ static FALLIBLE read_bundle(const char *bundle, const char *folder, const char *
     if (!file_read(buffer_text(&path), SHIM_SPEC_MAX, &text, err) || !container_spec_read(buffer_bytes(&text), &b->spec, err) ||
         !read_settings(settings, &b->settings, err))
         return false;
-    return find_initdata(b, err) && find_image(b, folder, bundle, err);
+    return find_initdata(b, err) && find_image(b, folder, bundle, err) && find_files(b, err);
 }
 
 /* ---- its standard streams ---- */
@@ -278,6 +296,7 @@ FALLIBLE launch_container(const char *root, const char *id, const struct launch_
         m.initdata        = buffer_bytes(&b.initdata);
         m.layout          = b.layout;
         m.image_name      = b.image_name;
+        m.files           = b.files;
         state.annotations = json_object_get(json_object_object_get(b.spec.document, "annotations"));
         made = take_streams(b.spec.process.terminal, options->console_socket, m.fds, err) && fork_monitor(&m, monitor, err);
         close_streams(m.fds);

@@ -112,6 +112,10 @@ static void guest_is_ready(void *owner)
     request.terminal     = spec->process.terminal;
     request.is_whole     = true;
     request.hostname     = is_label(spec->hostname) ? (char *) (uintptr_t) spec->hostname : none; /* as above */
+    if (m->options->files) {
+        request.files   = m->options->files->files_at;
+        request.n_files = m->options->files->n_alone;
+    }
     if (!m->options->driver->call(m->machine, "CreateContainer", &request.base, container_created, m, &err))
         give_up(m, &err);
 }

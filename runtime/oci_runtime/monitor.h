@@ -7,6 +7,7 @@
 
 #include "runtime/shim/container_spec.h"
 #include "runtime/shim/machine.h"
+#include "runtime/shim/volumes.h"
 
 struct monitor_options {
     const struct machine_driver *driver;
@@ -17,6 +18,7 @@ struct monitor_options {
     const char            *layout;      /* OCI layout with the image's blobs */
     const char            *manifest;    /* digest */
     const char            *image_name;
+    struct host_volumes   *files;       /* that the container gets; NULL: none */
     int                    fds[3];      /* the workload's; taken */
     int                    ready_fd;    /* gets an empty line when the workload can be started, or why not; taken */
 };

@@ -157,9 +157,18 @@ def the_runtime_by_hand_keeps_to_the_states(pm):
 
 
 def a_network_of_podmans_is_the_guests(pm):
-    """The default bridge, made by CNI's plugins in this test's network namespace."""
-    done = pm("run", "--rm", "--rootfs", pm.rootfs, "/bin/busybox", "ip", "-o", "addr")
-    assert re.search(r"eth0 +inet 10\.88\.\d+\.\d+/16", done.stdout), done.stdout
+    """The default bridge, made by CNI's plugins in this test's network namespace, and the names that podman writes. What a VM
+    cannot have is said, in the log if nobody is attached yet."""
+    pm("run", "--name", "net", "--hostname", "box", "--dns", "192.0.2.7", "--add-host", "other:192.0.2.8", "-v", "/tmp:/data", "--read-only", "-e", "A=b",
+       "-w", "/tmp", "-u", "7:8", "--rootfs", pm.rootfs, "/bin/sh", "-c",
+       "/bin/busybox ip -o addr; cat /etc/resolv.conf /etc/hosts; hostname; echo $A $PWD $(/bin/busybox id -u) $(/bin/busybox id -g); [ -e /data ] || echo none", wanted=0)
+    log = pm("logs", "net")
+    assert re.search(r"eth0 +inet 10\.88\.\d+\.\d+/16", log.stdout), log.stdout
+    for wanted in "nameserver 192.0.2.7\n", "192.0.2.8\tother\n", "\nbox\n", "b /tmp 7 8\n", "\nnone\n":
+        assert wanted in log.stdout, (wanted, log.stdout)
+    for wanted in "NOT CONFIDENTIAL", "/data is not mounted: no file system of this host reaches into a VM", "the root file system can be written":
+        assert wanted in log.stderr, (wanted, log.stderr)
+    pm("rm", "net")
 
 
 def a_terminal_is_one(pm):
