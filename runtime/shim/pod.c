@@ -376,6 +376,11 @@ static bool may_read(void *owner, const char *digest)
     return image_blobs_hold(&((const struct pod *) owner)->blobs, digest);
 }
 
+FALLIBLE pod_refuse_host_network(struct err *err)
+{
+    return fail_with(err, ERR_UNSUPPORTED, "config: the pod wants the node's network (hostNetwork): a VM has only what is moved into it");
+}
+
 FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *err)
 {
     AUTO(buffer) struct buffer initdata = { 0 };

@@ -85,6 +85,9 @@ struct pod_boot {
  */
 FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *err);
 
+/* Fails UNSUPPORTED: for a pod whose engine gave it no network namespace of its own. */
+FALLIBLE pod_refuse_host_network(struct err *err);
+
 /* Ends the VM, soon; every process that runs ends with `status` then. */
 void pod_end_vm(struct pod *pod, uint32_t status, const struct err *why);
 

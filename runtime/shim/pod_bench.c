@@ -14,7 +14,8 @@
 enum { CYCLES = 10000, WARM = 1000, ROUND_TRIPS = 200, ROUNDS = 250, BYTES_MAX = 1024, LEAST_PER_SECOND = 200, DRIFT_MAX_KIB = 512 };
 
 static const char config[] = "{\"ociVersion\":\"1.0.2-dev\",\"hostname\":\"pod\",\"process\":{\"args\":[\"/pause\"]},\"annotations\":{"
-                             "\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri.sandbox-id\":\"s1\"}}";
+                             "\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri.sandbox-id\":\"s1\"},"
+                             "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/run/netns/a\"}]}}";
 
 struct bench {
     struct loop             *loop;

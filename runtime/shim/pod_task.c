@@ -276,6 +276,8 @@ static FALLIBLE boot(struct task *task, const struct image_note *note, struct er
     options.cgroup = cgroup;
     if (spec->role == ROLE_SINGLE)
         options.limits = spec->limits;
+    else if (!spec->network)
+        return pod_refuse_host_network(err);
     return pod_start_vm(task->pod, &options, err);
 }
 

@@ -14,8 +14,11 @@
 
 static const char single[] = "{\"ociVersion\":\"1.0.2-dev\",\"process\":{\"args\":[\"/bin/sh\"],\"env\":[\"A=1\"]},"
                              "\"annotations\":{\"io.kubernetes.cri.image-name\":\"x/y@" DIGEST "\"}}";
-static const char sandbox_text[] = "{\"ociVersion\":\"1.2.1\",\"hostname\":\"pod\",\"process\":{\"args\":[\"/pause\"]},\"annotations\":{"
+static const char host_network[] = "{\"ociVersion\":\"1.2.1\",\"process\":{\"args\":[\"/pause\"]},\"annotations\":{"
                               "\"io.kubernetes.cri-o.ContainerType\":\"sandbox\",\"io.kubernetes.cri-o.SandboxID\":\"" ENGINE_ID "\"}}";
+static const char sandbox_text[] = "{\"ociVersion\":\"1.2.1\",\"hostname\":\"pod\",\"process\":{\"args\":[\"/pause\"]},\"annotations\":{"
+                              "\"io.kubernetes.cri-o.ContainerType\":\"sandbox\",\"io.kubernetes.cri-o.SandboxID\":\"" ENGINE_ID "\"},"
+                              "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/run/netns/a\"}]}}";
 static const char member_text[] = "{\"ociVersion\":\"1.2.1\",\"process\":{\"args\":[\"/bin/sh\",\"-c\",\"x\"],\"env\":[\"A=1\"]},\"annotations\":{"
                              "\"io.kubernetes.cri-o.ContainerType\":\"container\",\"io.kubernetes.cri-o.SandboxID\":\"" ENGINE_ID "\","
                              "\"io.kubernetes.cri-o.ImageRepoDigests\":\"x/y@" DIGEST ",x/z@" DIGEST "\"}}";
@@ -95,6 +98,7 @@ static int open_rig(void **state)
     make_bundle(rig, "single", single);
     make_bundle(rig, "sandbox", sandbox_text);
     make_bundle(rig, "member", member_text);
+    make_bundle(rig, "host-network", host_network);
     open_engine(rig);
     *state = rig;
     return 0;
@@ -397,7 +401,8 @@ static void a_vm_is_as_large_as_its_pod_and_stays_so(void **state)
     static const char sized[] = "{\"ociVersion\":\"1.1.0\",\"hostname\":\"pod\",\"process\":{\"args\":[\"/pause\"]},\"annotations\":{"
                                 "\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri.sandbox-id\":\"" ENGINE_ID "\","
                                 "\"io.kubernetes.cri.sandbox-cpu-period\":\"100000\",\"io.kubernetes.cri.sandbox-cpu-quota\":\"150000\","
-                                "\"io.kubernetes.cri.sandbox-cpu-shares\":\"512\",\"io.kubernetes.cri.sandbox-memory\":\"268435457\"}}";
+                                "\"io.kubernetes.cri.sandbox-cpu-shares\":\"512\",\"io.kubernetes.cri.sandbox-memory\":\"268435457\"},"
+                                "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/run/netns/a\"}]}}";
     struct rig *rig = *state;
 
     make_bundle(rig, "sandbox", sized);
@@ -682,6 +687,15 @@ static void without_initdata_and_development_nothing_starts(void **state)
     assert_int_equal(null_machines.started, 0);
 }
 
+static void a_pod_that_wants_the_nodes_network_is_refused(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(create(rig, ENGINE_ID, "host-network"), ERR_UNSUPPORTED);
+    assert_string_equal(rig->text, "config: the pod wants the node's network (hostNetwork): a VM has only what is moved into it");
+    assert_int_equal(null_machines.started, 0);
+}
+
 static void a_pod_larger_than_the_handler_allows_is_refused(void **state)
 {
     struct rig     *rig    = *state;
@@ -703,12 +717,16 @@ static void a_pod_larger_than_the_handler_allows_is_refused(void **state)
 static void a_sandbox_without_a_pause_container(void **state)
 {
     struct rig                  *rig    = *state;
+    char                         network[] = "/run/netns/a";
     Engine__CreateSandboxRequest make   = ENGINE__CREATE_SANDBOX_REQUEST__INIT;
     Engine__SandboxRequest       which  = ENGINE__SANDBOX_REQUEST__INIT;
     Engine__StopSandboxRequest   stop   = ENGINE__STOP_SANDBOX_REQUEST__INIT;
     Engine__SandboxStatusRequest status = ENGINE__SANDBOX_STATUS_REQUEST__INIT;
 
     assert_int_equal(ask(rig, "StartSandbox", &which.base), ERR_CONFIG);
+    assert_int_equal(ask(rig, "CreateSandbox", &make.base), ERR_UNSUPPORTED);
+    assert_non_null(strstr(rig->text, "hostNetwork"));
+    make.netns_path = network;
     assert_int_equal(ask(rig, "CreateSandbox", &make.base), ERR_NONE);
     assert_int_equal(ask(rig, "CreateSandbox", &make.base), ERR_CONFIG);
     assert_int_equal(ask(rig, "StartSandbox", &which.base), ERR_NONE);
@@ -749,6 +767,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(streams_go_through_fifos, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_a_vm_cannot_do_is_refused_with_the_reason, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(without_initdata_and_development_nothing_starts, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_pod_that_wants_the_nodes_network_is_refused, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_pod_larger_than_the_handler_allows_is_refused, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_sandbox_without_a_pause_container, open_rig, close_rig),
     };

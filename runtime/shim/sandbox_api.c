@@ -76,6 +76,8 @@ static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *aske
     }
     if (!check_processes(config, err))
         return false;
+    if (!*asked->netns_path)
+        return pod_refuse_host_network(err);
     if (*asked->bundle_path == '/' && !image_note_load(asked->bundle_path, &note, err))
         return false;
     const char *ours = annotation(asked, config, "io.cloister.initdata");
@@ -83,7 +85,7 @@ static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *aske
     if (ours && kata)
         return fail_with(err, ERR_CONFIG, "annotations: initdata twice");
     struct pod_boot boot = { .initdata = ours ? ours : kata, .hostname = config ? config->hostname : "",
-                             .network = *asked->netns_path ? asked->netns_path : NULL,
+                             .network = asked->netns_path,
                              .blobs = *note.blobs ? note.blobs : NULL, .limits = limits_of(config) };
     char cgroup[POD_CGROUP_PATH_MAX] = "";
     if (config && config->linux_config && !pod_cgroup_path_below(config->linux_config->cgroup_parent, asked->sandbox_id, cgroup, err))

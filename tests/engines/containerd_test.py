@@ -145,6 +145,7 @@ def volumes_are_files_and_directories_of_the_guest(node):
 
 def initdata_comes_with_the_pod_or_it_does_not_start(node):
     refused(lambda: start_pod(node, "bare", "cloister"), "io.cloister.initdata", "not for development")
+    refused(lambda: start_pod(node, "host", "cloister-dev", host_network=True), "the pod wants the node's network (hostNetwork)")
     refused(lambda: start_pod(node, "broken", "cloister", annotations={"io.cloister.initdata": "AAAA"}), "initdata")
     text = node.initdata_for(*policy_of(node), network=True)
     for name in ("io.cloister.initdata", "io.katacontainers.config.hypervisor.cc_init_data"):

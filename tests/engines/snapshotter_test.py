@@ -21,6 +21,7 @@ def files_that_hold(folder, words):
 def an_encrypted_image_pulls_and_nothing_is_unpacked(world):
     image = world.image("secret", ["/bin/cat", "/etc/secret"], [file("etc/secret", SECRET + b"\n")])
     world.put_key()
+    world.secret = image.removeprefix("oci:")
     world.reference = node.push(image.removeprefix("oci:"), "secret/cat:1")
     node.cri("pull", world.reference)
     assert world.reference in node.ctr("images", "ls").stdout
@@ -34,6 +35,24 @@ def an_encrypted_image_pulls_and_nothing_is_unpacked(world):
     for name, path in blobs(node.root).items():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == name
     assert not files_that_hold(node.folder, SECRET)
+
+
+def pulls_at_the_same_time_share_what_they_need(world):
+    """Two names of one image, each twice, while nothing of it is there."""
+    other = node.push(world.secret, "secret/cat:2")
+    node.cri("rmi", world.reference)
+    done = []
+    pulls = [threading.Thread(target=lambda r=r: done.append(node.cri("pull", r, wanted=None))) for r in (world.reference, other) * 2]
+    for pull in pulls:
+        pull.start()
+    for pull in pulls:
+        pull.join()
+    assert [d.returncode for d in done] == [0] * 4, [d.stderr for d in done]
+    assert node.ctr("snapshots", "--snapshotter", "cloister", "ls").stdout.count("Committed") == 3
+    assert not list((node.root / "snapshots").iterdir()), "a layer was unpacked"
+    node.cri("rmi", other)
+    if world.reference not in node.ctr("images", "ls").stdout:
+        node.cri("pull", world.reference)  # containerd removes all names of an image by its id
 
 
 def a_guest_runs_it_from_the_cache(world):
@@ -104,7 +123,7 @@ with World() as world:
         world.start_broker()
         node.start()
         node.start_registry()
-        for test in (an_encrypted_image_pulls_and_nothing_is_unpacked, a_guest_runs_it_from_the_cache,
+        for test in (an_encrypted_image_pulls_and_nothing_is_unpacked, pulls_at_the_same_time_share_what_they_need, a_guest_runs_it_from_the_cache,
                      a_plain_image_is_unpacked_and_runs_beside_it,
                      a_plain_image_on_layers_of_an_encrypted_one_is_refused_aloud, both_daemons_may_die_at_any_time,
                      what_is_removed_leaves_no_folder, a_full_cache_lets_go_of_the_oldest):
