@@ -93,7 +93,7 @@ class Crio:
         config["process"].update(changes)
         for space in config["linux"]["namespaces"]:
             if space["type"] == "network" and "path" in space:
-                space["path"] = f"/proc/{os.getpid()}/ns/net"  # this test's own is the pod's
+                space["path"] = f"/proc/{self.node.pod_namespace.pid}/ns/net"
         for mount in config["mounts"]:
             if mount["destination"] in ("/etc/resolv.conf", "/etc/hostname", "/etc/hosts"):
                 source = pathlib.Path(mount["source"])
@@ -245,16 +245,18 @@ def the_recorded_conversation_runs_a_pod(node):
 
 
 def make_network():
-    """The pod's interface, whose other end is where a bridge would have it. Returns the process that holds that end."""
-    other = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 2147483647"], stdout=subprocess.PIPE)
-    assert other.stdout.readline() == b"ready\n"
-    for words in (f"link add eth0 type veth peer name peer0 netns {other.pid}", "address add 10.88.77.4/24 dev eth0", "link set eth0 up"):
-        subprocess.run(["ip", *words.split()], check=True)
-    return other
+    """The pod's namespace and its interface, whose other end is where a bridge would have it. Returns the process that holds it."""
+    holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 2147483647"], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"ready\n"
+    subprocess.run(["ip", "link", "add", "peer0", "type", "veth", "peer", "name", "eth0", "netns", str(holder.pid)], check=True)
+    for words in ("address add 10.88.77.4/24 dev eth0", "link set eth0 up", "link set lo up"):
+        subprocess.run(["nsenter", "-n", "-t", str(holder.pid), "ip", *words.split()], check=True)
+    return holder
 
 
 with Node() as node:
-    atexit.register(make_network().kill)
+    node.pod_namespace = make_network()
+    atexit.register(node.pod_namespace.kill)
     node.start_broker()
     node.write_config()
     node.image_digest = node.make_layout("workload")
