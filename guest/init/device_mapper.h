@@ -10,9 +10,6 @@ enum { DM_PATH_MAX = 32, DM_TABLE_MAX = 1024, DM_STATUS_MAX = 64 };
 /* A table with a key in its midst, in hex: never in memory that is not wiped. Fails LIMIT. */
 FALLIBLE dm_table_write(const char *before, const struct secret *key, const char *after, struct secret *out, struct err *err);
 
-/* A table with a key in its midst, in hex: never in memory that is not wiped. Fails LIMIT. */
-FALLIBLE dm_table_write(const char *before, const struct secret *key, const char *after, struct secret *out, struct err *err);
-
 struct dm_device {
     char     path[DM_PATH_MAX]; /* "/dev/dm-0" */
     unsigned major, minor;      /* as tables name it */
