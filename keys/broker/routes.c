@@ -160,7 +160,7 @@ static void answer_error(struct answer *out, unsigned status, const char *varian
     out->status       = status;
     out->content_type = NULL;
     out->session[0]   = 0;
-    (void) snprintf(out->reason, sizeof out->reason, "%s", why); /* cut by design */
+    (void) snprintf(out->reason, sizeof out->reason, "%.*s", (int) sizeof out->reason - 1, why);
     buffer_printf(&out->body, "{\"type\":\"" KBS_ERROR_TYPE "%s\",\"detail\":", variant);
     jcs_append_text(bytes_of_text(status == STATUS_INTERNAL ? "internal error; the broker's log has the cause" : why),
                     &out->body);

@@ -11,7 +11,7 @@
 /* As guest/debug/shell.h has it, which is the guest's own. */
 #define GREETING "cloister-agent debug: "
 
-enum { END_OF_INPUT = 4, LEAVE = 0x1d }; /* Ctrl-D, Ctrl-] */
+enum { END_OF_INPUT = 4, LEAVE = 0x1d /* Ctrl-D, Ctrl-] */, END_EVERY_MS = 1000 };
 
 static void send(struct debug_session *s, struct bytes typed)
 {
@@ -21,10 +21,31 @@ static void send(struct debug_session *s, struct bytes typed)
         fprintf(stderr, "cloister: %s\n", err.text);
 }
 
-static void input_came(struct loop_source *source, uint32_t events)
+/* Ctrl-D is an end for what reads just then; between two programs it is lost. So it is said until the shell has heard it. */
+static void say_the_end(struct loop_source *source, uint32_t events)
 {
     static const uint8_t  end[] = { END_OF_INPUT };
     struct debug_session *s     = source->owner;
+    uint64_t              n;
+
+    (void) events;
+    if (read(source->fd, &n, sizeof n) > 0)
+        send(s, BYTES_OF(end));
+}
+
+static void input_ended(struct debug_session *s)
+{
+    struct err err;
+
+    loop_remove(&s->input);
+    s->ended = (struct loop_source){ .fd = NO_FD, .ready = say_the_end, .owner = s };
+    if (!loop_timer_fd(1, END_EVERY_MS, &s->ended.fd, &err) || !loop_add(s->loop, &s->ended, EPOLLIN, &err))
+        fprintf(stderr, "cloister: the end of standard input: %s\n", err.text);
+}
+
+static void input_came(struct loop_source *source, uint32_t events)
+{
+    struct debug_session *s = source->owner;
     uint8_t               typed[1024];
     ssize_t               n = read(source->fd, typed, sizeof typed);
 
@@ -32,8 +53,7 @@ static void input_came(struct loop_source *source, uint32_t events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        loop_remove(source);
-        send(s, BYTES_OF(end));
+        input_ended(s);
         return;
     }
     const uint8_t *leave = s->is_raw ? memchr(typed, LEAVE, (size_t) n) : NULL;
@@ -77,6 +97,9 @@ void debug_console_said(void *owner, const char *line)
 void debug_session_end(struct debug_session *session)
 {
     loop_remove(&session->input);
+    loop_remove(&session->ended);
+    if (session->ended.owner)
+        auto_fd(&session->ended.fd);
     if (session->is_raw)
         (void) tcsetattr(STDIN_FILENO, TCSANOW, &session->before); /* the terminal may be gone */
     session->is_raw = false;

@@ -11,6 +11,7 @@ struct debug_session {
     struct sandbox    *sandbox;   /* to be set before the guest can say anything */
     struct loop       *loop;
     struct loop_source input;
+    struct loop_source ended;     /* a timer, since the input has come to its end */
     bool               has_shell; /* the guest said that there is one: it is a debug image */
     bool               is_raw;    /* the terminal, which was as in */
     struct termios     before;
