@@ -74,13 +74,22 @@ static bool fail_with_tags(const struct image_index *index, const struct layout_
                      index->n_entries, reference->directory, buffer_text(&tags));
 }
 
+/* Under whatever names. */
+static bool is_one_image(const struct image_index *index)
+{
+    for (size_t i = 1; i < index->n_entries; i++)
+        if (!digest_equal(&index->entries[i].descriptor.digest, &index->entries[0].descriptor.digest))
+            return false;
+    return index->n_entries > 0;
+}
+
 static FALLIBLE choose(const struct image_index *index, const struct layout_reference *reference,
                        struct digest_text *out, struct err *err)
 {
     const struct index_entry *chosen = NULL;
 
     for (size_t i = 0; i < index->n_entries; i++)
-        if (reference->tag[0] ? strcmp(tag_of(&index->entries[i]), reference->tag) == 0 : index->n_entries == 1)
+        if (reference->tag[0] ? strcmp(tag_of(&index->entries[i]), reference->tag) == 0 : is_one_image(index))
             chosen = chosen ? chosen : &index->entries[i];
     if (!chosen)
         return fail_with_tags(index, reference, err);

@@ -31,19 +31,27 @@ static const char manifest[] = "{\"schemaVersion\":2,\"mediaType\":\"application
     "\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"sha256:"
     "0000000000000000000000000000000000000000000000000000000000000000\",\"size\":2},\"layers\":[]}";
 
-static void put_index(const char *tag1, const char *tag2)
+static const char other_manifest[] = "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\"}";
+
+/* The second names `second`. */
+static void put_index_of(const char *tag1, const char *tag2, const char *second)
 {
     AUTO(buffer) struct buffer index = { 0 };
-    struct digest_text         name  = put_blob(manifest);
+    struct digest_text         name  = put_blob(manifest), other = put_blob(second);
 
     buffer_append_text(&index, "{\"schemaVersion\":2,\"manifests\":[");
     buffer_printf(&index, ENTRY, name.at, sizeof manifest - 1, tag1);
     if (tag2) {
         buffer_append_text(&index, ",");
-        buffer_printf(&index, ENTRY, name.at, sizeof manifest - 1, tag2);
+        buffer_printf(&index, ENTRY, other.at, strlen(second), tag2);
     }
     buffer_append_text(&index, "]}");
     put_file("index.json", buffer_text(&index));
+}
+
+static void put_index(const char *tag1, const char *tag2)
+{
+    put_index_of(tag1, tag2, manifest);
 }
 
 static bool find(const char *tag, char *digest, struct err *err)
@@ -71,6 +79,8 @@ static void finds_by_tag_and_the_only_one_without(void **state)
     assert_non_null(strstr(err.text, "has no tag \"v2\"; it has: v1"));
     put_index("v1", "v2");
     assert_true(find(":v2", digest, &err));
+    assert_true(find("", digest, &err)); /* one image with two names */
+    put_index_of("v1", "v2", other_manifest);
     assert_false(find("", digest, &err));
     assert_non_null(strstr(err.text, "has 2 images; name one"));
 }
