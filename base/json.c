@@ -294,6 +294,22 @@ bool json_has(struct json_object *from, const char *name)
     return json_object_is_type(from, json_type_object) && json_object_object_get_ex(from, name, &found) && found;
 }
 
+FALLIBLE json_only(struct json_object *from, const char *const *known, struct err *err)
+{
+    if (!json_object_is_type(from, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "not an object");
+    json_object_object_foreach(from, name, value) {
+        size_t i = 0;
+
+        (void) value;
+        while (known[i] && strcmp(known[i], name) != 0)
+            i++;
+        if (!known[i])
+            return fail_with(err, ERR_MALFORMED, "unknown member \"%.60s\"", name);
+    }
+    return true;
+}
+
 void json_add(struct json_object *to, const char *name, struct json_object *value_take)
 {
     if (json_object_object_add(to, name, value_take) != 0)

@@ -40,6 +40,8 @@ FALLIBLE json_get(struct json_object *from, const char *name, enum json_type typ
 FALLIBLE json_get_text(struct json_object *from, const char *name, const char **out, struct err *err);
 FALLIBLE json_get_u64(struct json_object *from, const char *name, uint64_t most, uint64_t *out, struct err *err);
 bool     json_has(struct json_object *from, const char *name); /* present and not null */
+/* Of documents where a misspelt member must not be overlooked: only names of `known`, which ends with NULL. Fails MALFORMED. */
+FALLIBLE json_only(struct json_object *from, const char *const *known, struct err *err);
 
 /* Adds a member; the value is taken. `text` must be UTF-8. */
 void json_add(struct json_object *to, const char *name, struct json_object *value_take);

@@ -78,6 +78,23 @@ static void getters_name_what_is_missing(void **state)
     assert_false(json_has(o, "z"));
 }
 
+static void a_misspelt_member_is_told(void **state)
+{
+    static const char *const known[] = { "a", "b", NULL };
+    AUTO(json) struct json_object *good = NULL, *bad = NULL, *list = NULL;
+    struct err                     err;
+
+    (void) state;
+    assert_true(read_text("{\"b\":1}", &good, &err));
+    assert_true(json_only(good, known, &err));
+    assert_true(read_text("{\"a\":1,\"B\":2}", &bad, &err));
+    assert_false(json_only(bad, known, &err));
+    assert_string_equal(err.text, "unknown member \"B\"");
+    assert_true(read_text("[]", &list, &err));
+    assert_false(json_only(list, known, &err));
+    assert_string_equal(err.text, "not an object");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +102,7 @@ int main(void)
         cmocka_unit_test(refuses_one_defect_at_a_time),
         cmocka_unit_test(depth_and_size_are_limits),
         cmocka_unit_test(getters_name_what_is_missing),
+        cmocka_unit_test(a_misspelt_member_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

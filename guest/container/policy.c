@@ -21,20 +21,6 @@ static FALLIBLE check_texts(struct json_object *list, const char *name, struct e
     return true;
 }
 
-FALLIBLE policy_check_members(struct json_object *of, const char *const *known, size_t n_known, struct err *err)
-{
-    json_object_object_foreach(of, name, value) {
-        bool is_known = false;
-
-        (void) value;
-        for (size_t i = 0; i < n_known; i++)
-            is_known |= strcmp(name, known[i]) == 0;
-        if (!is_known)
-            return fail_with(err, ERR_MALFORMED, "unknown member \"%.40s\"", name);
-    }
-    return true;
-}
-
 static bool flag(struct json_object *entry, const char *name)
 {
     return json_object_get_boolean(json_object_object_get(entry, name));
@@ -107,12 +93,10 @@ static FALLIBLE check_exec(struct json_object *entry, struct err *err)
 
 static FALLIBLE check_disk(struct json_object *disk, struct err *err)
 {
-    static const char *const known[] = { "path", "volume", "key", "read_only", "format" };
+    static const char *const known[] = { "path", "volume", "key", "read_only", "format", NULL };
     const char              *path, *volume, *key, *of_broker;
 
-    if (!json_object_is_type(disk, json_type_object))
-        return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!policy_check_members(disk, known, sizeof known / sizeof *known, err) || !json_get_text(disk, "path", &path, err) ||
+    if (!json_only(disk, known, err) || !json_get_text(disk, "path", &path, err) ||
         !volume_path_check(path, err) || !json_get_text(disk, "volume", &volume, err) || !volume_disk_name_check(volume, err) ||
         !json_get_text(disk, "key", &key, err) || !rcar_path_of_uri(key, &of_broker, err) || !policy_check_flag(disk, "read_only", err) ||
         !policy_check_flag(disk, "format", err))
@@ -142,13 +126,13 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update", "capabilities", "groups", "not_root",
                                          "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "termination_log", "volumes",
-                                         "share_processes" };
+                                         "share_processes", NULL };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
     if (!json_object_is_type(entry, json_type_object))
         return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!policy_check_members(entry, known, sizeof known / sizeof *known, err) ||
+    if (!json_only(entry, known, err) ||
         !json_get_text(entry, "image", &image, err) || !check_image(image, err))
         return false;
     if (!json_object_object_get_ex(entry, "args", &args))
@@ -171,12 +155,12 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
 
 FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err)
 {
-    static const char *const        known[]  = { "containers", "network" };
+    static const char *const        known[]  = { "containers", "network", NULL };
     AUTO(json) struct json_object *document = NULL;
     struct json_object             *list     = NULL;
 
     if (!json_read(text, POLICY_LEN_MAX, &document, err) ||
-        !json_get(document, "containers", json_type_array, &list, err) || !policy_check_members(document, known, 2, err) ||
+        !json_get(document, "containers", json_type_array, &list, err) || !json_only(document, known, err) ||
         !policy_check_flag(document, "network", err))
         return context(err, "policy.json");
     size_t n = json_object_array_length(list);

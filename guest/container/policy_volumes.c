@@ -18,12 +18,10 @@ static FALLIBLE check_volume(struct json_object *file, struct err *err)
 
 FALLIBLE policy_check_file(struct json_object *file, struct err *err)
 {
-    static const char *const known[] = { "path", "sha256", "directory", "update" };
+    static const char *const known[] = { "path", "sha256", "directory", "update", NULL };
     const char              *path, *digest;
 
-    if (!json_object_is_type(file, json_type_object))
-        return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!policy_check_members(file, known, sizeof known / sizeof *known, err))
+    if (!json_only(file, known, err))
         return false;
     if (json_has(file, "directory"))
         return check_volume(file, err);
@@ -41,13 +39,11 @@ FALLIBLE policy_check_file(struct json_object *file, struct err *err)
 
 FALLIBLE policy_check_directory(struct json_object *directory, struct err *err)
 {
-    static const char *const known[] = { "path", "volume", "read_only", "size", "sub_path" };
+    static const char *const known[] = { "path", "volume", "read_only", "size", "sub_path", NULL };
     struct json_object      *size    = NULL;
     const char              *path, *volume, *sub;
 
-    if (!json_object_is_type(directory, json_type_object))
-        return fail_with(err, ERR_MALFORMED, "not an object");
-    if (!policy_check_members(directory, known, sizeof known / sizeof *known, err) || !json_get_text(directory, "path", &path, err) ||
+    if (!json_only(directory, known, err) || !json_get_text(directory, "path", &path, err) ||
         !volume_directory_path_check(path, err) || !json_get_text(directory, "volume", &volume, err) ||
         !volume_name_check(volume, err) || !policy_check_flag(directory, "read_only", err))
         return false;

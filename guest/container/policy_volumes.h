@@ -3,7 +3,6 @@
 
 #include "guest/container/policy.h"
 
-FALLIBLE policy_check_members(struct json_object *of, const char *const *known, size_t n_known, struct err *err);
 FALLIBLE policy_check_flag(struct json_object *of, const char *name, struct err *err);
 
 FALLIBLE policy_check_file(struct json_object *file, struct err *err);

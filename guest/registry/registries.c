@@ -2,22 +2,6 @@
 
 #include <string.h>
 
-static FALLIBLE members_check(struct json_object *of, const char *const *known, struct err *err)
-{
-    if (!json_object_is_type(of, json_type_object))
-        return fail_with(err, ERR_MALFORMED, "not a table");
-    json_object_object_foreach(of, name, value) {
-        size_t i = 0;
-
-        (void) value;
-        while (known[i] && strcmp(known[i], name) != 0)
-            i++;
-        if (!known[i])
-            return fail_with(err, ERR_MALFORMED, "unknown member \"%.40s\"", name);
-    }
-    return true;
-}
-
 static FALLIBLE text_check(struct json_object *of, const char *name, struct err *err)
 {
     const char *text;
@@ -54,7 +38,7 @@ static FALLIBLE mirror_check(struct json_object *mirror, struct err *err)
     static const char *const known[] = { "location", "insecure", "pull-from-mirror", NULL };
     const char              *from;
 
-    if (!members_check(mirror, known, err) || !text_check(mirror, "location", err) ||
+    if (!json_only(mirror, known, err) || !text_check(mirror, "location", err) ||
         !flag_check(mirror, "insecure", err))
         return false;
     if (!json_has(mirror, "location"))
@@ -74,7 +58,7 @@ static FALLIBLE registry_check(struct json_object *registry, struct err *err)
     struct json_object      *mirrors = NULL;
     size_t                   n;
 
-    if (!members_check(registry, known, err) || !text_check(registry, "prefix", err) ||
+    if (!json_only(registry, known, err) || !text_check(registry, "prefix", err) ||
         !text_check(registry, "location", err) || !flag_check(registry, "insecure", err) ||
         !flag_check(registry, "blocked", err) || !flag_check(registry, "mirror-by-digest-only", err) ||
         !list_of(registry, "mirror", &mirrors, &n, err))
@@ -94,7 +78,7 @@ FALLIBLE registries_read_take(struct json_object *document_take, struct registri
     struct json_object             *list     = NULL, *search = NULL;
     size_t                          n, n_search;
 
-    if (!members_check(document, known, err) || !list_of(document, "registry", &list, &n, err) ||
+    if (!json_only(document, known, err) || !list_of(document, "registry", &list, &n, err) ||
         !list_of(document, "unqualified-search-registries", &search, &n_search, err))
         return context(err, "registries");
     for (size_t i = 0; i < n_search; i++)

@@ -95,7 +95,7 @@ static void refuses_what_it_does_not_understand(void **state)
         { "[[registry]]\nlocation = \"a\"\n[[registry.mirror]]\ninsecure = true", "without a location", ERR_MALFORMED },
         { "[[registry]]\nlocation = \"a\"\n[[registry.mirror]]\nlocation = \"b\"\npull-from-mirror = \"x\"",
           "pull-from-mirror", ERR_MALFORMED },
-        { "registry = [1]", "not a table", ERR_MALFORMED },
+        { "registry = [1]", "not an object", ERR_MALFORMED },
         { "unqualified-search-registries = [1]", "not a text", ERR_MALFORMED },
         { "unqualified-search-registries = \"a\"", "unqualified-search-registries", ERR_MALFORMED },
     };

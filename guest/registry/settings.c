@@ -12,20 +12,6 @@ void image_settings_free(struct image_settings *settings)
     *settings = (struct image_settings){ 0 };
 }
 
-static FALLIBLE members_check(struct json_object *of, const char *const *known, struct err *err)
-{
-    json_object_object_foreach(of, name, value) {
-        size_t i = 0;
-
-        (void) value;
-        while (known[i] && strcmp(known[i], name) != 0)
-            i++;
-        if (!known[i])
-            return fail_with(err, ERR_MALFORMED, "unknown member \"%.60s\"", name);
-    }
-    return true;
-}
-
 static FALLIBLE uri_read(struct json_object *image, const char *name, char kid[static ENC_KID_MAX + 1], struct err *err)
 {
     const char *text;
@@ -71,7 +57,7 @@ static FALLIBLE proxy_read(struct json_object *image, struct image_settings *out
 
     if (!json_has(image, "image_pull_proxy"))
         return true;
-    if (!json_get(image, "image_pull_proxy", json_type_object, &proxy, err) || !members_check(proxy, known, err) ||
+    if (!json_get(image, "image_pull_proxy", json_type_object, &proxy, err) || !json_only(proxy, known, err) ||
         !optional_text(proxy, "https_proxy", &out->https_proxy, err) ||
         !optional_text(proxy, "http_proxy", &out->http_proxy, err) ||
         !optional_text(proxy, "no_proxy", &out->no_proxy, err))
@@ -88,7 +74,7 @@ static FALLIBLE image_read(struct json_object *image, struct image_settings *out
     };
     uint64_t parallel = 0;
 
-    if (!members_check(image, known, err) || !optional_text(image, "image_security_policy", &out->policy, err) ||
+    if (!json_only(image, known, err) || !optional_text(image, "image_security_policy", &out->policy, err) ||
         !uri_read(image, "image_security_policy_uri", out->policy_kid, err) ||
         !uri_read(image, "authenticated_registry_credentials_uri", out->credentials_kid, err) ||
         !uri_read(image, "registry_configuration_uri", out->registries_kid, err) ||

@@ -13,20 +13,6 @@ void image_policy_free(struct image_policy *policy)
     policy->document = NULL;
 }
 
-static FALLIBLE members_check(struct json_object *of, const char *const *known, struct err *err)
-{
-    json_object_object_foreach(of, name, value) {
-        size_t i = 0;
-
-        (void) value;
-        while (known[i] && strcmp(known[i], name) != 0)
-            i++;
-        if (!known[i])
-            return fail_with(err, ERR_MALFORMED, "unknown member \"%.40s\"", name);
-    }
-    return true;
-}
-
 static FALLIBLE key_path_check(struct json_object *path, struct err *err)
 {
     char        kid[ENC_KID_MAX + 1];
@@ -81,7 +67,7 @@ static FALLIBLE floor_check(struct json_object *requirement, struct err *err)
 
     if (!json_object_object_get_ex(requirement, "floor", &floor))
         return true;
-    if (!json_get(requirement, "floor", json_type_object, &floor, err) || !members_check(floor, known, err) ||
+    if (!json_get(requirement, "floor", json_type_object, &floor, err) || !json_only(floor, known, err) ||
         !json_get_text(floor, "annotation", &annotation, err) ||
         !json_get_u64(floor, "atLeast", INT64_MAX, &least, err))
         return context(err, "floor");
@@ -96,7 +82,7 @@ static FALLIBLE signed_check(struct json_object *requirement, struct err *err)
 
     if (has_rule && !rule)
         return fail_with(err, ERR_MALFORMED, "signedIdentity: null");
-    return members_check(requirement, known, err) && keys_check(requirement, err) &&
+    return json_only(requirement, known, err) && keys_check(requirement, err) &&
            signed_identity_check(rule, err) && floor_check(requirement, err);
 }
 
@@ -104,7 +90,7 @@ static FALLIBLE encrypted_check(struct json_object *requirement, struct err *err
 {
     static const char *const known[] = { "type", "keyId", NULL };
 
-    if (!members_check(requirement, known, err))
+    if (!json_only(requirement, known, err))
         return false;
     return !json_object_object_get_ex(requirement, "keyId", NULL) ||
            key_path_check(json_object_object_get(requirement, "keyId"), err);
@@ -120,7 +106,7 @@ static FALLIBLE requirement_check(struct json_object *requirement, struct err *e
     if (!json_get_text(requirement, "type", &type, err))
         return false;
     if (strcmp(type, "insecureAcceptAnything") == 0 || strcmp(type, "reject") == 0)
-        return members_check(requirement, bare, err);
+        return json_only(requirement, bare, err);
     if (strcmp(type, "sigstoreSigned") == 0)
         return signed_check(requirement, err) || context(err, type);
     if (strcmp(type, "encryptedWith") == 0)
@@ -167,7 +153,7 @@ FALLIBLE image_policy_read(struct bytes json, struct image_policy *out, struct e
         return context(err, "image policy");
     if (!json_object_is_type(document, json_type_object) || !json_has(document, "default"))
         return fail_with(err, ERR_MALFORMED, "image policy: an object with \"default\" is wanted");
-    if (!members_check(document, known, err))
+    if (!json_only(document, known, err))
         return context(err, "image policy");
     if (!requirements_check(json_object_object_get(document, "default"), err))
         return context(err, "image policy: default");
