@@ -23,10 +23,14 @@ static const struct config_row {
     const char      *help;
 } ROWS[] = {
     { "listen", CONFIG_TEXT, AT(listen), "127.0.0.1:8443", 0, 0, "address and port; port 0 takes any" },
+    { "insecure_http", CONFIG_FLAG, AT(insecure_http), "false", 0, 0,
+      "serve `listen` in plain HTTP, behind a proxy or mesh that encrypts: on a loopback address only" },
+    { "insecure_http_anywhere", CONFIG_FLAG, AT(insecure_http_anywhere), "false", 0, 0,
+      "let insecure_http be on any address; administrators then need an address of their own, which has TLS" },
     { "store", CONFIG_TEXT, AT(store), NULL, 0, 0, "the database: a file, or postgresql://... for several brokers" },
     { "store_key", CONFIG_TEXT, AT(store_key), NULL, 0, 0, "seals secrets at rest: a file of 32 random bytes, tpm:FILE, or pkcs11:URI" },
-    { "tls_certificate", CONFIG_TEXT, AT(tls_certificate), NULL, 0, 0, "PEM, the server's certificate and its chain" },
-    { "tls_key", CONFIG_TEXT, AT(tls_key), NULL, 0, 0, "PEM, mode 0600" },
+    { "tls_certificate", CONFIG_TEXT, AT(tls_certificate), "", 0, 0, "PEM, the server's certificate and its chain; wanted wherever TLS is spoken" },
+    { "tls_key", CONFIG_TEXT, AT(tls_key), "", 0, 0, "PEM, mode 0600" },
     { "token_certificate", CONFIG_TEXT, AT(token_certificate), NULL, 0, 0, "PEM, of token_key" },
     { "token_key", CONFIG_TEXT, AT(token_key), NULL, 0, 0, "PEM, P-256, mode 0600: signs attestation tokens" },
     { "token_issuer", CONFIG_TEXT, AT(token_issuer), "CoCo-Attestation-Service", 0, 0, "claim iss of tokens" },
@@ -151,6 +155,18 @@ static FALLIBLE keys_known(struct json_object *document, struct err *err)
     return true;
 }
 
+bool config_has_tls(const struct config *c) { return !c->insecure_http || strcmp(c->admin_listen, CONFIG_ADMIN_SAME) != 0; }
+
+static FALLIBLE together_check(const struct config *c, struct err *err)
+{
+    if (config_has_tls(c) && !c->tls_certificate)
+        return fail_with(err, ERR_CONFIG, "tls_certificate is missing: PEM, the server's certificate and its chain");
+    if (config_has_tls(c) && !c->tls_key)
+        return fail_with(err, ERR_CONFIG, "tls_key is missing: PEM, mode 0600");
+    return !c->insecure_http_anywhere || c->insecure_http ||
+           fail_with(err, ERR_CONFIG, "insecure_http_anywhere = true says where insecure_http = true may be, which is not set");
+}
+
 FALLIBLE config_read(struct bytes toml, struct config *out, struct err *err)
 {
     AUTO(json) struct json_object *document = NULL;
@@ -165,6 +181,8 @@ FALLIBLE config_read(struct bytes toml, struct config *out, struct err *err)
                                                                       : !fallback_set(&ROWS[i], &read, err))
             return false;
     }
+    if (!together_check(&read, err))
+        return false;
     *out = TAKE(read);
     return true;
 }
@@ -215,9 +233,10 @@ void config_print(FILE *to)
     fputs("# Configuration of cloister-broker. Keys in comments have the value that is shown, unless it is empty: then none.\n", to);
     for (size_t i = 0; i < N_ROWS; i++) {
         const struct config_row *row   = &ROWS[i];
-        const char              *value = row->fallback ? row->fallback : example_of(row);
-        const char              *quote = row->kind == CONFIG_TEXT ? "\"" : "";
+        const char              *example = example_of(row);
+        const char              *quote   = row->kind == CONFIG_TEXT ? "\"" : "";
 
-        fprintf(to, "\n# %s\n%s%s = %s%s%s\n", row->help, row->fallback ? "#" : "", row->key, quote, value, quote);
+        fprintf(to, "\n# %s\n%s%s = %s%s%s\n", row->help, example[0] ? "" : "#", row->key, quote, example[0] ? example : row->fallback,
+                quote);
     }
 }

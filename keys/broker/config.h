@@ -9,9 +9,11 @@
 
 struct config {
     char *listen;            /* "127.0.0.1:8443", "[::1]:0" */
+    bool  insecure_http;     /* `listen` speaks no TLS */
+    bool  insecure_http_anywhere; /* … also where it is no loopback address */
     char *store;             /* a file, or postgresql://... */
     char *store_key;
-    char *tls_certificate, *tls_key;
+    char *tls_certificate, *tls_key; /* NULL: nothing is served over TLS */
     char *token_certificate, *token_key;
     char *token_issuer;
     char *admin_key;         /* NULL: none */
@@ -60,6 +62,9 @@ static inline void auto_config(struct config *c) { config_free(c); }
  * Fails CONFIG, MALFORMED.
  */
 FALLIBLE config_read(struct bytes toml, struct config *out, struct err *err);
+
+/* Whether anything is served over TLS: tls_certificate and tls_key are there then. */
+bool config_has_tls(const struct config *config);
 
 /* The configuration of `--dev FOLDER`: everything in that folder. */
 FALLIBLE config_development(const char *folder, const char *listen, struct config *out, struct err *err);

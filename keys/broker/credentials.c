@@ -103,8 +103,8 @@ FALLIBLE credentials_load(const struct credential_paths *paths, struct credentia
 {
     AUTO(credentials) struct credentials read = { 0 };
 
-    if (!file_read(paths->tls_certificate, FILE_LEN_MAX, &read.tls_certificate, err) ||
-        !credentials_secret_read(paths->tls_key, &read.tls_key, err) || !private_key_read(paths->token_key, &read.token_key, err) ||
+    if ((paths->tls_certificate && !file_read(paths->tls_certificate, FILE_LEN_MAX, &read.tls_certificate, err)) ||
+        (paths->tls_key && !credentials_secret_read(paths->tls_key, &read.tls_key, err)) || !private_key_read(paths->token_key, &read.token_key, err) ||
         !certificate_read(paths->token_certificate, read.token_key, &read.token_certificate, err) ||
         (paths->admin_client_ca && !file_read(paths->admin_client_ca, FILE_LEN_MAX, &read.admin_client_ca, err)) ||
         (paths->admin_key && !admin_key_read(paths->admin_key, &read.admin_key, err)) ||

@@ -6,7 +6,7 @@
 
 /* Paths of PEM files; `store_key` is a source as store_key.h has it. */
 struct credential_paths {
-    const char *tls_certificate, *tls_key;
+    const char *tls_certificate, *tls_key;     /* NULL: none */
     const char *token_certificate, *token_key; /* P-256: signs attestation tokens */
     const char *admin_key;                     /* public key of the administrator: Ed25519 or P-256; NULL: none */
     const char *admin_client_ca;               /* PEM; NULL: none */
@@ -15,7 +15,7 @@ struct credential_paths {
 
 struct credentials {
     struct buffer tls_certificate; /* PEM */
-    struct secret tls_key;         /* PEM, with its zero */
+    struct secret tls_key;         /* PEM, with its zero; empty: none */
     EVP_PKEY     *token_key;
     struct buffer token_certificate; /* DER */
     EVP_PKEY     *admin_key;

@@ -27,7 +27,7 @@ static FALLIBLE address_read(const char *text, struct address *out, struct err *
 
     *out = (struct address){ 0 };
     if (!colon || len >= sizeof host || colon[1] < '0' || colon[1] > '9' || *end != 0 || port > UINT16_MAX)
-        return fail_with(err, ERR_CONFIG, "listen: \"%.80s\" is not ADDRESS:PORT", text);
+        return fail_with(err, ERR_CONFIG, "\"%.80s\" is not ADDRESS:PORT", text);
     (void) snprintf(host, sizeof host, "%.*s", (int) (is_v6 ? len - 2 : len), is_v6 ? text + 1 : text); /* fits */
     if (is_v6 && inet_pton(AF_INET6, host, &out->at.v6.sin6_addr) == 1) {
         out->at.v6.sin6_family = AF_INET6;
@@ -41,7 +41,26 @@ static FALLIBLE address_read(const char *text, struct address *out, struct err *
         out->len              = sizeof out->at.v4;
         return true;
     }
-    return fail_with(err, ERR_CONFIG, "listen: \"%.80s\" is neither an IPv4 address nor an IPv6 address in brackets", host);
+    return fail_with(err, ERR_CONFIG, "\"%.80s\" is neither an IPv4 address nor an IPv6 address in brackets", host);
+}
+
+FALLIBLE listener_address_check(const char *address, struct err *err)
+{
+    struct address ignored;
+
+    return address_read(address, &ignored, err);
+}
+
+bool listener_is_loopback(const char *address)
+{
+    struct address read;
+    struct err     ignored; /* no address, no loopback */
+
+    if (!address_read(address, &read, &ignored))
+        return false;
+    if (read.at.any.sa_family == AF_INET)
+        return ntohl(read.at.v4.sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(&read.at.v6.sin6_addr);
 }
 
 /* The passed descriptor of that name; NO_FD when systemd passed none to this process. */
@@ -79,7 +98,7 @@ static FALLIBLE socket_open(const char *where, int *out, struct err *err)
     struct address address;
 
     if (!address_read(where, &address, err))
-        return false;
+        return context(err, "listen");
     fd = socket(address.at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         bind(fd, &address.at.any, address.len) < 0 || listen(fd, BACKLOG) < 0)

@@ -6,6 +6,12 @@
 
 enum { LISTENER_ADDRESS_MAX = 80 };
 
+/* Whether it is ADDRESS:PORT. Fails CONFIG. */
+FALLIBLE listener_address_check(const char *address, struct err *err);
+
+/* Whether only this machine reaches "127.0.0.1:8443" or "[::1]:8443"; false for what is no address. */
+bool listener_is_loopback(const char *address);
+
 /*
  * `where` is "127.0.0.1:8443" or "[::1]:0": numbers only, nothing is resolved. A socket that systemd passed as `name`
  * is taken instead.

@@ -44,6 +44,19 @@ static void refuses_what_is_no_address(void **state)
     }
 }
 
+static void knows_what_only_this_machine_reaches(void **state)
+{
+    static const struct { const char *address; bool is_loopback; } ROWS[] = {
+        { "127.0.0.1:80", true }, { "127.9.8.7:0", true }, { "[::1]:80", true },
+        { "0.0.0.0:80", false }, { "[::]:80", false }, { "128.0.0.1:80", false }, { "10.0.0.127:80", false }, { "[::ffff:127.0.0.1]:80", false },
+        { "[fe80::1]:80", false }, { "localhost:80", false }, { "127.0.0.1", false }, { "", false },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        assert_int_equal(listener_is_loopback(ROWS[i].address), ROWS[i].is_loopback);
+}
+
 /* In a child that was given `fd` as systemd gives it; 0 when it took that socket, 1 when it opened another, 2 refused. */
 static int takes(int given, const char *names, const char *wanted, bool is_for_us)
 {
@@ -88,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listens_on_the_port_that_it_names),
         cmocka_unit_test(refuses_what_is_no_address),
+        cmocka_unit_test(knows_what_only_this_machine_reaches),
         cmocka_unit_test(takes_the_socket_that_systemd_passed_by_its_name),
     };
 

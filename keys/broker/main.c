@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "keys/broker/confine.h"
 #include "keys/broker/maintenance.h"
+#include "keys/broker/risks.h"
 #include "keys/broker/server.h"
 #include "keys/broker/setup.h"
 #include "keys/broker/tls_memory.h"
@@ -69,8 +70,9 @@ static FALLIBLE same_process(const struct config *now, const struct config *then
 {
     if (differ(now->store, then->store) || differ(now->store_key, then->store_key) || differ(now->listen, then->listen) ||
         differ(now->admin_listen, then->admin_listen) || differ(now->metrics_listen, then->metrics_listen) ||
-        differ(now->log, then->log))
-        return fail_with(err, ERR_CONFIG, "store, store_key, listen, admin_listen, metrics_listen and log change by a restart only");
+        differ(now->log, then->log) || now->insecure_http != then->insecure_http)
+        return fail_with(err, ERR_CONFIG,
+                         "store, store_key, listen, admin_listen, metrics_listen, insecure_http and log change by a restart only");
     return true;
 }
 
@@ -144,20 +146,15 @@ static void descriptors_raise(uint64_t connections)
                   (unsigned long long) limit.rlim_cur, (unsigned long long) connections);
 }
 
+static void risk_log(void *owner, const char *what, const char *why)
+{
+    (void) owner;
+    log_error(what, "%s", why);
+}
+
 static FALLIBLE announce(const struct resources *r, struct err *err)
 {
-    const struct config *c = &r->setup.config;
-
-    if (c->development_root)
-        log_error("development root trusted", "folder=%s: guests under it are simulated, and nothing protects their secrets",
-                  c->development_root);
-    if (c->tdx_development_root)
-        log_error("development root of TDX trusted", "file=%s: evidence under it is made for tests, and nothing protects their secrets",
-                  c->tdx_development_root);
-    if (c->sample)
-        log_error("sample evidence taken", "anyone can make it up: keep it from secrets by policy, or set sample = false");
-    if (c->tpm_any_key)
-        log_error("TPM evidence under any key taken", "it proves nothing: set tpm_any_key = false");
+    risks_each(&r->setup.config, risk_log, NULL);
     printf("listening on %s\n", server_url(r->server));
     if (server_admin_url(r->server) != server_url(r->server))
         printf("administration on %s\n", server_admin_url(r->server));
@@ -186,11 +183,12 @@ static int run(int argc, char **argv)
         { "config", OPTION_TEXT, &a.source.config, "FILE", "serve as this TOML file says; SIGHUP reads it again", 0, 0 },
         { "dev", OPTION_TEXT, &a.source.dev, "DIR", "for development: make keys, certificates and a development root in DIR", 0, 0 },
         { "listen", OPTION_TEXT, &a.source.listen, "ADDR:PORT", "listen here (127.0.0.1:8443); port 0 takes any", 0, 0 },
+        { "insecure-http", OPTION_FLAG, &a.source.insecure_http, NULL, "speak plain HTTP there, on a loopback address", 0, 0 },
         { "print-config", OPTION_FLAG, &a.prints_config, NULL, "print a configuration file with every key and its default", 0, 0 },
     };
     const struct option_table table = {
         .command = "cloister-broker",
-        .synopsis = "--config FILE | --dev DIR [--listen ADDR:PORT] | migrate|backup|restore|verify|bundle|make-key ...",
+        .synopsis = "--config FILE | --dev DIR [--listen ADDR:PORT] [--insecure-http] | check|migrate|backup|restore|verify|bundle|make-key ...",
         .about = "Verifies the evidence of confidential guests and releases keys to those that policy names.",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
         .notes = "`cloister-broker COMMAND --help` tells more. Keys of the configuration file: see --print-config.",

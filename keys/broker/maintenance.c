@@ -9,7 +9,7 @@
 #include "attestation/collateral/pcs.h"
 #include "base/file.h"
 #include "base/options.h"
-#include "keys/broker/setup.h"
+#include "keys/broker/setup_check.h"
 #include "keys/store/store.h"
 #include "keys/store/store_key.h"
 
@@ -123,6 +123,8 @@ static FALLIBLE bundle(struct call *c, struct err *err)
     return true;
 }
 
+static FALLIBLE check(struct call *c, struct err *err) { return setup_check(&c->source, stdout, err); }
+
 static FALLIBLE key_make(struct call *c, struct err *err)
 {
     if (!store_key_make(c->operand, err))
@@ -140,6 +142,7 @@ static const struct command {
     { "backup", "FILE", "Copies one state of the store into a new file, while brokers work.", true, true, backup },
     { "restore", "FILE", "Copies a backup into an empty store, of the same or another kind.", true, true, restore },
     { "verify", NULL, "Checks that every secret opens and that the audit log is whole.", true, true, verify },
+    { "check", NULL, "Reads the configuration and every file that it names, as a start does, and says what is risky about them.", true, false, check },
     { "bundle", "FILE", "Writes what collateral_cache holds into one file, for `collateral` of a broker that may ask nobody.", true, false, bundle },
     { "make-key", "SOURCE", "Makes a store key: SOURCE is a file, tpm:FILE or pkcs11:URI.", false, false, key_make },
 };

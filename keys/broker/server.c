@@ -33,6 +33,7 @@ struct entrance {
     struct door        door;
     struct MHD_Daemon *daemon;
     struct loop_source web; /* libmicrohttpd's own epoll descriptor */
+    bool               is_plain; /* no TLS */
     char               url[LISTENER_ADDRESS_MAX + 8];
 };
 
@@ -266,35 +267,64 @@ static FALLIBLE identity_show(const struct credentials *keys, struct err *err)
 {
     struct tls_identity *identity;
 
+    if (keys->tls_key.len == 0)
+        return true; /* nobody is spoken to in TLS */
     if (!tls_identity_new(buffer_bytes(&keys->tls_certificate), &keys->tls_key, &identity, err))
         return false;
     tls_identity_show(identity);
     return true;
 }
 
+enum { TLS_ITEMS = 5 };
+
+/* What TLS wants of libmicrohttpd; none in plain HTTP. */
+struct tls_items {
+    struct MHD_OptionItem at[TLS_ITEMS];
+    size_t                n;
+    struct buffer         chain, ca;
+};
+
+static void auto_tls_items(struct tls_items *items)
+{
+    buffer_free(&items->chain);
+    buffer_free(&items->ca);
+}
+
+/* Texts are only read. */
+static void item_add(struct tls_items *items, enum MHD_OPTION option, const void *value)
+{
+    items->at[items->n++] = (struct MHD_OptionItem){ option, 0, (void *) (uintptr_t) value };
+}
+
+static void tls_items_fill(struct tls_items *items, const struct credentials *keys, unsigned faces)
+{
+    item_add(items, MHD_OPTION_HTTPS_PRIORITIES, TLS_OFFERED);
+    if (tls_identity_is_shown()) {
+        item_add(items, MHD_OPTION_HTTPS_CERT_CALLBACK2, (const void *) (uintptr_t) tls_identity_retrieve);
+    } else {
+        buffer_append(&items->chain, buffer_bytes(&keys->tls_certificate));
+        item_add(items, MHD_OPTION_HTTPS_MEM_KEY, secret_expose(&keys->tls_key).at);
+        item_add(items, MHD_OPTION_HTTPS_MEM_CERT, buffer_text(&items->chain));
+    }
+    if ((faces & FACE_ADMINISTRATORS) && keys->admin_client_ca.len > 0) { /* certificates are asked for, and may be withheld */
+        buffer_append(&items->ca, buffer_bytes(&keys->admin_client_ca));
+        item_add(items, MHD_OPTION_HTTPS_MEM_TRUST, buffer_text(&items->ca));
+    }
+}
+
 /* Takes the listener, also on failure. */
 static FALLIBLE daemon_start(struct server *s, struct entrance *e, int listener, struct err *err)
 {
-    const struct config      *c       = s->options.config;
-    const struct credentials *keys    = s->options.credentials;
-    AUTO(buffer) struct buffer chain  = { 0 };
-    AUTO(buffer) struct buffer ca     = { 0 };
-    struct MHD_OptionItem      ours[] = { { MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *) (uintptr_t) tls_identity_retrieve },
-                                          { MHD_OPTION_END, 0, NULL } };
-    struct MHD_OptionItem      theirs[] = { { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) secret_expose(&keys->tls_key).at },
-                                            { MHD_OPTION_HTTPS_MEM_CERT, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
-    struct MHD_OptionItem      more[] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL } };
+    const struct config             *c   = s->options.config;
+    AUTO(tls_items) struct tls_items tls = { 0 };
 
-    buffer_append(&chain, buffer_bytes(&keys->tls_certificate));
-    theirs[1].ptr_value = (void *) (uintptr_t) buffer_text(&chain); /* both only read */
-    buffer_append(&ca, buffer_bytes(&keys->admin_client_ca));
-    if ((e->door.faces & FACE_ADMINISTRATORS) && ca.len > 0) /* certificates are asked for, and may be withheld */
-        more[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *) (uintptr_t) buffer_text(&ca) };
+    if (!e->is_plain)
+        tls_items_fill(&tls, s->options.credentials, e->door.faces);
+    item_add(&tls, MHD_OPTION_END, NULL);
     e->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, exchange_serve, &e->door,
+        MHD_USE_EPOLL | (e->is_plain ? 0U : (unsigned) MHD_USE_TLS) | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, exchange_serve, &e->door,
         MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_ARRAY, tls_identity_is_shown() ? ours : theirs,
-        MHD_OPTION_HTTPS_PRIORITIES, TLS_OFFERED,
+        MHD_OPTION_ARRAY, tls.at,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned) c->connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned) c->connections_per_peer,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
@@ -302,15 +332,27 @@ static FALLIBLE daemon_start(struct server *s, struct entrance *e, int listener,
         MHD_OPTION_UNESCAPE_CALLBACK, exchange_path_untouched, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, exchange_ended, &e->door,
         MHD_OPTION_NOTIFY_CONNECTION, exchange_connection, &e->door, MHD_OPTION_URI_LOG_CALLBACK, exchange_line, &e->door,
-        MHD_OPTION_ARRAY, more,
         MHD_OPTION_END);
     if (!e->daemon) {
         (void) close(listener); /* never used */
-        return fail_with(err, ERR_CONFIG, "start HTTPS: the certificate or its key is not usable");
+        return fail_with(err, ERR_CONFIG, "%s", e->is_plain ? "start HTTP: libmicrohttpd refuses its options"
+                                                            : "start HTTPS: the certificate or its key is not usable");
     }
     e->web = (struct loop_source){ .fd = MHD_get_daemon_info(e->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
                                    .ready = web_ready, .owner = s };
     return loop_add(s->options.loop, &e->web, EPOLLIN, err);
+}
+
+FALLIBLE server_may_be_plain(const struct config *config, const char *address, struct err *err)
+{
+    if (listener_is_loopback(address))
+        return true;
+    if (strcmp(config->admin_listen, CONFIG_ADMIN_SAME) == 0)
+        return fail_with(err, ERR_CONFIG, "insecure_http: administration in plain HTTP is served on loopback addresses only, not on %s: give admin_listen "
+                         "an address of its own", address);
+    return config->insecure_http_anywhere ||
+           fail_with(err, ERR_CONFIG, "insecure_http: %s is no loopback address; where a proxy or mesh encrypts all that comes there, set "
+                     "insecure_http_anywhere = true", address);
 }
 
 static FALLIBLE entrance_open(struct server *s, int which, const char *where, unsigned faces, struct err *err)
@@ -320,10 +362,16 @@ static FALLIBLE entrance_open(struct server *s, int which, const char *where, un
     char                     address[LISTENER_ADDRESS_MAX];
     int                      listener = NO_FD;
 
-    *e = (struct entrance){ .door = { &s->traffic, faces }, .web = { .fd = NO_FD } };
-    if (!listener_open(where, NAMES[which], &listener, address, err) || !daemon_start(s, e, listener, err))
+    *e = (struct entrance){ .door = { &s->traffic, faces }, .web = { .fd = NO_FD }, .is_plain = which == GUESTS && s->options.config->insecure_http };
+    if (!listener_open(where, NAMES[which], &listener, address, err))
         return false;
-    (void) snprintf(e->url, sizeof e->url, "https://%s", address); /* fits */
+    if (e->is_plain && !server_may_be_plain(s->options.config, address, err)) { /* also of a socket that systemd passed */
+        (void) close(listener); /* never used */
+        return false;
+    }
+    if (!daemon_start(s, e, listener, err))
+        return false;
+    (void) snprintf(e->url, sizeof e->url, "%s://%s", e->is_plain ? "http" : "https", address); /* fits */
     return true;
 }
 

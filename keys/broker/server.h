@@ -22,6 +22,9 @@ struct server_options {
 /* Listens. Everything in `options` outlives the server. Fails CONFIG for an address it cannot read, OS. */
 FALLIBLE server_start(const struct server_options *options, struct server **out, struct err *err);
 
+/* Whether plain HTTP may be spoken at `address`, where the guests' listener is. Fails CONFIG with what to set. */
+FALLIBLE server_may_be_plain(const struct config *config, const char *address, struct err *err);
+
 /* "https://127.0.0.1:8443", with the port really taken. */
 const char *server_url(const struct server *server);
 const char *server_admin_url(const struct server *server); /* the same when administrators have no listener of their own */

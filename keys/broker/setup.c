@@ -56,7 +56,7 @@ static FALLIBLE development_prepare(const struct setup_source *a, struct config 
     return config_development(a->dev, a->listen ? a->listen : "127.0.0.1:8443", config, err);
 }
 
-FALLIBLE setup_config(const struct setup_source *a, struct config *config, struct err *err)
+static FALLIBLE configured(const struct setup_source *a, struct config *config, struct err *err)
 {
     AUTO(buffer) struct buffer toml = { 0 };
 
@@ -70,6 +70,14 @@ FALLIBLE setup_config(const struct setup_source *a, struct config *config, struc
         free(config->listen);
         config->listen = strdup(a->listen);
     }
+    return true;
+}
+
+FALLIBLE setup_config(const struct setup_source *a, struct config *config, struct err *err)
+{
+    if (!configured(a, config, err))
+        return false;
+    config->insecure_http = config->insecure_http || a->insecure_http;
     return true;
 }
 
@@ -196,6 +204,10 @@ static FALLIBLE log_form_check(const struct config *c, struct err *err)
 static FALLIBLE tls_pair_check(const struct setup *s, struct err *err)
 {
     const struct credentials *c           = &s->credentials;
+
+    if (!config_has_tls(&s->config))
+        return true;
+
     AUTO(bio) BIO            *cert_bio    = BIO_new_mem_buf(c->tls_certificate.at, (int) c->tls_certificate.len);
     AUTO(bio) BIO            *key_bio     = BIO_new_mem_buf(secret_expose(&c->tls_key).at, (int) c->tls_key.len);
     AUTO(x509) X509          *certificate = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);

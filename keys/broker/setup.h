@@ -15,6 +15,7 @@ struct setup_source {
     const char *dev;    /* a folder; NULL */
     const char *config; /* a file; NULL */
     const char *listen; /* instead of the configured address; NULL */
+    bool        insecure_http; /* as the key of that name */
     bool        again;  /* it was read before: what --dev makes is there */
 };
 

@@ -34,6 +34,7 @@ FALLIBLE admin_client_new(const struct admin_options *options, struct admin_clie
 {
     bool                                    shows  = options->certificate_pem.len > 0;
     struct http_options                     http   = { .url = options->url, .ca_pem = options->ca_pem,
+                                                       .plain_on_loopback = options->insecure_http,
                                                        .certificate_pem = options->certificate_pem,
                                                        .key_pem = shows ? options->key_pem : (struct bytes){ 0 } };
     AUTO(admin_client) struct admin_client *client = calloc(1, sizeof *client);

@@ -9,6 +9,7 @@ struct admin_client;
 
 struct admin_options {
     const char  *url;     /* "https://HOST[:PORT]" */
+    bool         insecure_http; /* "http://" too, on this machine; there the CA is not asked for */
     struct bytes ca_pem;  /* the only roots that count */
     struct bytes key_pem; /* private key, Ed25519 or P-256; the caller wipes it */
     struct bytes certificate_pem; /* of that key: shown to the broker, instead of tokens; empty: tokens */

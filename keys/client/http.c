@@ -81,19 +81,13 @@ static curl_socket_t socket_opened(void *owner, curlsocktype purpose, struct cur
 
 static bool set_fixed(struct http *http, const struct http_options *options)
 {
-    struct curl_blob ca = { (void *) (uintptr_t) options->ca_pem.at, options->ca_pem.len, CURL_BLOB_COPY };
     uint32_t         ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
     CURL            *c  = http->curl;
 
     return curl_easy_setopt(c, CURLOPT_ERRORBUFFER, http->errors) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK && /* nor the environment's */
            curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_CAINFO, NULL) == CURLE_OK && /* the system's roots do not count */
-           curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long) (ms < TIMEOUT_MS_MAX ? ms : TIMEOUT_MS_MAX)) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_USERAGENT, "cloister/0.1") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, body_arrived) == CURLE_OK &&
@@ -109,6 +103,20 @@ static bool set_certificate(struct http *http, const struct http_options *option
                                                  curl_easy_setopt(http->curl, CURLOPT_SSLKEY_BLOB, &key) == CURLE_OK);
 }
 
+static bool set_trust(struct http *http, const struct http_options *options)
+{
+    struct curl_blob ca = { (void *) (uintptr_t) options->ca_pem.at, options->ca_pem.len, CURL_BLOB_COPY };
+    CURL            *c  = http->curl;
+
+    return curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CAINFO, NULL) == CURLE_OK && /* the system's roots do not count */
+           curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK && set_certificate(http, options);
+}
+
+static bool set_plain(struct http *http) { return curl_easy_setopt(http->curl, CURLOPT_PROTOCOLS_STR, "http") == CURLE_OK; }
+
 static bool set_hook(struct http *http)
 {
     http->connect_to = curl_slist_append(NULL, "::127.0.0.1:");
@@ -117,15 +125,35 @@ static bool set_hook(struct http *http)
            curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETDATA, http) == CURLE_OK;
 }
 
+/* By name alone: libcurl never asks anybody where localhost is. */
+static bool is_loopback_http(const char *url)
+{
+    static const char *const HOSTS[] = { "http://127.0.0.1", "http://[::1]", "http://localhost" };
+
+    for (size_t i = 0; i < sizeof HOSTS / sizeof *HOSTS; i++) {
+        size_t len = strlen(HOSTS[i]);
+
+        if (strncmp(url, HOSTS[i], len) == 0 && strspn(url + len + (url[len] == ':'), "0123456789/") == strlen(url + len + (url[len] == ':')))
+            return url[len] == 0 || url[len] == ':' || url[len] == '/';
+    }
+    return false;
+}
+
 FALLIBLE http_open(const struct http_options *options, struct http **out, struct err *err)
 {
     AUTO(http) struct http *http = NULL;
     size_t                  len  = strlen(options->url);
     const char             *peer = options->peer ? options->peer : "broker";
 
-    if (strncmp(options->url, "https://", 8) != 0 || len >= URL_MAX / 2)
+    bool                    is_plain = options->plain_on_loopback && is_loopback_http(options->url);
+
+    if (!is_plain && strncmp(options->url, "http://", 7) == 0)
+        return fail_with(err, ERR_CONFIG, "%s: %s", peer, options->plain_on_loopback
+                         ? "plain HTTP is spoken with 127.0.0.1, [::1] and localhost only"
+                         : "http:// proves to nobody who answers: the URL must begin with https://");
+    if ((!is_plain && strncmp(options->url, "https://", 8) != 0) || len >= URL_MAX / 2)
         return fail_with(err, ERR_CONFIG, "%s: the URL must begin with https:// and be short", peer);
-    if (options->ca_pem.len == 0)
+    if (!is_plain && options->ca_pem.len == 0)
         return fail_with(err, ERR_CONFIG, "%s: no CA certificate to trust", peer);
     http = calloc(1, sizeof *http);
     if (!http || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -141,7 +169,7 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
     http->relay   = NO_RELAY;
     http->curl    = curl_easy_init();
     http->multi   = curl_multi_init();
-    if (!http->curl || !http->multi || !set_fixed(http, options) || !set_certificate(http, options) ||
+    if (!http->curl || !http->multi || !set_fixed(http, options) || !(is_plain ? set_plain(http) : set_trust(http, options)) ||
         (http->connect && !set_hook(http)))
         return fail_with(err, ERR_BUG, "%s: libcurl refuses our options", peer);
     *out = TAKE(http);

@@ -11,6 +11,7 @@ struct http;
 
 struct http_options {
     const char  *url; /* "https://HOST[:PORT]" */
+    bool         plain_on_loopback; /* "http://" too, to 127.0.0.1, [::1] and localhost; no CA is asked for then */
     struct bytes ca_pem;
     struct bytes certificate_pem, key_pem; /* of ours; empty: none is shown */
     uint32_t     timeout_ms; /* 0: one minute */

@@ -39,6 +39,14 @@ FALLIBLE broker_access_check(const struct broker_access *access, struct err *err
            fail_with(err, ERR_CONFIG, "give --%s; see --help", access->url ? "admin-key FILE" : "broker URL");
 }
 
+/* In plain HTTP nobody shows a certificate. */
+static FALLIBLE roots_read(const struct broker_access *access, struct buffer *ca, struct buffer *certificate, struct err *err)
+{
+    bool is_plain = access->insecure_http && strncmp(access->url, "http://", strlen("http://")) == 0;
+
+    return is_plain || (ca_read(access, ca, err) && (!access->certificate || certificates_read(access->certificate, certificate, err)));
+}
+
 FALLIBLE broker_access_open(const struct broker_access *access, struct admin_client **out, struct err *err)
 {
     AUTO(buffer) struct buffer key = { 0 };
@@ -47,14 +55,13 @@ FALLIBLE broker_access_open(const struct broker_access *access, struct admin_cli
 
     if (!broker_access_check(access, err) || !secret_heap_open(err) || !file_read(access->admin_key, PEM_LEN_MAX, &key, err))
         return false;
-    if (!ca_read(access, &ca, err) ||
-        (access->certificate && !certificates_read(access->certificate, &certificate, err))) {
+    if (!roots_read(access, &ca, &certificate, err)) {
         OPENSSL_cleanse(key.at, key.len);
         return false;
     }
 
     struct admin_options options = { .url = access->url, .ca_pem = buffer_bytes(&ca), .key_pem = buffer_bytes(&key),
-                                     .certificate_pem = buffer_bytes(&certificate), .name = access->name };
+                                     .certificate_pem = buffer_bytes(&certificate), .name = access->name, .insecure_http = access->insecure_http };
     opened = admin_client_new(&options, out, err);
     OPENSSL_cleanse(key.at, key.len);
     return opened;
