@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
 """Disks that are full, on the host and in the guest: a clear line, and nothing half made is left behind."""
-import ctypes, os, subprocess
+import os, subprocess
 
 from oci_image import file
-from world import BUILD, KEY_ID, World, run_tests, skip
+from world import BUILD, HAS_OWN_MOUNTS, KEY_ID, World, libc, run_tests, skip
 
-CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+if not HAS_OWN_MOUNTS:
     skip("small disks need a mount namespace: run as root")
 
 

@@ -11,6 +11,10 @@ from oci_image import busybox, file, manifest_digest  # noqa: E402
 # Temporary files of this test and of all that it starts: what others do meanwhile is not in its inventory.
 os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="cloister-e2e-")
 atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+# And its mounts, where it may have some of its own: without root there are none.
+CLONE_NEWNS, MS_REC_PRIVATE = 0x20000, 0x44000
+libc = ctypes.CDLL(None, use_errno=True)
+HAS_OWN_MOUNTS = libc.unshare(CLONE_NEWNS) == 0 and libc.mount(b"none", b"/", None, MS_REC_PRIVATE, None) == 0
 
 CLOISTER = BUILD / "cloister"
 KEY_ID = "kbs:///default/test/image-key"
@@ -127,7 +131,7 @@ class World:
 def become_subreaper():
     """Orphans of ours come back to us, so that a process left behind by a run is seen as a descendant."""
     PR_SET_CHILD_SUBREAPER = 36
-    assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def descendants():
