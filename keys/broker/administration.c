@@ -26,8 +26,12 @@ FALLIBLE resource_put(struct call *call, struct err *err)
     if (!call_path_check(call->rest, err) || !caller_may(&call->caller, MAY_PUT, call->rest, err) || !is_kept_here(call, err) ||
         (json_has(call->caller.claims, "uses") && !json_get_u64(call->caller.claims, "uses", USES_MAX, &uses, err)))
         return false;
-    if (call->request->body.len == 0 || call->request->body.len > KBS_RESOURCE_MAX)
-        return fail_with(err, ERR_LIMIT, "a resource has 1 to %d bytes", KBS_RESOURCE_MAX);
+    if (call->request->body.len == 0) {
+        call->status = STATUS_BAD; /* no 401: it is not the administrator's token that is wrong */
+        return fail_with(err, ERR_MALFORMED, "the resource is empty: a secret has at least one byte");
+    }
+    if (call->request->body.len > KBS_RESOURCE_MAX)
+        return fail_with(err, ERR_LIMIT, "a resource of %zu bytes; at most %d", call->request->body.len, KBS_RESOURCE_MAX);
     call->answer->content_type = "text/xml"; /* as Trustee has it */
     return secret_copy(call->request->body, &value, err) &&
            store_resource_put(call->broker->store, call->rest, &value, uses, call->request->now, err) &&

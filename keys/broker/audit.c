@@ -70,6 +70,17 @@ FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit
     return entry_add(store, &entry, err);
 }
 
+FALLIBLE audit_key_undelivered(struct store *store, int64_t now, struct bytes evidence, const char *path, const char *reason,
+                               struct err *err)
+{
+    AUTO(buffer) struct buffer entry = entry_begin(now, "release", "not delivered");
+
+    hex_member(&entry, "evidence", evidence);
+    text_member(&entry, "resource", path);
+    text_member(&entry, "reason", reason);
+    return entry_add(store, &entry, err);
+}
+
 FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
                           const char *reason, struct err *err)
 {

@@ -19,6 +19,9 @@ void audit_attestation_refused(int64_t now, struct bytes evidence, const char *r
 
 FALLIBLE audit_key_released(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
                             struct err *err);
+/* What was released was not sent after all. */
+FALLIBLE audit_key_undelivered(struct store *store, int64_t now, struct bytes evidence, const char *path, const char *reason,
+                               struct err *err);
 FALLIBLE audit_key_denied(struct store *store, int64_t now, const struct audit_guest *guest, const char *path,
                           const char *reason, struct err *err);
 

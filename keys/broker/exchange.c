@@ -11,6 +11,8 @@
 #include "keys/api/limits.h"
 #include "keys/broker/peer_certificate.h"
 
+enum { CHUNKED_FIRST = 4 << 10 };
+
 struct exchange {
     struct exchange       *next; /* in traffic->waiting */
     const char            *method; /* as long as it is not answered, libmicrohttpd keeps it */
@@ -21,7 +23,7 @@ struct exchange {
     size_t                 len, capacity;
     bool                   is_answered;
     bool                   too_large;
-    bool                   no_length;
+    bool                   is_chunked; /* its length is known at its end only */
     enum activity          activity;
     struct answer          answer;
     int64_t                began_us;
@@ -47,12 +49,18 @@ static void phase_enter(struct MHD_Connection *connection, enum phase phase)
 static int64_t now_s(void) { return (int64_t) time(NULL); }
 
 /* A body may hold a secret that an administrator puts in. */
+static void body_drop(struct exchange *x)
+{
+    if (x->body)
+        OPENSSL_cleanse(x->body, x->capacity);
+    free(x->body);
+    x->body     = NULL;
+    x->capacity = x->len = 0;
+}
+
 static void exchange_free(struct exchange *x)
 {
-    if (x->body) {
-        OPENSSL_cleanse(x->body, x->capacity);
-        free(x->body);
-    }
+    body_drop(x);
     broker_answer_free(&x->answer);
     outside_job_free(x->brought);
     free(x->path);
@@ -109,14 +117,6 @@ static enum MHD_Result answer_send(struct exchange *x)
         sent = MHD_queue_response(x->connection, x->answer.status, response);
     MHD_destroy_response(response);
     return sent;
-}
-
-static void answer_plain(struct exchange *x, unsigned status, const char *text)
-{
-    x->answer.status       = status;
-    x->answer.content_type = "text/plain";
-    buffer_append_text(&x->answer.body, text);
-    (void) snprintf(x->answer.reason, sizeof x->answer.reason, "%s", text); /* cut by design */
 }
 
 static const char *session_cookie(struct MHD_Connection *connection)
@@ -176,11 +176,9 @@ static bool exchange_answer(struct exchange *x)
     if (query.len > 0)
         request.query = buffer_text(&query);
     if (x->too_large)
-        answer_plain(x, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than this broker takes\n");
-    else if (x->no_length)
-        answer_plain(x, MHD_HTTP_LENGTH_REQUIRED, "a body needs a Content-Length\n");
+        answer_refuse(&x->answer, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than this broker takes");
     else if (is_shed(x))
-        answer_plain(x, MHD_HTTP_SERVICE_UNAVAILABLE, "this broker is busy: ask again in a second\n");
+        answer_refuse(&x->answer, MHD_HTTP_SERVICE_UNAVAILABLE, "this broker is busy: ask again in a second");
     else
         broker_answer(x->door->traffic->broker, &request, &x->answer);
     return !x->answer.wanted;
@@ -260,9 +258,7 @@ static void wait_for_turn(struct exchange *x)
 /* Whether it is answered at once; else its turn is at the end of this one, or after what it wants from outside has come. */
 static bool exchange_begin(struct exchange *x)
 {
-    bool is_refused = x->too_large || x->no_length;
-
-    if (!is_refused && !broker_answers_early(x->method, x->path)) {
+    if (!x->too_large && !broker_answers_early(x->method, x->path)) {
         wait_for_turn(x);
         return false;
     }
@@ -293,7 +289,7 @@ static void length_judge(struct exchange *x)
     unsigned long long len;
 
     if (!text) {
-        x->no_length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+        x->is_chunked = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
         return;
     }
     errno = 0;
@@ -306,6 +302,47 @@ static void length_judge(struct exchange *x)
     x->body     = len ? malloc(x->capacity) : NULL;
     if (len && !x->body)
         abort();
+}
+
+/* Room for more of a body whose length nobody said: what it moves from is wiped, as it may be a secret. */
+static void body_widen(struct exchange *x, size_t more)
+{
+    size_t   capacity = x->capacity ? x->capacity : CHUNKED_FIRST;
+    size_t   len      = x->len;
+    uint8_t *wider;
+
+    while (capacity - len < more)
+        capacity *= 2;
+    if (capacity == x->capacity)
+        return;
+    wider = malloc(capacity);
+    if (!wider)
+        abort();
+    if (len > 0)
+        memcpy(wider, x->body, len);
+    body_drop(x);
+    x->body     = wider;
+    x->capacity = capacity;
+    x->len      = len;
+}
+
+/* Whether what came is of the body that was announced. */
+static bool body_add(struct exchange *x, const char *upload, size_t len)
+{
+    if (x->too_large)
+        return true; /* read, and forgotten */
+    if (x->is_chunked && len > KBS_BODY_MAX - x->len) {
+        body_drop(x);
+        x->too_large = true;
+        return true;
+    }
+    if (x->is_chunked)
+        body_widen(x, len);
+    if (len > x->capacity - x->len)
+        return false;
+    memcpy(x->body + x->len, upload, len);
+    x->len += len;
+    return true;
 }
 
 static enum MHD_Result request_began(const struct door *door, struct MHD_Connection *connection, const char *path, void **owned)
@@ -333,12 +370,8 @@ enum MHD_Result exchange_serve(void *owner, struct MHD_Connection *connection, c
     if (!x)
         return request_began(door, connection, path, owned);
     if (*upload_len > 0) {
-        if (!x->too_large && !x->no_length) {
-            if (*upload_len > x->capacity - x->len)
-                return MHD_NO; /* more than it announced: closed */
-            memcpy(x->body + x->len, upload, *upload_len);
-            x->len += *upload_len;
-        }
+        if (!body_add(x, upload, *upload_len))
+            return MHD_NO; /* closed */
         *upload_len = 0;
         return MHD_YES;
     }
@@ -432,6 +465,15 @@ void exchanges_decide(struct traffic *traffic)
     }
 }
 
+static void exchange_deliver(struct exchange *x)
+{
+    struct request request = { .path = x->path, .now = now_s() };
+
+    broker_deliver(x->door->traffic->broker, &request, &x->answer);
+    if (x->answer.reason[0])
+        answer_tell(x); /* the line that it was answered was too early */
+}
+
 void exchanges_release(struct traffic *traffic, bool durable, const struct err *why)
 {
     struct exchange *waiting = traffic->waiting;
@@ -442,10 +484,10 @@ void exchanges_release(struct traffic *traffic, bool durable, const struct err *
         struct exchange *x = waiting;
 
         waiting = x->next;
-        if (x->answer.sealing)
-            answer_sealed(&x->answer);
         if (!durable)
             answer_not_durable(&x->answer, why);
+        else if (x->answer.sealing)
+            exchange_deliver(x);
         MHD_resume_connection(x->connection);
     }
 }

@@ -33,7 +33,8 @@ static FALLIBLE denial_audit(struct call *call, const struct audit_guest *guest,
 {
     struct err why = *err;
 
-    if (why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND || why.kind == ERR_CONFIG || why.kind == ERR_TIMEOUT) {
+    if (why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND || why.kind == ERR_CONFIG || why.kind == ERR_TIMEOUT || why.kind == ERR_LIMIT ||
+        why.kind == ERR_UNSUPPORTED) {
         if (!audit_key_denied(call->broker->store, call->request->now, guest, call->rest, why.text, err))
             return false;
         *err = why;
@@ -174,15 +175,18 @@ FALLIBLE resource_get(struct call *call, struct err *err)
         call->answer->wanted = outside_resource(call->broker->external, call->rest);
         return true;
     }
+    call->variant = "JweError";
+    if (!jwe_takes(&a.ear.tee_key, err)) /* before a use is counted */
+        return denial_audit(call, &a.guest, err);
     call->variant = "PluginInternalError";
     if (!value_take(call, keeper, &value, err)) {
         call->variant = err->kind == ERR_DENIED ? "PolicyDeny" : call->variant;
+        call->status  = err->kind == ERR_LIMIT ? STATUS_BUSY : call->status; /* the heap for secrets is full for now */
         return denial_audit(call, &a.guest, err);
     }
-    call->variant = "JweError";
-    if (!jwe_takes(&a.ear.tee_key, err) ||
-        !audit_key_released(call->broker->store, call->request->now, &a.guest, call->rest, err))
+    if (!audit_key_released(call->broker->store, call->request->now, &a.guest, call->rest, err))
         return false;
+    memcpy(call->answer->evidence, a.ear.evidence, sizeof call->answer->evidence);
     call->answer->content_type = JSON_TYPE;
     call->answer->sealing      = sealing_new(&a.ear.tee_key, &value);
     return true;

@@ -167,17 +167,32 @@ static void answer_error(struct answer *out, unsigned status, const char *varian
     buffer_append_text(&out->body, "}");
 }
 
-/* The audit log has the release then: it rather tells of one that came to nothing than misses one. */
-void answer_sealed(struct answer *out)
+void answer_refuse(struct answer *out, unsigned status, const char *why) { answer_error(out, status, "HTTPFailed", why); }
+
+/* A release that came to nothing: should this not be written, the log still has rather one too many than one too few. */
+static void undelivered_audit(struct broker *broker, const struct request *request, const struct answer *out, const char *why)
+{
+    const char *path = request->path + strlen(KBS_PREFIX "/resource/"); /* nothing else is ever sealed */
+    struct err  err;
+
+    if (audit_key_undelivered(broker->store, request->now, BYTES_OF(out->evidence), path, why, &err))
+        return;
+    store_spoil(broker->store);
+    log_error("the audit log was not told that a secret came to nothing", "why=\"%s\"", err.text);
+}
+
+void broker_deliver(struct broker *broker, const struct request *request, struct answer *out)
 {
     AUTO(sealing) struct sealing *sealing = TAKE(out->sealing);
+    bool                          is_full = sealing->err.kind == ERR_LIMIT; /* the heap for secrets: others give theirs back */
 
     if (sealing->is_sealed) {
         out->body = TAKE(sealing->sealed);
         return;
     }
     log_error("a secret could not be sealed", "why=\"%s\"", sealing->err.text);
-    answer_error(out, STATUS_INTERNAL, "JweError", sealing->err.text);
+    undelivered_audit(broker, request, out, sealing->err.text);
+    answer_error(out, is_full ? STATUS_BUSY : STATUS_INTERNAL, "JweError", is_full ? "this broker is busy: ask again" : sealing->err.text);
 }
 
 /* Of an attestation: its session is spent, and the audit log has it. */

@@ -60,7 +60,8 @@ struct answer {
     struct buffer body;
     char          reason[256]; /* for our log: why not; "" when all is well */
     struct pending     *pending; /* what this answer depends on: see broker_write; NULL */
-    struct sealing     *sealing; /* a secret that is to be the body: seal it, then answer_sealed; NULL */
+    struct sealing     *sealing; /* a secret that is to be the body: seal it, then broker_deliver; NULL */
+    uint8_t             evidence[EVIDENCE_DIGEST_LEN]; /* whose guest that secret is for */
     struct outside_job *wanted; /* instead of an answer: get this, and ask again; NULL */
 };
 
@@ -81,8 +82,14 @@ bool broker_answers_early(const char *method, const char *path);
 /* Writes what is pending; replaces the answer when that cannot be written. */
 void broker_write(struct broker *broker, struct answer *out);
 
-/* What was to be sealed is: makes it the body, or says why there is none. */
-void answer_sealed(struct answer *out);
+/*
+ * Sealing is over, and the release is durable: makes the secret the body. Where there is none the answer says so, and the
+ * audit log, which has the release, gets an entry that it came to nothing: to be committed, though nobody waits for it.
+ */
+void broker_deliver(struct broker *broker, const struct request *request, struct answer *out);
+
+/* An error document for what no route was asked for. */
+void answer_refuse(struct answer *out, unsigned status, const char *why);
 
 /* The answer when what a route wrote could not be made durable: replaces `out`. */
 void answer_not_durable(struct answer *out, const struct err *why);

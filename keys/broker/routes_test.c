@@ -144,6 +144,66 @@ static void a_session_that_is_spent_meanwhile_gets_no_token(void **state)
     assert_int_equal(entries(w), 0);
 }
 
+static void entry_keep(void *owner, uint64_t number, struct bytes entry)
+{
+    struct buffer *all = owner;
+
+    (void) number;
+    buffer_append(all, entry);
+    buffer_append_text(all, "\n");
+}
+
+/* A guest that attested, a policy that lets all have all, and a secret. */
+static void secret_prepare(struct world *w, char session[static CHALLENGE_ID_LEN + 1])
+{
+    static const char          POLICY[] = "package policy\nallow = true\n";
+    AUTO(answer) struct answer attested = attest(w, false, session);
+    AUTO(secret) struct secret value    = { 0 };
+    struct document            policy   = { .name = RELEASE_POLICY_ALL, .text = bytes_of_text(POLICY), .changed = NOW, .by = "ann" };
+    struct err                 err;
+
+    broker_write(&w->broker, &attested);
+    assert_true(secret_copy(bytes_of_text("top"), &value, &err) && store_resource_put(w->broker.store, "a/b/c", &value, USES_UNLIMITED, NOW, &err) &&
+                store_document_put(w->broker.store, DOCUMENT_RESOURCE_POLICY, &policy, &err));
+    commit(w);
+}
+
+/* One line that it was released, before it is known whether it can be sealed; a second one when it could not. */
+static void a_secret_that_cannot_be_sealed_is_told_as_not_delivered(void **state)
+{
+    static const struct { enum err_kind kind; unsigned status; const char *says; } ROWS[] = {
+        { ERR_BUG, 500, "internal error" }, { ERR_LIMIT, 503, "ask again" }
+    };
+    struct world              *w = *state;
+    char                       session[CHALLENGE_ID_LEN + 1];
+    AUTO(buffer) struct buffer log = { 0 };
+    struct err                 err;
+
+    secret_prepare(w, session);
+    for (size_t i = 0; i < 2; i++) {
+        AUTO(answer) struct answer answer   = ask(w, "GET", KBS_PREFIX "/resource/a/b/c", session, (struct bytes){ 0 });
+        struct request             delivery = { .path = KBS_PREFIX "/resource/a/b/c", .now = NOW };
+        uint64_t                   before;
+
+        assert_int_equal(answer.status, 200);
+        assert_non_null(answer.sealing);
+        commit(w);
+        before = entries(w);
+        (void) fail_with(&answer.sealing->err, ROWS[i].kind, "no room for the key");
+        broker_deliver(&w->broker, &delivery, &answer);
+        assert_int_equal(answer.status, ROWS[i].status);
+        assert_non_null(strstr(buffer_text(&answer.body), ROWS[i].says));
+        assert_null(answer.sealing);
+        assert_true(store_is_dirty(w->broker.store));
+        commit(w);
+        assert_int_equal(entries(w), before + 1);
+    }
+    assert_true(store_audit_each(w->broker.store, 0, 100, entry_keep, &log, &err));
+    assert_non_null(strstr(buffer_text(&log), "\"verdict\":\"released\""));
+    assert_non_null(strstr(buffer_text(&log), "\"event\":\"release\",\"verdict\":\"not delivered\",\"evidence\":\""));
+    assert_non_null(strstr(buffer_text(&log), "\"resource\":\"a/b/c\",\"reason\":\"no room for the key\"}"));
+}
+
 static void only_routes_that_write_nothing_are_early(void **state)
 {
     static const char *const EARLY[][2] = { { "POST", KBS_PREFIX "/auth" }, { "POST", KBS_PREFIX "/attest" }, { "GET", "/healthz" },
@@ -165,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(evidence_is_judged_before_the_store_is_locked, world_open, world_close),
         cmocka_unit_test_setup_teardown(a_refusal_too_is_written_later, world_open, world_close),
         cmocka_unit_test_setup_teardown(a_session_that_is_spent_meanwhile_gets_no_token, world_open, world_close),
+        cmocka_unit_test_setup_teardown(a_secret_that_cannot_be_sealed_is_told_as_not_delivered, world_open, world_close),
         cmocka_unit_test(only_routes_that_write_nothing_are_early),
     };
     struct err err;

@@ -81,6 +81,8 @@ static void turn_commit(struct server *s)
     exchanges_decide(&s->traffic);
     durable = !store_is_dirty(s->options.broker->store) || writes_commit(s, &err);
     exchanges_release(&s->traffic, durable, &err);
+    if (store_is_dirty(s->options.broker->store)) /* of secrets that came to nothing */
+        (void) !writes_commit(s, &err);
 }
 
 /* Every daemon once; whether one of them has more to do at once. */

@@ -74,6 +74,49 @@ static void wrong_calls_of_administrators_are_401(void **state)
     }
 }
 
+/* An empty file is no secret, and said to be none; Trustee would keep it. */
+static void an_empty_resource_is_400_and_said(void **state)
+{
+    AUTO(raw_answer) struct raw_answer answer = { 0 };
+
+    (void) state;
+    administer("POST", "/kbs/v0/resource/a/b/empty", "application/octet-stream", (struct bytes){ 0 }, &answer);
+    assert_error(&answer, 400, "PluginInternalError", "the resource is empty");
+}
+
+/* A proxy that does not wait for the whole of a body does not say how long it is. */
+static void a_body_in_chunks_is_read_to_its_bound(void **state)
+{
+    AUTO(buffer) struct buffer       large = { 0 };
+    AUTO(guest) struct guest         g     = guest_new(false);
+    static const struct { size_t len; int status; } ROWS[] = { { 1, 200 }, { CHUNK, 200 }, { 100000, 200 }, { KBS_RESOURCE_MAX, 200 },
+                                                               { KBS_RESOURCE_MAX + 1, 413 }, { KBS_BODY_MAX + 1, 413 } };
+
+    (void) state;
+    resource_policy_set(ALLOW_ALL);
+    challenge(&g, EXTRA);
+    attest(&g);
+    memset(buffer_grow(&large, KBS_BODY_MAX + 1), 'x', KBS_BODY_MAX + 1);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        AUTO(raw_https) struct raw_https   c      = connected();
+        AUTO(raw_answer) struct raw_answer answer = { 0 };
+        AUTO(secret) struct secret         got    = { 0 };
+        struct sent s = { "POST", "/kbs/v0/resource/a/b/chunked", "application/octet-stream", buffer_text(&admin_token), NULL, NULL,
+                          { large.at, ROWS[i].len }, .is_chunked = true };
+        struct err  err;
+
+        send_request(&c, &s, &answer);
+        assert_int_equal(answer.status, ROWS[i].status);
+        if (ROWS[i].status != 200) {
+            assert_error(&answer, 413, ROWS[i].len > KBS_BODY_MAX ? "HTTPFailed" : "PluginInternalError", "");
+            continue;
+        }
+        get(&g, "/kbs/v0/resource/a/b/chunked", false);
+        assert_fine(jwe_open(buffer_bytes(&g.answer.body), KBS_ANSWER_MAX, g.key, &got, &err), &err);
+        assert_int_equal(got.len, ROWS[i].len);
+    }
+}
+
 static void another_key_is_no_administrators(void **state)
 {
     AUTO(pkey) EVP_PKEY               *other  = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
@@ -98,6 +141,8 @@ int main(void)
         cmocka_unit_test(config_commands_are_done_and_say_nothing),
         cmocka_unit_test(reference_values_of_every_kind_are_read_back),
         cmocka_unit_test(wrong_calls_of_administrators_are_401),
+        cmocka_unit_test(an_empty_resource_is_400_and_said),
+        cmocka_unit_test(a_body_in_chunks_is_read_to_its_bound),
         cmocka_unit_test(another_key_is_no_administrators),
     };
 

@@ -64,7 +64,22 @@ static inline int trustee_clean(void **state)
 struct sent {
     const char *method, *path, *type, *bearer, *cookie, *agent;
     struct bytes body;
+    bool         is_chunked; /* as a proxy may make it: the body comes in pieces of CHUNK bytes */
 };
+
+enum { CHUNK = 700 };
+
+static inline void chunks_append(struct bytes body, struct buffer *out)
+{
+    for (size_t at = 0; at < body.len; at += CHUNK) {
+        size_t n = body.len - at < CHUNK ? body.len - at : CHUNK;
+
+        buffer_printf(out, "%zx\r\n", n);
+        buffer_append(out, (struct bytes){ body.at + at, n });
+        buffer_append_text(out, "\r\n");
+    }
+    buffer_append_text(out, "0\r\n\r\n");
+}
 
 static inline void send_request(struct raw_https *c, const struct sent *s, struct raw_answer *out)
 {
@@ -79,10 +94,15 @@ static inline void send_request(struct raw_https *c, const struct sent *s, struc
     if (s->cookie)
         buffer_printf(&request, "cookie: %s\r\n", s->cookie);
     buffer_printf(&request, "host: localhost%s\r\n", strrchr(broker.url, ':'));
-    if (strcmp(s->method, "GET") != 0)
+    if (s->is_chunked)
+        buffer_append_text(&request, "transfer-encoding: chunked\r\n");
+    else if (strcmp(s->method, "GET") != 0)
         buffer_printf(&request, "content-length: %zu\r\n", s->body.len);
     buffer_append_text(&request, "\r\n");
-    buffer_append(&request, s->body);
+    if (s->is_chunked)
+        chunks_append(s->body, &request);
+    else
+        buffer_append(&request, s->body);
     raw_https_exchange(c, buffer_bytes(&request), out);
 }
 
