@@ -7,13 +7,14 @@
 #include "base/text.h"
 #include "keys/api/development_root.h"
 #include "keys/api/initdata.h"
+#include "keys/api/limits.h"
 #include "keys/broker/amd_collateral.h"
 #include "keys/broker/initdata_claims.h"
 #include "keys/broker/intel_collateral.h"
 #include "keys/broker/sample_evidence.h"
 #include "keys/broker/vlek_certificates.h"
 
-enum { CRLS_MAX = 16, CHAINS_MAX = 256 };
+enum { CRLS_MAX = 16, CHAINS_MAX = 256, NAME_SHOWN = 32 };
 
 static const struct { const char *name; bool appraised; } TEE_ROWS[] = {
 #define TEE_ROW(id, text, is_appraised) [TEE_##id] = { text, is_appraised },
@@ -31,15 +32,18 @@ const char *endorser_name(enum endorser endorser) { return ENDORSERS[endorser]; 
 
 FALLIBLE tee_by_name(const char *name, enum tee *out, struct err *err)
 {
+    AUTO(buffer) struct buffer shown = { 0 };
+
     for (int i = 0; i < N_TEES; i++) {
-        if (strcmp(TEE_ROWS[i].name, name) != 0)
+        if (strcmp(TEE_ROWS[i].name, strcmp(name, "dpu") == 0 ? "nvidia-dpu" : name) != 0)
             continue;
         if (!TEE_ROWS[i].appraised)
             return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise evidence of %s", TEE_ROWS[i].name);
         *out = (enum tee) i;
         return true;
     }
-    return fail_with(err, ERR_MALFORMED, "tee is not a name that the protocol knows");
+    printable_append(&shown, bytes_of_text(name), NAME_SHOWN);
+    return fail_with(err, ERR_MALFORMED, "tee \"%s\" is not a name that the protocol knows", buffer_text(&shown));
 }
 
 /* A chain that was verified up to its root: two RSA-4096 signatures that need no second look. */
@@ -449,6 +453,27 @@ static FALLIBLE envelope_appraise(struct appraiser *a, enum envelope_kind kind, 
     return false;
 }
 
+/* An object without devices says that there are none; any device is named, so that its guest can be told to leave it out. */
+static FALLIBLE additional_check(const char *additional, struct err *err)
+{
+    AUTO(json) struct json_object *devices = NULL;
+    AUTO(buffer) struct buffer     shown   = { 0 };
+
+    if (additional[0] == 0)
+        return true;
+    if (!json_read(bytes_of_text(additional), KBS_ADDITIONAL_MAX, &devices, err))
+        return context(err, "additional evidence");
+    if (!json_object_is_type(devices, json_type_object))
+        return fail_with(err, ERR_MALFORMED, "additional evidence is not an object of devices by their names");
+    json_object_object_foreach(devices, name, ignored)
+    {
+        (void) ignored;
+        printable_append(&shown, bytes_of_text(name), NAME_SHOWN);
+        return fail_with(err, ERR_UNSUPPORTED, "additional evidence: this broker does not appraise devices, and here is one of %s", buffer_text(&shown));
+    }
+    return true;
+}
+
 FALLIBLE appraise(struct appraiser *appraiser, const struct appraise_question *question, struct facts *out,
                   struct err *err)
 {
@@ -458,10 +483,11 @@ FALLIBLE appraise(struct appraiser *appraiser, const struct appraise_question *q
 
     if (!rcar_report_data(attestation->additional, attestation->nonce, &attestation->tee_key, digest, err))
         return false;
-    if (attestation->additional[0] != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise additional evidence");
-    if (question->tee == TEE_SAMPLE && appraiser->sample)
-        return sample_appraise(attestation, digest, out, err);
+    if (!additional_check(attestation->additional, err))
+        return false;
+    if (question->tee == TEE_SAMPLE)
+        return appraiser->sample ? sample_appraise(attestation, digest, out, err)
+                                 : fail_with(err, ERR_UNTRUSTED, "evidence of TEE sample proves nothing and is not taken here: the guest found no TEE that it knows");
     if (!envelope_kind_by_name(tee_name(question->tee), &kind))
         return fail_with(err, ERR_UNSUPPORTED, "this broker does not appraise evidence of %s", tee_name(question->tee));
     return envelope_appraise(appraiser, kind, question, digest, out, err);

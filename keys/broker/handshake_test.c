@@ -476,7 +476,7 @@ static void refuses_a_body_over_the_limit_and_garbage(void **state)
     assert_int_equal(ask(http, "POST", "/kbs/v0/auth", NULL, NULL,
                          bytes_of_text("{\"version\":\"0.4.0\",\"tee\":\"abacus\",\"extra-params\":\"\"}"), &got),
                      401);
-    assert_detail(&got, "tee is not a name that the protocol knows");
+    assert_detail(&got, " is not a name that the protocol knows");
 }
 
 /* ---- the connection ---- */

@@ -146,10 +146,10 @@ static void descriptors_raise(uint64_t connections)
                   (unsigned long long) limit.rlim_cur, (unsigned long long) connections);
 }
 
-static void risk_log(void *owner, const char *what, const char *why)
+static void risk_log(void *owner, const char *what, const char *where, const char *why)
 {
     (void) owner;
-    log_error(what, "%s", why);
+    log_error(what, "where=\"%s\": %s", where, why);
 }
 
 static FALLIBLE announce(const struct resources *r, struct err *err)

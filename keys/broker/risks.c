@@ -1,6 +1,6 @@
 #include "keys/broker/risks.h"
 
-#include "base/bytes.h"
+#include <stddef.h>
 
 void risks_each(const struct config *c, risk_fn *tell, void *owner)
 {
@@ -16,16 +16,12 @@ void risks_each(const struct config *c, risk_fn *tell, void *owner)
           "evidence under it is made for tests, and nothing protects their secrets" },
         { c->sample, "sample evidence taken", "sample = true", "anyone can make it up: keep it from secrets by policy, or set sample = false" },
         { c->tpm_any_key, "TPM evidence under any key taken", "tpm_any_key = true", "it proves nothing: set tpm_any_key = false" },
-        { c->snp && !c->snp_crl_required, "AMD's revocation lists not required", "snp_crl_required = false",
+        { c->snp && !c->snp_crl_required && !c->development_root, "AMD's revocation lists not required", "snp_crl_required = false",
           "evidence of a chip whose key was revoked is taken where no list is at hand" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        AUTO(buffer) struct buffer why = { 0 };
-
-        if (!rows[i].is_taken)
-            continue;
-        buffer_printf(&why, "%s: %s", rows[i].where, rows[i].why);
-        tell(owner, rows[i].what, buffer_text(&why));
+        if (rows[i].is_taken)
+            tell(owner, rows[i].what, rows[i].where, rows[i].why);
     }
 }

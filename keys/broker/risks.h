@@ -3,7 +3,7 @@
 
 #include "keys/broker/config.h"
 
-typedef void risk_fn(void *owner, const char *what, const char *why);
+typedef void risk_fn(void *owner, const char *what, const char *where, const char *why);
 
-/* Calls `tell` for each of them; both texts are lent for the call. */
+/* Calls `tell` for each of them; `where` is what sets it. */
 void risks_each(const struct config *config, risk_fn *tell, void *owner);

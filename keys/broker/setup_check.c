@@ -11,11 +11,11 @@ struct told {
     size_t n;
 };
 
-static void risk_print(void *owner, const char *what, const char *why)
+static void risk_print(void *owner, const char *what, const char *where, const char *why)
 {
     struct told *told = owner;
 
-    fprintf(told->out, "warning: %s: %s\n", what, why);
+    fprintf(told->out, "warning: %s: %s: %s\n", what, where, why);
     told->n++;
 }
 
