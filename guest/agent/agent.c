@@ -285,7 +285,7 @@ static FALLIBLE serve_host(struct agent *a, struct err *err)
     struct containers_options       all     = { .loop = a->loop, .reaper = a->reaper, .directory = "/run/containers",
                                                 .crun = "/bin/crun", .more = service_more_output,
                                                 .ended = service_container_ended, .owner = &a->service,
-                                                .cgroups = "/sys/fs/cgroup/containers", .pod_init = "/init" };
+                                                .cgroups = "/sys/fs/cgroup/containers", .pod_init = "/init", .sysctls = "/proc/sys" };
     int                             port;
 
     a->service.loop     = a->loop;

@@ -1,12 +1,12 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "guest/agent/desk.h"
 #include "guest/agent/keeper.h"
 #include "guest/agent/measurements.h"
 #include "guest/agent/service_methods.h"
 #include "guest/agent/unseal.h"
 #include "guest/agent/volumes_opening.h"
+#include "guest/agent/wishes.h"
 #include "guest/container/oci.h"
 #include "guest/init/power.h"
 
@@ -20,7 +20,7 @@ struct creation {
     struct ttrpc_pending pending;
     ProtobufCMessage    *request; /* a copy of its own */
     struct image_config  image;
-    struct volumes       volumes;
+    struct wishes        wishes;
     const char         **env;       /* n_env of the request; owned, the texts are not */
     struct volumes_opening opening;
     struct unsealing     unsealing; /* holds what takes the place of sealed values in these */
@@ -61,56 +61,6 @@ static const char *known_phase(const char *name)
     return "boot";
 }
 
-FALLIBLE service_add_files(Agent__File *const *from, size_t n, struct volume_file *files, size_t *n_files, struct err *err)
-{
-    if (n > VOLUME_FILES_MAX - *n_files)
-        return fail_with(err, ERR_LIMIT, "over %d files", VOLUME_FILES_MAX);
-    for (size_t i = 0; i < n; i++)
-        files[(*n_files)++] = (struct volume_file){ from[i]->path, { from[i]->content.data, from[i]->content.len }, from[i]->mode };
-    return true;
-}
-
-/* `out` borrows. Fails MALFORMED, LIMIT. */
-static FALLIBLE volumes_of(const Agent__CreateContainerRequest *asked, struct volumes *out, struct err *err)
-{
-    size_t n = 0;
-
-    if (asked->n_file_volumes > VOLUME_TREES_MAX)
-        return fail_with(err, ERR_LIMIT, "over %d volumes of files", VOLUME_TREES_MAX);
-    if (asked->n_empty_directories > VOLUME_DIRECTORIES_MAX)
-        return fail_with(err, ERR_LIMIT, "over %d empty directories", VOLUME_DIRECTORIES_MAX);
-    if (asked->n_volumes > VOLUME_DISKS_MAX)
-        return fail_with(err, ERR_LIMIT, "over %d volumes", VOLUME_DISKS_MAX);
-    if (!service_add_files(asked->files, asked->n_files, out->files, &n, err))
-        return false;
-    for (size_t i = 0; i < asked->n_file_volumes; i++) {
-        out->trees[i] = (struct volume_tree){ asked->file_volumes[i]->path, n, asked->file_volumes[i]->n_files };
-        if (!service_add_files(asked->file_volumes[i]->files, asked->file_volumes[i]->n_files, out->files, &n, err))
-            return false;
-    }
-    for (size_t i = 0; i < asked->n_empty_directories; i++) {
-        const Agent__EmptyDirectory *directory = asked->empty_directories[i];
-
-        out->directories[i] = (struct volume_directory){ directory->path, directory->volume, directory->read_only, 0, directory->sub_path };
-    }
-    for (size_t i = 0; i < asked->n_volumes; i++)
-        out->disks[i] = (struct volume_disk){ .path = asked->volumes[i]->path, .volume = asked->volumes[i]->volume };
-    out->termination_log = asked->termination_log;
-    out->n_files         = asked->n_files;
-    out->n_trees         = asked->n_file_volumes;
-    out->n_directories = asked->n_empty_directories;
-    out->n_disks       = asked->n_volumes;
-    return volumes_check(out, err);
-}
-
-static struct policy_request policy_request_of(const Agent__CreateContainerRequest *asked, const struct volumes *volumes)
-{
-    return (struct policy_request){ .image_digest = asked->image_digest, .args = asked->args, .n_args = asked->n_args,
-                                    .env = asked->env, .n_env = asked->n_env, .terminal = asked->terminal,
-                                    .is_whole = asked->is_whole, .image_name = asked->image_name, .volumes = volumes,
-                                    .share_processes = asked->share_processes };
-}
-
 /* `why` has its phase, or is NULL and what was sealed is open. */
 static void end_with(struct creation *creation, const struct err *why)
 {
@@ -129,13 +79,14 @@ static void on_volumes_opened(void *owner, const struct err *why)
                                                       .env = (char *const *) (uintptr_t) creation->env, .n_env = asked->n_env, .is_whole = asked->is_whole,
                                                       .terminal = asked->terminal, .hostname = asked->hostname,
                                                       .share_processes = asked->share_processes,
-                                                      .volumes = &creation->volumes };
+                                                      .volumes = &creation->wishes.volumes, .hidden = &creation->wishes.hidden,
+                                                      .sysctls = &creation->wishes.sysctls };
     struct err                           err;
 
-    for (size_t i = 0; !why && i < creation->volumes.n_disks; i++)
-        if (!creation->volumes.disks[i].read_only)
+    for (size_t i = 0; !why && i < creation->wishes.volumes.n_disks; i++)
+        if (!creation->wishes.volumes.disks[i].read_only)
             (void) snprintf(creation->container->volumes[creation->container->n_volumes++], VOLUME_DISK_NAME_MAX + 1, "%s",
-                            creation->volumes.disks[i].volume); /* its length was checked */
+                            creation->wishes.volumes.disks[i].volume); /* its length was checked */
     if (!why && !container_create(creation->container, &command, on_created, creation->pending, &err)) {
         (void) context(&err, "start"); /* false is what it returns */
         why = &err;
@@ -152,7 +103,7 @@ static void on_unsealed(void *owner, const struct err *why)
         return;
     }
     creation->opening = (struct volumes_opening){ .service = creation->service, .container = creation->container,
-                                                  .volumes = &creation->volumes, .done = on_volumes_opened, .owner = creation };
+                                                  .volumes = &creation->wishes.volumes, .done = on_volumes_opened, .owner = creation };
     volumes_opening_begin(&creation->opening);
 }
 
@@ -161,7 +112,7 @@ static FALLIBLE find_sealed(struct creation *creation, const Agent__CreateContai
 {
     struct unsealing *u = &creation->unsealing;
 
-    *u = (struct unsealing){ .service = creation->service, .container = creation->container, .volumes = &creation->volumes,
+    *u = (struct unsealing){ .service = creation->service, .container = creation->container, .volumes = &creation->wishes.volumes,
                              .done = on_unsealed, .owner = creation };
     creation->env = zeroed(asked->n_env, sizeof *creation->env);
     for (size_t i = 0; i < asked->n_env; i++)
@@ -176,7 +127,7 @@ static FALLIBLE find_sealed(struct creation *creation, const Agent__CreateContai
 static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackResponse *unpacked, struct err *err)
 {
     const Agent__CreateContainerRequest *asked   = (const Agent__CreateContainerRequest *) creation->request;
-    struct policy_request                request = policy_request_of(asked, &creation->volumes);
+    struct policy_request                request = wishes_as_policy_sees(asked, &creation->wishes);
     struct container                    *c       = creation->container;
 
     for (size_t i = 0; i < unpacked->n_spans; i++)
@@ -184,16 +135,16 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
                      unpacked->spans[i]->end_ms, c->id);
     if (unpacked->note[0])
         power_note("pull", unpacked->note);
-    if (!volumes_of(asked, &creation->volumes, err) ||
+    if (!wishes_read(asked, &creation->wishes, err) ||
         !image_config_read((struct bytes){ unpacked->config.data, unpacked->config.len }, &creation->image, err) ||
         !policy_allow_create(&creation->service->policy, &request, &creation->image, &c->grant, err))
         return false;
-    if (asked->share_processes && !desk_ask_rules(creation->service, c, "ShareProcesses", NULL, 0, err))
+    (void) snprintf(c->image, sizeof c->image, "%s", unpacked->image_digest); /* a longer one has no image */
+    if (!wishes_ask_rules(creation->service, c, asked, &creation->wishes, err))
         return false;
-    policy_bound_directories(&c->grant, &creation->volumes);
+    policy_bound_directories(&c->grant, &creation->wishes.volumes);
     if (unpacked->mounted[0] && !container_mount_root(c, unpacked->mounted, err))
         return context(err, "root directory");
-    (void) snprintf(c->image, sizeof c->image, "%s", unpacked->image_digest); /* a longer one has no image */
     c->unpacked_ms = timeline_now_ms();
     return find_sealed(creation, asked, err);
 }
@@ -245,13 +196,13 @@ struct cgroup_limits service_limits_of(const Agent__Limits *asked)
 static FALLIBLE allow(struct service *s, const Agent__CreateContainerRequest *asked, struct policy_grant *grant,
                       struct err *err)
 {
-    struct volumes        volumes;
-    struct policy_request request = policy_request_of(asked, &volumes);
+    struct wishes         wishes  = { 0 };
+    struct policy_request request = wishes_as_policy_sees(asked, &wishes);
     struct cgroup_limits  limits  = service_limits_of(asked->limits);
 
     if ((limits.memory_bytes > 0 || limits.cpu_quota_us > 0) && !containers_options(s->containers)->cgroups)
         return fail_with(err, ERR_UNSUPPORTED, "nothing is limited here");
-    return volumes_of(asked, &volumes, err) && policy_allow_create(&s->policy, &request, NULL, grant, err) && check_hostname(asked->hostname, err) &&
+    return wishes_read(asked, &wishes, err) && policy_allow_create(&s->policy, &request, NULL, grant, err) && check_hostname(asked->hostname, err) &&
            cgroup_limits_check(&limits, err);
 }
 

@@ -10,8 +10,6 @@ struct container         *service_find(struct service *s, const char *id, struct
 struct container_process *service_find_process(struct service *s, const char *id, const char *process,
                                                struct ttrpc_pending pending);
 struct cgroup_limits      service_limits_of(const Agent__Limits *asked); /* NULL: none */
-/* Appends; what is appended borrows. Fails LIMIT. */
-FALLIBLE service_add_files(Agent__File *const *from, size_t n, struct volume_file *files, size_t *n_files, struct err *err);
 
 /* service_create */
 void service_create_container(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request);

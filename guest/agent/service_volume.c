@@ -1,4 +1,5 @@
 #include "guest/agent/service_methods.h"
+#include "guest/agent/wishes.h"
 #include "keys/api/sealed_secret.h"
 
 /* What was sealed is opened while a container is created, and for no other host's file later. */
@@ -18,7 +19,7 @@ static FALLIBLE update(struct container *c, const Agent__FileVolume *volume, str
     if (!volume)
         return fail_with(err, ERR_MALFORMED, "volume: missing");
     return policy_allow_volume_update(&c->grant, volume->path, err) &&
-           service_add_files(volume->files, volume->n_files, files, &n, err) && volume_tree_check(files, n, err) &&
+           wishes_add_files(volume->files, volume->n_files, files, &n, err) && volume_tree_check(files, n, err) &&
            check_plain(files, n, err) && container_update_volume(c, volume->path, files, n, err);
 }
 

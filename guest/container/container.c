@@ -413,6 +413,7 @@ static FALLIBLE write_config(struct container *c, const struct container_command
     struct place_texts         texts;
     struct volume_places       places   = places_of(c, &texts);
     char                       processes[SHARED_PROCESSES_PATH_MAX];
+    struct pod_sysctls         sysctls;
     bool                       is_named = command->hostname && *command->hostname;
     struct user                user;
 
@@ -427,6 +428,9 @@ static FALLIBLE write_config(struct container *c, const struct container_command
     container_path(c, "config.json", path);
     if (command->volumes && !make_volumes(c, command->volumes, &places, err))
         return false;
+    pod_sysctls_join(c->grant.sysctls, command->sysctls, &sysctls);
+    if (!pod_sysctls_write(&sysctls, c->all->options.sysctls, err))
+        return false;
     c->shares_processes = command->share_processes;
     if (c->shares_processes && !shared_processes_open(&c->all->processes, c->all->options.reaper, c->all->options.pod_init, processes, err))
         return false;
@@ -436,6 +440,8 @@ static FALLIBLE write_config(struct container *c, const struct container_command
                                    .n_env = command->n_env, .is_whole = command->is_whole,
                                    .terminal = command->terminal, .cwd = c->grant.cwd,
                                    .read_only_root = c->grant.read_only_root, .privileges = c->grant.privileges, .volumes = command->volumes,
+                                   .masked_paths = c->grant.masked_paths, .readonly_paths = c->grant.readonly_paths,
+                                   .hidden = command->hidden, .sysctls = &sysctls,
                                    .places = &places, .processes = c->shares_processes ? processes : NULL,
                                    .hostname = is_named ? command->hostname : hostname };
     return oci_compose(&request, &json, &c->template, err) && file_write(path, buffer_bytes(&json), 0600, err);

@@ -85,6 +85,7 @@ struct containers_options {
     void           *owner;     /* of `ended` and of every done function */
     const char     *cgroups;   /* "/sys/fs/cgroup/containers"; NULL: none are looked at */
     const char     *pod_init;  /* program that is the first in a PID namespace that containers share */
+    const char     *sysctls;   /* "/proc/sys" */
 };
 
 FALLIBLE containers_new(const struct containers_options *options, struct containers **out, struct err *err);
@@ -135,7 +136,9 @@ struct container_command {
     bool                       terminal;
     const char                *hostname; /* NULL or "": from the id */
     bool                       share_processes; /* with the others of the pod that do */
-    const struct volumes      *volumes;  /* checked, and allowed by policy; NULL: none */
+    const struct volumes      *volumes;  /* checked, and allowed by policy, as the next; NULL: none */
+    const struct hidden_paths *hidden;
+    const struct pod_sysctls  *sysctls;
 };
 FALLIBLE container_create(struct container *container, const struct container_command *command,
                           container_done_fn *done, struct ttrpc_pending pending, struct err *err);

@@ -118,7 +118,7 @@ static int open_rig(void **state)
     assert_true(asprintf(&rig->crun, "%s/crun", rig->folder) > 0);
     assert_true(asprintf(&rig->containers_folder, "%s/all", rig->folder) > 0);
     assert_true(file_write(rig->crun, bytes_of_text(player), 0755, &err));
-    struct containers_options options = { rig->loop, rig->reaper, rig->containers_folder, rig->crun, on_more, on_ended, rig, NULL };
+    struct containers_options options = { rig->loop, rig->reaper, rig->containers_folder, rig->crun, on_more, on_ended, rig, .sysctls = rig->folder };
     assert_true(containers_new(&options, &rig->all, &err));
     *state = current = rig;
     return 0;

@@ -17,6 +17,7 @@ enum {
     RULES_MEMORY_MAX        = 32 << 20,  /* bytes while policy.rego is compiled, and of one decision */
     POLICY_CONTAINERS_MAX   = 64,
     POLICY_EXECS_MAX        = 256,       /* argvs of one container */
+    HIDDEN_PATHS_MAX        = 256,       /* masked paths of one container, and read-only ones; engines list some for each CPU */
     USER_FILE_MAX           = 1 << 20,   /* bytes of the image's passwd or group */
     USER_GROUPS_MAX         = 64,        /* supplementary groups of a user */
     CRUN_LOG_MAX            = 4096       /* bytes of crun's own log that are looked at */

@@ -7,18 +7,6 @@
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static const char *const masked_paths[] = {
-    "/proc/acpi",       "/proc/asound",         "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/keys",
-    "/proc/key-users",  "/proc/latency_stats",  "/proc/modules",    "/proc/scsi",     "/proc/sched_debug",
-    "/proc/timer_list", "/proc/timer_stats",    "/sys/dev/block",   "/sys/devices/virtual/powercap",
-    "/sys/firmware",    "/sys/kernel/config",   "/sys/kernel/debug", "/sys/kernel/security", "/sys/module",
-    "/sys/class/virtio-ports",
-};
-
-static const char *const readonly_paths[] = {
-    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-};
-
 static const struct mount { const char *target, *type, *source, *options[8]; } mounts[] = {
     { "/proc", "proc", "proc", { "nosuid", "noexec", "nodev" } },
     { "/dev", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
@@ -267,26 +255,26 @@ static struct json_object *compose_resources(void)
     return out;
 }
 
-static struct json_object *compose_linux(const char *id, const char *processes)
+static struct json_object *compose_linux(const struct oci_request *r)
 {
     struct json_object *out    = json_object_new_object();
     struct json_object *spaces = json_object_new_array();
     char                cgroup[CONTAINER_ID_MAX + 32];
 
-    (void) snprintf(cgroup, sizeof cgroup, "/containers/%s", id); /* ids are shorter */
+    (void) snprintf(cgroup, sizeof cgroup, "/containers/%s", r->id); /* ids are shorter */
     for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
         struct json_object *space = json_object_new_object();
 
         json_add_text(space, "type", namespaces[i]);
-        if (i == 0 && processes)
-            json_add_text(space, "path", processes);
+        if (i == 0 && r->processes)
+            json_add_text(space, "path", r->processes);
         json_object_array_add(spaces, space);
     }
     json_add(out, "namespaces", spaces);
     json_add_text(out, "cgroupsPath", cgroup);
     json_add(out, "resources", compose_resources());
-    json_add(out, "maskedPaths", TEXTS(masked_paths));
-    json_add(out, "readonlyPaths", TEXTS(readonly_paths));
+    hidden_paths_add(out, r->masked_paths, r->readonly_paths, r->hidden);
+    pod_sysctls_add(r->sysctls, out);
     json_add(out, "seccomp", seccomp_profile());
     return out;
 }
@@ -304,7 +292,7 @@ FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, str
     json_add_text(config, "hostname", request->hostname);
     json_add(config, "mounts", compose_mounts());
     add_volumes(json_object_object_get(config, "mounts"), request);
-    json_add(config, "linux", compose_linux(request->id, request->processes));
+    json_add(config, "linux", compose_linux(request));
     if (!add_process(config, request, err))
         return false;
     json_write(config, json);

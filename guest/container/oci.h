@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "guest/container/hidden_paths.h"
+#include "guest/container/pod_sysctls.h"
 #include "guest/container/privileges.h"
 #include "guest/container/volumes.h"
 #include "keys/ocicrypt/image_config.h"
@@ -26,6 +28,9 @@ struct oci_request {
     const char                *processes; /* path of the PID namespace that it shares; NULL: its own */
     const struct volumes      *volumes; /* checked and made; NULL: none */
     const struct volume_places *places; /* where they were made */
+    struct json_object        *masked_paths, *readonly_paths; /* policy's; NULL: none */
+    const struct hidden_paths *hidden;  /* the host's; NULL: none */
+    const struct pod_sysctls  *sysctls; /* of both; NULL: none */
 };
 
 /*

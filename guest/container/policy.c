@@ -9,6 +9,8 @@
 #include "guest/container/policy_volumes.h"
 #include "keys/ocicrypt/reference.h"
 
+#define SYSCTL_FIELD "sysctl"
+
 static FALLIBLE check_texts(struct json_object *list, const char *name, struct err *err)
 {
     size_t n = json_object_array_length(list);
@@ -126,7 +128,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
     static const char *const known[] = { "image",   "args",      "env",  "output", "input",         "terminal", "exec",
                                          "command", "env_names", "user", "cwd",    "read_only_root", "update", "capabilities", "groups", "not_root",
                                          "resources", "token", "evidence", "measure", "sealed", "sealed_unsigned", "files", "empty_directories", "termination_log", "volumes",
-                                         "share_processes", NULL };
+                                         "share_processes", "masked_paths", "readonly_paths", "sysctls", NULL };
     struct json_object      *args = NULL, *env = NULL;
     const char              *image;
 
@@ -149,7 +151,7 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
            check_optional_text(entry, "user", err) && check_optional_text(entry, "cwd", err) && privileges_check(entry, err) &&
            check_objects(entry, "files", VOLUME_FILES_MAX, policy_check_file, err) &&
            check_objects(entry, "empty_directories", VOLUME_DIRECTORIES_MAX, policy_check_directory, err) &&
-           policy_check_termination_log(entry, err) &&
+           policy_check_termination_log(entry, err) && hidden_paths_check_entry(entry, err) && pod_sysctls_check_entry(entry, err) &&
            check_objects(entry, "volumes", VOLUME_DISKS_MAX, check_disk, err);
 }
 
@@ -363,10 +365,26 @@ static const char *difference(struct json_object *entry, const struct policy_req
     return field || request->share_processes == flag(entry, "share_processes") ? field : "sharing of processes";
 }
 
+/* What the request has beside its process: as policy_volume_difference. */
+static const char *beside_difference(struct json_object *entry, const struct policy_request *request, const char **path, bool *is_missing)
+{
+    const char *field  = policy_volume_difference(entry, request->volumes, path, is_missing);
+    const char *sysctl = NULL;
+
+    if (!field && request->hidden)
+        field = hidden_paths_difference(entry, request->hidden, path);
+    if (!field && request->sysctls)
+        sysctl = pod_sysctls_difference(entry, request->sysctls);
+    if (sysctl)
+        *path = sysctl;
+    return sysctl ? SYSCTL_FIELD : field;
+}
+
 /* A later field that differs means a nearer entry. */
 static size_t nearness(const char *field)
 {
-    static const char *const fields[] = { "image", "args", "env", "terminal", "sharing of processes", "file", "volume of files", "empty directory", "termination log", "volume" };
+    static const char *const fields[] = { "image", "args", "env", "terminal", "sharing of processes", "file", "volume of files", "empty directory", "termination log", "volume",
+                                          "masked path", "read-only path", SYSCTL_FIELD };
     size_t                   i        = 0;
 
     while (i < sizeof fields / sizeof *fields - 1 && strcmp(fields[i], field) != 0)
@@ -404,7 +422,7 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
         bool                is_missing = false;
 
         if (!field && (image || !request->is_whole))
-            field = policy_volume_difference(entry, request->volumes, &where, &is_missing);
+            field = beside_difference(entry, request, &where, &is_missing);
         if (!field) {
             *out = (struct policy_grant){
                 .output         = flag(entry, "output"),
@@ -426,6 +444,9 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
                 .files             = json_object_object_get(entry, "files"),
                 .empty_directories = json_object_object_get(entry, "empty_directories"),
                 .termination_log   = json_object_get_string(json_object_object_get(entry, "termination_log")),
+                .masked_paths      = json_object_object_get(entry, "masked_paths"),
+                .readonly_paths    = json_object_object_get(entry, "readonly_paths"),
+                .sysctls           = json_object_object_get(entry, "sysctls"),
             };
             return true;
         }
@@ -435,7 +456,8 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
     if (wants)
         return fail_with(err, ERR_DENIED, "policy wants the %s %.120s in this container", nearest, path);
     if (*path)
-        return fail_with(err, ERR_DENIED, "policy does not list the %s %.120s for this container", nearest, path);
+        return fail_with(err, ERR_DENIED, "policy does not list the %s %.120s%s for this container", nearest, path,
+                         strcmp(nearest, SYSCTL_FIELD) == 0 ? " with that value" : "");
     return fail_with(err, ERR_DENIED, "policy allows no container with this %s", nearest);
 }
 

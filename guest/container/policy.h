@@ -23,6 +23,8 @@
  *   token, evidence   likewise: a token of the broker, evidence of this guest
  *   read_only_root    the root file system cannot be written
  *   capabilities, groups, not_root   guest/container/privileges.h
+ *   masked_paths, readonly_paths     guest/container/hidden_paths.h
+ *   sysctls                          guest/container/pod_sysctls.h
  *   files             what the host may put into the container, read-only: {"path"}, with any content; {"path",
  *                     "sha256"}, with this content; {"directory"}, a volume of files in place of this directory,
  *                     {"directory","update":true}, which may change while the container is there
@@ -39,6 +41,8 @@
 #pragma once
 
 #include "base/json.h"
+#include "guest/container/hidden_paths.h"
+#include "guest/container/pod_sysctls.h"
 #include "guest/container/privileges.h"
 #include "guest/container/volumes.h"
 #include "keys/ocicrypt/image_config.h"
@@ -59,7 +63,9 @@ struct policy_request {
     bool         is_whole; /* args and env are those of the image and the pod together */
     bool         share_processes;
     const char  *image_name; /* counts when `image_digest` is empty; NULL: none */
-    const struct volumes *volumes; /* checked; NULL: none */
+    const struct volumes *volumes; /* checked, as the next; NULL: none */
+    const struct hidden_paths *hidden;
+    const struct pod_sysctls  *sysctls;
 };
 
 struct policy_grant {
@@ -83,6 +89,7 @@ struct policy_grant {
     struct json_object *files;             /* NULL: none */
     struct json_object *empty_directories; /* NULL: none */
     const char         *termination_log;   /* NULL: the host reads none */
+    struct json_object *masked_paths, *readonly_paths, *sysctls; /* NULL: none */
 };
 
 /*

@@ -432,7 +432,7 @@ static void persistent_volumes_of_a_policy_are_checked(void **state)
         { "1", "not an object" },
         { "{\"path\":\"/d\",\"volume\":\"d\"}", "\"key\"" },
         { "{\"path\":\"/d\",\"volume\":\"D\",\"key\":\"kbs:///a/b/c\"}", "volume name" },
-        { "{\"path\":\"d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\"}", "volume path d" },
+        { "{\"path\":\"d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\"}", "path d: wanted" },
         { "{\"path\":\"/d\",\"volume\":\"d\",\"key\":\"kbs:///a/b\"}", "volumes: entry 0" },
         { "{\"path\":\"/d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\",\"formats\":true}", "unknown member \"formats\"" },
         { "{\"path\":\"/d\",\"volume\":\"d\",\"key\":\"kbs:///a/b/c\",\"format\":1}", "format: not a boolean" },
@@ -527,6 +527,33 @@ static void a_name_counts_where_no_digest_is_asked_for(void **state)
     }
 }
 
+static void hidden_paths_and_sysctls_are_allowed_as_listed(void **state)
+{
+    static const char         listing[] = "{\"containers\":[{\"image\":\"" IMAGE "\",\"args\":null,\"env\":[],\"masked_paths\":[\"/bin/ls\"],"
+                                          "\"readonly_paths\":[\"/tmp\"],\"sysctls\":{\"net.core.somaxconn\":\"1024\"}}]}";
+    static char               ls[] = "/bin/ls", kcore[] = "/proc/kcore", shadow[] = "/etc/shadow";
+    char *const               some[] = { ls, kcore }, *const other[] = { shadow };
+    const struct hidden_paths good = { some, 2, NULL, 0 }, bad = { some, 1, other, 1 };
+    const struct pod_sysctls  set = { .rows = { { "net.core.somaxconn", "1024" }, { "net.ipv4.ping_group_range", "0 0" } }, .n = 2 },
+                              unset = { .rows = { { "net.ipv4.ip_forward", "1" } }, .n = 1 };
+    struct policy_request     request = { .image_digest = IMAGE, .hidden = &good, .sysctls = &set };
+    struct policy_grant       grant;
+    struct err                err;
+
+    (void) state;
+    assert_true(allows(listing, &request, &grant, &err));
+    request.hidden = &bad;
+    assert_false(allows(listing, &request, &grant, &err));
+    assert_string_equal(err.text, "policy does not list the read-only path /etc/shadow for this container");
+    request.hidden  = &good;
+    request.sysctls = &unset;
+    assert_false(allows(listing, &request, &grant, &err));
+    assert_string_equal(err.text, "policy does not list the sysctl net.ipv4.ip_forward with that value for this container");
+    request.sysctls = &set;
+    assert_false(allows(text, &request, &grant, &err));
+    assert_string_equal(err.text, "policy does not list the masked path /bin/ls for this container");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -545,6 +572,7 @@ int main(void)
         cmocka_unit_test(persistent_volumes_of_a_policy_are_checked),
         cmocka_unit_test(processes_are_shared_where_policy_says_so),
         cmocka_unit_test(a_directory_in_a_volume_is_named_whole),
+        cmocka_unit_test(hidden_paths_and_sysctls_are_allowed_as_listed),
         cmocka_unit_test(bounds_its_size),
         cmocka_unit_test(a_name_counts_where_no_digest_is_asked_for),
         cmocka_unit_test(every_truncation_is_refused),

@@ -12,7 +12,7 @@ const char *const RULES_REQUESTS[] = {
     "GetStatus",  "ConfigureNetwork", "CreateContainer", "StartContainer", "WaitContainer",  "SignalContainer",
     "ReadOutput", "WriteInput",       "DeleteContainer", "GetTimeline",    "Shutdown",       "ExecProcess",
     "ResizeTerminal", "StatsContainer", "UpdateContainer", "UpdateVolume", "GetReceipt",
-    "ShareProcesses", /* of a CreateContainer that asks for it, besides that */
+    "ShareProcesses", "HidePath", "SetSysctl", /* of a CreateContainer that asks for it, besides that */
     "GetResource", "GetToken", "GetEvidence", "ExtendRuntimeMeasurement", "UnsealSecret", /* of the workload: guest/workload */
 };
 const size_t N_RULES_REQUESTS = sizeof RULES_REQUESTS / sizeof *RULES_REQUESTS;

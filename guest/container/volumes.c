@@ -36,15 +36,22 @@ static bool is_in_one_form(const char *path, const char **dotted)
     return true;
 }
 
+FALLIBLE volume_path_form_check(const char *path, struct err *err)
+{
+    const char *dotted = NULL; /* fine here */
+
+    if (strlen(path) > VOLUME_PATH_MAX)
+        return fail_with(err, ERR_LIMIT, "path over %d characters", VOLUME_PATH_MAX);
+    return is_in_one_form(path, &dotted) ||
+           fail_with(err, ERR_MALFORMED, "path %.80s: wanted an absolute path below / without empty, . and .. components", path);
+}
+
 FALLIBLE volume_path_check(const char *path, struct err *err)
 {
     static const char *const kept[] = { "/proc", "/sys", "/dev" };
-    const char              *dotted = NULL; /* fine here */
 
-    if (strlen(path) > VOLUME_PATH_MAX)
-        return fail_with(err, ERR_LIMIT, "volume path over %d characters", VOLUME_PATH_MAX);
-    if (!is_in_one_form(path, &dotted))
-        return fail_with(err, ERR_MALFORMED, "volume path %.80s: wanted an absolute path below / without empty, . and .. components", path);
+    if (!volume_path_form_check(path, err))
+        return context(err, "volume");
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (volume_path_is_in(path, kept[i]))
             return fail_with(err, ERR_MALFORMED, "volume path %.80s: nothing can be put into %s", path, kept[i]);

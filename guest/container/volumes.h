@@ -51,7 +51,9 @@ struct volumes { /* the texts and contents are borrowed */
     const char             *termination_log; /* NULL or "": none */
 };
 
-/* Absolute, in its one form, and neither "/" nor in /proc, /sys or /dev. Fails MALFORMED; LIMIT when it is too long. */
+/* Absolute, in its one form, and not "/". Fails MALFORMED; LIMIT when it is too long. */
+FALLIBLE volume_path_form_check(const char *path, struct err *err);
+/* And not in /proc, /sys or /dev. Fails as that. */
 FALLIBLE volume_path_check(const char *path, struct err *err);
 FALLIBLE volume_directory_path_check(const char *path, struct err *err); /* or /dev/shm */
 FALLIBLE termination_path_check(const char *path, struct err *err);      /* or TERMINATION_LOG */

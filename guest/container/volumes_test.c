@@ -27,7 +27,7 @@ static void a_path_has_one_form(void **state)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_true(volume_path_check(good[i], &err));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        (void) snprintf(why, sizeof why, "volume path %s: wanted an absolute path below / without empty, . and .. components", bad[i]);
+        (void) snprintf(why, sizeof why, "volume: path %s: wanted an absolute path below / without empty, . and .. components", bad[i]);
         refuses_path(bad[i], ERR_MALFORMED, why);
     }
     refuses_path("/proc", ERR_MALFORMED, "volume path /proc: nothing can be put into /proc");
@@ -36,7 +36,7 @@ static void a_path_has_one_form(void **state)
     memset(large, 'a', sizeof large - 1);
     large[0] = '/';
     large[sizeof large - 1] = 0;
-    refuses_path(large, ERR_LIMIT, "volume path over 255 characters");
+    refuses_path(large, ERR_LIMIT, "volume: path over 255 characters");
     large[sizeof large - 2] = 0;
     assert_true(volume_path_check(large, &err));
 }

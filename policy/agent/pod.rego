@@ -18,9 +18,13 @@ default GetTokenRequest := false
 
 default GetReceiptRequest := false
 
+default HidePathRequest := false
+
 default ReadOutputRequest := false
 
 default ResizeTerminalRequest := false
+
+default SetSysctlRequest := false
 
 default ShareProcessesRequest := false
 
@@ -75,7 +79,23 @@ ReadOutputRequest if some_entry_has("output")
 
 ResizeTerminalRequest if some_entry_has("terminal")
 
-# Asked besides CreateContainerRequest, when a container is to share the PID namespace of its pod.
+# Asked besides CreateContainerRequest, when a container is to share the PID namespace of its pod; when it is not to see a
+# path, or not to write it, outside of /proc and /sys; and for each setting of the kernel but those that every pod has.
+HidePathRequest if {
+	some entry in entries
+	input.path in object.get(entry, "masked_paths", [])
+}
+
+HidePathRequest if {
+	some entry in entries
+	input.path in object.get(entry, "readonly_paths", [])
+}
+
+SetSysctlRequest if {
+	some entry in entries
+	entry.sysctls[input.name] == input.value
+}
+
 ShareProcessesRequest if some_entry_has("share_processes")
 
 UnsealSecretRequest if {

@@ -7,7 +7,7 @@ web := "sha256:aa"
 other := "sha256:bb"
 
 containers := [
-	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"], "files": [{"directory": "/etc/fixed"}, {"directory": "/etc/changing", "update": true}]},
+	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"], "masked_paths": ["/etc/masked"], "readonly_paths": ["/etc/fixed"], "sysctls": {"net.core.somaxconn": "1024"}, "files": [{"directory": "/etc/fixed"}, {"directory": "/etc/changing", "update": true}]},
 	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true, "measure": true, "share_processes": true, "resources": ["kbs:///d/e/f"], "sealed_unsigned": true},
 ]
 
@@ -44,6 +44,20 @@ test_processes_are_shared_where_the_entry_says_so if {
 	ask("ShareProcessesRequest", {"image": other})
 	not ask("ShareProcessesRequest", {"image": web})
 	not ask("ShareProcessesRequest", {})
+}
+
+test_paths_are_hidden_where_the_entry_lists_them if {
+	ask("HidePathRequest", {"image": web, "path": "/etc/masked"})
+	ask("HidePathRequest", {"image": web, "path": "/etc/fixed"})
+	not ask("HidePathRequest", {"image": web, "path": "/etc"})
+	not ask("HidePathRequest", {"image": other, "path": "/etc/masked"})
+}
+
+test_sysctls_are_set_as_the_entry_says if {
+	ask("SetSysctlRequest", {"image": web, "name": "net.core.somaxconn", "value": "1024"})
+	not ask("SetSysctlRequest", {"image": web, "name": "net.core.somaxconn", "value": "1"})
+	not ask("SetSysctlRequest", {"image": web, "name": "net.ipv4.ip_forward", "value": "1"})
+	not ask("SetSysctlRequest", {"image": other, "name": "net.core.somaxconn", "value": "1024"})
 }
 
 test_the_network_is_granted_by_name if {

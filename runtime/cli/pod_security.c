@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "guest/api/capabilities.h"
+#include "guest/api/sysctl.h"
 
 static const char *const capabilities[] = { GUEST_CAPABILITIES };
 
@@ -113,6 +114,41 @@ static FALLIBLE add_user(const struct pod_reading *r, const yaml_node_t *contain
     return true;
 }
 
+/* As the kubelet writes it: with dots, where the manifest has slashes. [Kubernetes component-helpers node/util/sysctl] */
+static const char *dotted(const char *name, char out[static SYSCTL_NAME_MAX + 1])
+{
+    size_t first = strcspn(name, "./");
+
+    if (name[first] != '/' || strlen(name) > SYSCTL_NAME_MAX)
+        return name;
+    sysctl_path(name, out); /* which swaps the two */
+    return out;
+}
+
+/* A pod's: all of its containers have them. */
+static FALLIBLE add_sysctls(const struct pod_reading *r, struct json_object *entry, struct err *err)
+{
+    const yaml_node_t  *list    = yaml_member(r, r->security, "sysctls");
+    struct json_object *sysctls = json_object_new_object();
+
+    json_add(entry, "sysctls", sysctls);
+    for (size_t i = 0; i < yaml_count(list); i++) {
+        const char   *name  = yaml_text(yaml_member(r, yaml_item(r, list, i), "name"));
+        const char   *value = yaml_text(yaml_member(r, yaml_item(r, list, i), "value"));
+        char          room[SYSCTL_NAME_MAX + 1];
+        struct sysctl row = { dotted(name ? name : "", room), value ? value : "" };
+
+        if (i == SYSCTLS_MAX)
+            return fail_with(err, ERR_LIMIT, "sysctls: over %d", SYSCTLS_MAX);
+        if (!sysctl_check(&row, err))
+            return false;
+        json_add_text(sysctls, row.name, row.value);
+    }
+    if (yaml_count(list) == 0)
+        json_object_object_del(entry, "sysctls");
+    return true;
+}
+
 FALLIBLE pod_security_add(const struct pod_reading *r, const yaml_node_t *container, struct json_object *entry, struct err *err)
 {
     const yaml_node_t *own       = yaml_member(r, container, "securityContext");
@@ -120,7 +156,8 @@ FALLIBLE pod_security_add(const struct pod_reading *r, const yaml_node_t *contai
 
     if (is_true(yaml_text(yaml_member(r, own, "privileged"))))
         return fail_with(err, ERR_UNSUPPORTED, "privileged: a guest runs no privileged containers");
-    if (!add_user(r, container, entry, err) || !add_groups(r, entry, err) || !add_capabilities(r, own, entry, err))
+    if (!add_user(r, container, entry, err) || !add_groups(r, entry, err) || !add_capabilities(r, own, entry, err) ||
+        !add_sysctls(r, entry, err))
         return false;
     if (directory && *directory)
         json_add_text(entry, "cwd", directory);
@@ -132,16 +169,13 @@ FALLIBLE pod_security_add(const struct pod_reading *r, const yaml_node_t *contai
 void pod_security_note(const struct pod_reading *r, const yaml_node_t *container, const char *name,
                        void (*tell)(const struct pod_reading *r, const char *name, const char *what, const char *of))
 {
-    const yaml_node_t *sysctls = yaml_member(r, r->security, "sysctls");
     const char        *seccomp = yaml_text(yaml_member(r, security_node(r, container, "seccompProfile"), "type"));
     const char        *groups  = yaml_text(yaml_member(r, r->security, "supplementalGroupsPolicy"));
+    const char        *proc    = yaml_text(yaml_member(r, yaml_member(r, container, "securityContext"), "procMount"));
     const char        *more    = yaml_text(yaml_member(r, yaml_member(r, container, "securityContext"), "allowPrivilegeEscalation"));
 
-    for (size_t i = 0; i < yaml_count(sysctls); i++) {
-        const char *sysctl = yaml_text(yaml_member(r, yaml_item(r, sysctls, i), "name"));
-
-        tell(r, name, "a guest does not set the sysctl", sysctl ? sysctl : "?");
-    }
+    if (proc && strcmp(proc, "Default") != 0)
+        tell(r, name, "the guest's own paths of /proc stay masked, in spite of procMount:", proc);
     if (seccomp && strcmp(seccomp, "RuntimeDefault") != 0)
         tell(r, name, "a guest has its own seccomp profile in place of", seccomp);
     if (groups && strcmp(groups, "Strict") == 0)

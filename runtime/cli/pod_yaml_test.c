@@ -128,6 +128,8 @@ static void rights_are_taken_away_as_the_manifest_says(void **state)
         { "{supplementalGroups: [5, 6], fsGroup: 7, runAsNonRoot: true}", "{}", "\"not_root\":true,\"groups\":[5,6,7]," },
         { "{runAsNonRoot: true}", "{runAsNonRoot: false}", "" },
         { "{runAsUser: 7}", "{runAsNonRoot: true}", "\"not_root\":true,\"user\":\"7\"," },
+        { "{sysctls: [{name: net.core.somaxconn, value: \"1024\"}, {name: net/ipv4/conf/eth0.1/x, value: \"0\"}]}", "{}",
+          "\"sysctls\":{\"net.core.somaxconn\":\"1024\",\"net.ipv4.conf.eth0/1.x\":\"0\"}," },
     };
 
     (void) state;
@@ -143,12 +145,11 @@ static void rights_are_taken_away_as_the_manifest_says(void **state)
 
 static void what_a_guest_has_in_another_way_is_said(void **state)
 {
-    static const char text[] = "kind: Pod\nspec:\n  securityContext: {sysctls: [{name: net.a, value: \"1\"}], seccompProfile: {type: Unconfined}, supplementalGroupsPolicy: Strict}\n"
-                               "  containers: [{name: a, image: \"x:1\", securityContext: {allowPrivilegeEscalation: true}}, {name: b, image: \"x:1\", securityContext: {seccompProfile: {type: RuntimeDefault}}}]\n";
-    static const char wanted[] = "[\"container a: a guest does not set the sysctl net.a\",\"container a: a guest has its own seccomp profile in place of Unconfined\","
+    static const char text[] = "kind: Pod\nspec:\n  securityContext: {seccompProfile: {type: Unconfined}, supplementalGroupsPolicy: Strict}\n"
+                               "  containers: [{name: a, image: \"x:1\", securityContext: {allowPrivilegeEscalation: true, procMount: Unmasked}}, {name: b, image: \"x:1\", securityContext: {seccompProfile: {type: RuntimeDefault}}}]\n";
+    static const char wanted[] = "[\"container a: the guest's own paths of /proc stay masked, in spite of procMount: Unmasked\",\"container a: a guest has its own seccomp profile in place of Unconfined\","
                                  "\"container a: has the groups of its image's user too, in spite of supplementalGroupsPolicy: Strict\","
                                  "\"container a: no process gains rights by what it executes, in spite of allowPrivilegeEscalation: true\","
-                                 "\"container b: a guest does not set the sysctl net.a\","
                                  "\"container b: has the groups of its image's user too, in spite of supplementalGroupsPolicy: Strict\"]";
 
     (void) state;

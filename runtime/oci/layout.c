@@ -25,7 +25,7 @@ FALLIBLE layout_reference_read(const char *text, struct layout_reference *out, s
     if (!path)
         return fail_with(err, ERR_CONFIG, "image \"%.120s\": oci:DIR[:TAG] is wanted; for a registry's image, first: skopeo copy docker://%.40s oci:DIR:TAG",
                          text, text);
-    colon = strchr(strrchr(path, '/') ? strrchr(path, '/') : path, ':');
+    colon = strchr(path, ':'); /* the first, as skopeo has it: a tag may be a whole REGISTRY/NAME:TAG */
     len   = colon ? (size_t) (colon - path) : strlen(path);
     if (len == 0 || len >= sizeof out->directory || (colon && !is_tag(colon + 1)))
         return fail_with(err, ERR_CONFIG, "image \"%.120s\": oci:DIR[:TAG] is wanted", text);

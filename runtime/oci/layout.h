@@ -7,9 +7,9 @@
 #include "base/auto.h"
 #include "keys/ocicrypt/manifest.h"
 
-enum { LAYOUT_TAG_MAX = 128, LAYOUT_PATH_MAX = 4096 };
+enum { LAYOUT_TAG_MAX = 255, LAYOUT_PATH_MAX = 4096 };
 
-/* "oci:DIR[:TAG]" */
+/* "oci:DIR[:TAG]": DIR ends at the first colon; TAG may have more, and slashes. [containers/image oci/internal] */
 struct layout_reference {
     char directory[LAYOUT_PATH_MAX];
     char tag[LAYOUT_TAG_MAX + 1]; /* "" when none was given */

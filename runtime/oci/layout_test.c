@@ -80,6 +80,10 @@ static void finds_by_tag_and_the_only_one_without(void **state)
     put_index("v1", "v2");
     assert_true(find(":v2", digest, &err));
     assert_true(find("", digest, &err)); /* one image with two names */
+    put_index("registry.example/web:v3", "v2");
+    assert_true(find(":registry.example/web:v3", digest, &err));
+    assert_false(find(":web:v3", digest, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
     put_index_of("v1", "v2", other_manifest);
     assert_false(find("", digest, &err));
     assert_non_null(strstr(err.text, "has 2 images; name one"));
@@ -109,9 +113,9 @@ static void references_have_one_form(void **state)
         assert_false(layout_reference_read(bad[i], &r, &err));
         assert_int_equal(err.kind, ERR_CONFIG);
     }
-    assert_true(layout_reference_read("oci:/a:b/c:t:1", &r, &err));
-    assert_string_equal(r.directory, "/a:b/c");
-    assert_string_equal(r.tag, "t:1");
+    assert_true(layout_reference_read("oci:/a/b:registry.example:5000/c/d:t-1", &r, &err)); /* the first colon splits, as skopeo's does */
+    assert_string_equal(r.directory, "/a/b");
+    assert_string_equal(r.tag, "registry.example:5000/c/d:t-1");
     assert_true(layout_reference_read("oci:rel", &r, &err));
     assert_string_equal(r.tag, "");
 }

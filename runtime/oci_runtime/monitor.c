@@ -100,8 +100,10 @@ static void guest_is_ready(void *owner)
     const struct container_spec   *spec    = m->options->spec;
     Agent__CreateContainerRequest  request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
     char                           id[] = CONTAINER, none[] = "";
+    struct rights_room             rights;
     struct err                     err;
 
+    container_rights_ask(&spec->rights, NULL, &rights, &request);
     request.id           = id;
     request.image_digest = (char *) (uintptr_t) m->options->manifest;   /* written to the wire only */
     request.image_name   = (char *) (uintptr_t) m->options->image_name; /* as above */

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "guest/api/receipt.h"
 #include "runtime/shim/limits.h"
+#include "runtime/shim/spec_members.h"
 
 #define RECEIPT_ANNOTATION "io.cloister.receipt"
 
@@ -28,87 +29,34 @@ void process_spec_free(struct process_spec *spec)
 void container_spec_free(struct container_spec *spec)
 {
     process_spec_free(&spec->process);
+    container_rights_free(&spec->rights);
     free(spec->mounts);
     free(spec->devices);
     json_object_put(spec->document);
     *spec = (struct container_spec){ 0 };
 }
 
-/* NULL when the member is missing or null. */
-static FALLIBLE member(struct json_object *from, const char *name, enum json_type type, struct json_object **out,
-                       struct err *err)
-{
-    *out = NULL;
-    return !from || !json_has(from, name) || json_get(from, name, type, out, err);
-}
-
-static FALLIBLE text_member(struct json_object *from, const char *name, const char **out, struct err *err)
-{
-    struct json_object *value;
-
-    if (!member(from, name, json_type_string, &value, err))
-        return false;
-    if (value)
-        *out = json_object_get_string(value);
-    return true;
-}
-
-static FALLIBLE read_texts(struct json_object *from, const char *name, char ***out, size_t *n, struct err *err)
-{
-    struct json_object *list;
-
-    if (!member(from, name, json_type_array, &list, err))
-        return false;
-    size_t len = list ? json_object_array_length(list) : 0;
-    if (len > SHIM_STRINGS_MAX)
-        return fail_with(err, ERR_LIMIT, "%s: over %d entries", name, SHIM_STRINGS_MAX);
-    *out = calloc(len + 1, sizeof **out);
-    if (!*out)
-        abort();
-    for (size_t i = 0; i < len; i++) {
-        struct json_object *text = json_object_array_get_idx(list, i);
-
-        if (!json_object_is_type(text, json_type_string))
-            return fail_with(err, ERR_MALFORMED, "%s: entry %zu is not a string", name, i);
-        (*out)[i] = (char *) (uintptr_t) json_object_get_string(text); /* only read */
-    }
-    *n = len;
-    return true;
-}
-
 static FALLIBLE read_process(struct json_object *process, struct process_spec *out, struct err *err)
 {
     struct json_object *terminal;
 
-    if (!member(process, "terminal", json_type_boolean, &terminal, err) ||
-        !read_texts(process, "args", &out->args, &out->n_args, err) ||
-        !read_texts(process, "env", &out->env, &out->n_env, err))
+    if (!spec_member(process, "terminal", json_type_boolean, &terminal, err) ||
+        !spec_texts(process, "args", &out->args, &out->n_args, err) ||
+        !spec_texts(process, "env", &out->env, &out->n_env, err))
         return context(err, "process");
     out->terminal = terminal && json_object_get_boolean(terminal);
     return out->n_args > 0 || fail_with(err, ERR_MALFORMED, "process: no args");
-}
-
-/* -1 and 0 are no limit, as engines mean it. */
-static FALLIBLE number_member(struct json_object *from, const char *name, uint64_t *out, struct err *err)
-{
-    struct json_object *value;
-
-    if (!member(from, name, json_type_int, &value, err))
-        return false;
-    int64_t n = value ? json_object_get_int64(value) : 0;
-    *out      = n > 0 ? (uint64_t) n : 0;
-    return true;
 }
 
 static FALLIBLE read_resources(struct json_object *resources, struct spec_limits *out, struct err *err)
 {
     struct json_object *memory, *cpu;
 
-    if (!member(resources, "memory", json_type_object, &memory, err) ||
-        !member(resources, "cpu", json_type_object, &cpu, err) ||
-        !number_member(memory, "limit", &out->memory_bytes, err) ||
-        !number_member(cpu, "quota", &out->cpu_quota_us, err) ||
-        !number_member(cpu, "period", &out->cpu_period_us, err))
+    if (!spec_member(resources, "memory", json_type_object, &memory, err) ||
+        !spec_member(resources, "cpu", json_type_object, &cpu, err) ||
+        !spec_number(memory, "limit", &out->memory_bytes, err) ||
+        !spec_number(cpu, "quota", &out->cpu_quota_us, err) ||
+        !spec_number(cpu, "period", &out->cpu_period_us, err))
         return context(err, "resources");
     if (out->cpu_quota_us == 0 || out->cpu_period_us == 0)
         out->cpu_quota_us = out->cpu_period_us = 0;
@@ -121,7 +69,7 @@ static FALLIBLE annotation(struct json_object *from, const char *const *names, s
     for (size_t i = 0; i < n; i++) {
         const char *value = NULL;
 
-        if (!text_member(from, names[i], &value, err))
+        if (!spec_text(from, names[i], &value, err))
             return context(err, "annotations");
         if (value && *value && !*out)
             *out = value;
@@ -154,7 +102,7 @@ static FALLIBLE number_annotation(struct json_object *from, const char *name, ui
     const char *text = NULL;
     char       *end;
 
-    if (!text_member(from, name, &text, err))
+    if (!spec_text(from, name, &text, err))
         return context(err, "annotations");
     if (!text)
         return true;
@@ -197,9 +145,9 @@ static FALLIBLE read_pod_resources(struct json_object *from, struct spec_limits 
         return context(err, "annotations: the pod's resources");
     if (!json_object_is_type(resources, json_type_object))
         return fail_with(err, ERR_MALFORMED, "annotations: the pod's resources: not an object");
-    if (!number_member(resources, "memory_limit_in_bytes", &out->memory_bytes, err) ||
-        !number_member(resources, "cpu_quota", &out->cpu_quota_us, err) ||
-        !number_member(resources, "cpu_period", &out->cpu_period_us, err))
+    if (!spec_number(resources, "memory_limit_in_bytes", &out->memory_bytes, err) ||
+        !spec_number(resources, "cpu_quota", &out->cpu_quota_us, err) ||
+        !spec_number(resources, "cpu_period", &out->cpu_period_us, err))
         return context(err, "annotations: the pod's resources");
     return true;
 }
@@ -209,7 +157,7 @@ static FALLIBLE read_receipt(struct json_object *from, struct container_spec *s,
 {
     AUTO(buffer) struct buffer nonce = { 0 };
 
-    if (!text_member(from, RECEIPT_ANNOTATION, &s->receipt, err))
+    if (!spec_text(from, RECEIPT_ANNOTATION, &s->receipt, err))
         return context(err, "annotations");
     if (!s->receipt || (hex_read(bytes_of_text(s->receipt), &nonce, err) && nonce.len <= RECEIPT_NONCE_MAX))
         return true;
@@ -221,7 +169,7 @@ static FALLIBLE read_annotations(struct json_object *from, struct container_spec
     const char *both[2] = { NULL, NULL };
 
     if (!read_role(from, s, err) || !read_image(from, s, err) || !read_pod_resources(from, &s->pod_limits, err) ||
-        !text_member(from, initdata_names[0], &both[0], err) || !text_member(from, initdata_names[1], &both[1], err) ||
+        !spec_text(from, initdata_names[0], &both[0], err) || !spec_text(from, initdata_names[1], &both[1], err) ||
         !number_annotation(from, "io.kubernetes.cri.sandbox-memory", &s->pod_limits.memory_bytes, err) ||
         !number_annotation(from, "io.kubernetes.cri.sandbox-cpu-quota", &s->pod_limits.cpu_quota_us, err) ||
         !number_annotation(from, "io.kubernetes.cri.sandbox-cpu-period", &s->pod_limits.cpu_period_us, err))
@@ -252,14 +200,14 @@ static FALLIBLE read_namespaces(struct json_object *os, struct container_spec *s
     bool                has_processes = false;
     const char         *processes     = NULL;
 
-    if (!member(os, "namespaces", json_type_array, &list, err) || !text_member(os, "cgroupsPath", &s->cgroup, err))
+    if (!spec_member(os, "namespaces", json_type_array, &list, err) || !spec_text(os, "cgroupsPath", &s->cgroup, err))
         return context(err, "linux");
     for (size_t i = 0; list && i < json_object_array_length(list); i++) {
         struct json_object *space = json_object_array_get_idx(list, i);
         const char         *type = "", *path = NULL;
 
-        if (!json_object_is_type(space, json_type_object) || !text_member(space, "type", &type, err) ||
-            !text_member(space, "path", &path, err))
+        if (!json_object_is_type(space, json_type_object) || !spec_text(space, "type", &type, err) ||
+            !spec_text(space, "path", &path, err))
             return fail_with(err, ERR_MALFORMED, "linux: namespaces: entry %zu", i);
         if (strcmp(type, "network") == 0)
             s->network = path;
@@ -305,7 +253,7 @@ static FALLIBLE read_mounts(struct json_object *document, struct container_spec 
 {
     struct json_object *list;
 
-    if (!member(document, "mounts", json_type_array, &list, err))
+    if (!spec_member(document, "mounts", json_type_array, &list, err))
         return false;
     size_t len = list ? json_object_array_length(list) : 0;
     if (len > SHIM_MOUNTS_MAX)
@@ -317,8 +265,8 @@ static FALLIBLE read_mounts(struct json_object *document, struct container_spec 
         struct json_object *mount = json_object_array_get_idx(list, i);
         const char         *type = "", *target = "", *source = "";
 
-        if (!json_object_is_type(mount, json_type_object) || !text_member(mount, "type", &type, err) ||
-            !text_member(mount, "destination", &target, err) || !text_member(mount, "source", &source, err))
+        if (!json_object_is_type(mount, json_type_object) || !spec_text(mount, "type", &type, err) ||
+            !spec_text(mount, "destination", &target, err) || !spec_text(mount, "source", &source, err))
             return fail_with(err, ERR_MALFORMED, "mounts: entry %zu", i);
         struct spec_mount found = { source, target, has_option(mount, "ro") };
         if (strcmp(type, "bind") == 0 && is_termination_log(source, target))
@@ -337,9 +285,9 @@ static FALLIBLE read_access(struct json_object *rules, struct spec_device *devic
         const char         *type = "", *access = "";
         uint64_t            major = 0, minor = 0;
 
-        if (!json_object_is_type(rule, json_type_object) || !text_member(rule, "type", &type, err) ||
-            !text_member(rule, "access", &access, err) || !number_member(rule, "major", &major, err) ||
-            !number_member(rule, "minor", &minor, err))
+        if (!json_object_is_type(rule, json_type_object) || !spec_text(rule, "type", &type, err) ||
+            !spec_text(rule, "access", &access, err) || !spec_number(rule, "major", &major, err) ||
+            !spec_number(rule, "minor", &minor, err))
             return fail_with(err, ERR_MALFORMED, "resources: devices: entry %zu", i);
         if (strcmp(type, "b") == 0 && major == device->major && minor == device->minor && json_has(rule, "minor"))
             device->read_only = !strchr(access, 'w');
@@ -352,9 +300,9 @@ static FALLIBLE read_device(struct json_object *from, struct json_object *rules,
     const char *type = "", *path = "";
     uint64_t    major = 0, minor = 0;
 
-    if (!json_object_is_type(from, json_type_object) || !text_member(from, "type", &type, err) ||
-        !text_member(from, "path", &path, err) || !number_member(from, "major", &major, err) ||
-        !number_member(from, "minor", &minor, err))
+    if (!json_object_is_type(from, json_type_object) || !spec_text(from, "type", &type, err) ||
+        !spec_text(from, "path", &path, err) || !spec_number(from, "major", &major, err) ||
+        !spec_number(from, "minor", &minor, err))
         return false;
     if (strcmp(type, "b") != 0 || *path != '/' || strcmp(path, "/dev") == 0 || strncmp(path, "/dev/", 5) == 0)
         return true;
@@ -369,7 +317,7 @@ static FALLIBLE read_devices(struct json_object *os, struct json_object *resourc
 {
     struct json_object *list, *rules;
 
-    if (!member(os, "devices", json_type_array, &list, err) || !member(resources, "devices", json_type_array, &rules, err))
+    if (!spec_member(os, "devices", json_type_array, &list, err) || !spec_member(resources, "devices", json_type_array, &rules, err))
         return context(err, "linux");
     size_t len = list ? json_object_array_length(list) : 0;
     if (len > SHIM_MOUNTS_MAX || (rules && json_object_array_length(rules) > SHIM_MOUNTS_MAX))
@@ -399,13 +347,14 @@ FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, stru
     struct json_object                        *annotations, *process, *os, *resources = NULL;
 
     if (!json_read(text, SHIM_SPEC_MAX, &s.document, err) || !check_version(s.document, err) ||
-        !member(s.document, "annotations", json_type_object, &annotations, err) ||
-        !member(s.document, "linux", json_type_object, &os, err) ||
-        !member(os, "resources", json_type_object, &resources, err) ||
+        !spec_member(s.document, "annotations", json_type_object, &annotations, err) ||
+        !spec_member(s.document, "linux", json_type_object, &os, err) ||
+        !spec_member(os, "resources", json_type_object, &resources, err) ||
         !json_get(s.document, "process", json_type_object, &process, err) ||
-        !text_member(s.document, "hostname", &s.hostname, err) || !read_annotations(annotations, &s, err) ||
+        !spec_text(s.document, "hostname", &s.hostname, err) || !read_annotations(annotations, &s, err) ||
         !read_process(process, &s.process, err) || !read_resources(resources, &s.limits, err) ||
-        !read_namespaces(os, &s, err) || !read_mounts(s.document, &s, err) || !read_devices(os, resources, &s, err))
+        !read_namespaces(os, &s, err) || !read_mounts(s.document, &s, err) || !read_devices(os, resources, &s, err) ||
+        !container_rights_read(process, os, s.role != ROLE_SANDBOX, &s.rights, err))
         return context(err, "config.json");
     *out = TAKE(s);
     return true;

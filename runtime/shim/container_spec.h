@@ -1,11 +1,13 @@
 /*
  * The parts of an OCI bundle's config.json that have any effect here: a closed set of annotations, argv, environment,
- * terminal, host name, limits, bind mounts (runtime/shim/volumes.h), and block devices outside of /dev (runtime/shim/pod_disks.h).
- * Everything else in it, hooks, other devices, capabilities and paths of the host among it, is not looked at. [OCI-RUNTIME 1.x config]
+ * terminal, host name, limits, bind mounts (runtime/shim/volumes.h), block devices outside of /dev (runtime/shim/pod_disks.h), and
+ * what a container may not see or has to have (runtime/shim/container_rights.h).
+ * Everything else in it, hooks, other devices and paths of the host among it, is not looked at. [OCI-RUNTIME 1.x config]
  */
 #pragma once
 
 #include "base/json.h"
+#include "runtime/shim/container_rights.h"
 
 enum container_role {
     ROLE_SINGLE,   /* no pod: the container is its own */
@@ -56,6 +58,7 @@ struct container_spec {
     bool                share_processes; /* a container of a pod: in the pod's PID namespace */
     const char         *cgroup;        /* cgroupsPath; NULL: none */
     struct process_spec process;
+    struct container_rights rights;
     struct spec_limits  limits;        /* of the container */
     struct spec_limits  pod_limits;    /* of the pod, where the engine says them */
 };
@@ -69,8 +72,8 @@ void process_spec_free(struct process_spec *spec); /* the arrays */
  *
  *   out    yours, AUTO(container_spec); written only on success
  *
- * Fails MALFORMED, LIMIT; UNSUPPORTED for a spec version that is not 1.x and for a pod in the host's PID namespace; CONFIG
- * when both initdata annotations are set.
+ * Fails MALFORMED, LIMIT; UNSUPPORTED for a spec version that is not 1.x, for a pod in the host's PID namespace, and as
+ * container_rights_read; CONFIG when both initdata annotations are set.
  */
 FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, struct err *err);
 

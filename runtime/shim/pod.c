@@ -470,6 +470,7 @@ void pod_free(struct pod *pod)
     settings_free(&pod->settings);
     image_blobs_free(&pod->blobs);
     pod_files_free(&pod->files);
+    kept_sysctls_free(&pod->sysctls);
     free(pod->store);
     free(pod->hostname);
     free(pod->network);

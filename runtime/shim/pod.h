@@ -55,6 +55,7 @@ struct pod {
     struct err            end;       /* why the VM ended */
     uint32_t              end_status; /* of what ran then */
     struct timespec       started_at, ended_at;
+    struct kept_sysctls   sysctls;    /* that its containers are to have */
     struct pod_files      files;      /* of a pod that was made by the sandbox interface */
     bool                  is_sandbox; /* made by the sandbox interface: it lives without a container */
     struct ttrpc_pending  starter, stopper, waiters[SHIM_WAITERS_MAX]; /* requests of that interface */

@@ -85,6 +85,7 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
     Agent__CreateContainerRequest request = AGENT__CREATE_CONTAINER_REQUEST__INIT;
     const struct lender           lender  = { lend, task->pod };
     struct container_disks        disks;
+    struct rights_room            rights;
     Agent__Limits                 limits  = AGENT__LIMITS__INIT;
     const struct process_spec    *process = &task->spec.process;
     char                          none[]  = "";
@@ -119,6 +120,7 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
     request.termination_log = task->spec.termination.source ? (char *) (uintptr_t) task->spec.termination.target : none; /* as above */
     request.empty_directories   = volumes->directories_at;
     request.n_empty_directories = volumes->n_directories;
+    container_rights_ask(&task->spec.rights, &task->pod->sysctls, &rights, &request);
     request.volumes             = disks.at;
     request.n_volumes           = disks.n;
     return pod_call(task, &(struct call_request){ "CreateContainer", &request.base, on_created, 0, { 0 } }, err);
@@ -307,6 +309,9 @@ static FALLIBLE begin_creation(struct task *task, const Engine__CreateRequest *a
     }
     if (task->spec.role != ROLE_CONTAINER && !boot(task, &note, err))
         return false;
+    for (size_t i = 0; task->spec.role == ROLE_SANDBOX && i < task->spec.rights.n_sysctls; i++)
+        if (!kept_sysctls_add(&pod->sysctls, &task->spec.rights.sysctls[i], err))
+            return false;
     const char *const stores[IMAGE_STORES] = { pod->settings.blobs, pod->store, pod->settings.cache };
     if (task->digest && !image_blobs_add(&pod->blobs, stores, task->digest, err))
         return false;

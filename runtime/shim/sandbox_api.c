@@ -59,6 +59,17 @@ static FALLIBLE check_processes(const Engine__PodConfig *pod, struct err *err)
     return fail_with(err, ERR_UNSUPPORTED, "pod configuration: hostPID: a guest does not see the host's processes");
 }
 
+/* As those of a config.json. */
+static FALLIBLE read_sysctls(const Engine__PodConfig *pod, struct kept_sysctls *out, struct err *err)
+{
+    const Engine__PodLinux *os = pod ? pod->linux_config : NULL;
+
+    for (size_t i = 0; os && i < os->n_sysctls; i++)
+        if (!kept_sysctls_add(out, &(struct sysctl){ os->sysctls[i]->key, os->sysctls[i]->value }, err))
+            return context(err, "pod configuration");
+    return true;
+}
+
 static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *asked, struct err *err)
 {
     AUTO(message) ProtobufCMessage *message = NULL;
@@ -92,9 +103,11 @@ static FALLIBLE create(struct pod *pod, const Engine__CreateSandboxRequest *aske
         return context(err, "pod configuration");
     boot.cgroup = cgroup;
     AUTO(pod_files) struct pod_files files = { 0 };
-    if ((config && !pod_files_make(config, NODE_RESOLV_CONF, &files, err)) || !pod_start_vm(pod, &boot, err))
+    AUTO(kept_sysctls) struct kept_sysctls sysctls = { .n = 0 };
+    if (!read_sysctls(config, &sysctls, err) || (config && !pod_files_make(config, NODE_RESOLV_CONF, &files, err)) || !pod_start_vm(pod, &boot, err))
         return false;
     pod->files      = TAKE(files);
+    pod->sysctls    = TAKE(sysctls);
     pod->is_sandbox = true;
     return true;
 }

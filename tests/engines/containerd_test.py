@@ -22,16 +22,21 @@ VOLUMES = SH + ["cat /etc/config/key /etc/config/sub/deep; [ -s /etc/hosts ] && 
                 "/bin/busybox dd if=/dev/zero of=/shared/big bs=1k count=200 2>/dev/null || echo full; /bin/busybox rm /shared/big"]
 CHANGED = SH + ["echo x > /shared/y || echo fixed; until [ \"$(cat /etc/config/key)\" = changed ]; do sleep 0.1; done; cat /etc/config/added; "
                 "[ -e /etc/config/sub ] || echo gone; echo last words > /dev/termination-log; exit 9"]
-RIGHTS, NOT_ROOT = SH + ["echo groups $(/bin/busybox id -G); /bin/busybox grep CapBnd /proc/self/status"], SH + ["exit 8"]
+RIGHTS = SH + ["echo groups $(/bin/busybox id -G); /bin/busybox grep CapBnd /proc/self/status; cat /etc/passwd /etc/group /proc/version; echo x > /tmp/x || echo fixed; "
+               "cd /proc/sys; echo set $(cat net/core/somaxconn net/ipv4/ip_unprivileged_port_start kernel/shm_rmid_forced fs/mqueue/msg_max)"]
+NOT_ROOT = SH + ["exit 8"]
+SYSCTLS = {"net.core.somaxconn": "1025", "kernel.shm_rmid_forced": "1"}
+USUAL = {"net.ipv4.ip_unprivileged_port_start": "0"}
 LATE = SH + ["sleep 3; trap 'exit 9' TERM; while :; do sleep 0.2; done"]
 EATER = SH + ["exec /bin/busybox dd if=/dev/zero of=/dev/null bs=64M count=1"]
 
 
 def policy_of(node):
-    may = {"env_names": ["HOSTNAME"], "input": True, "terminal": True, "update": True}
+    may = {"env_names": ["HOSTNAME"], "input": True, "terminal": True, "update": True, "sysctls": SYSCTLS}
+    rights = {**may, "masked_paths": ["/etc/passwd", "/etc/group"], "readonly_paths": ["/tmp"], "sysctls": {**SYSCTLS, "fs.mqueue.msg_max": "77"}}
     return [allowed(node.image_digest, MAIN, env=["FOO=bar"], exec=[ECHO, FAIL, SLEEP, READ, TERMINAL], **may),
             allowed(node.image_digest, SH + ["exit 7"], **may), allowed(node.image_digest, LATE, **may),
-            allowed(node.image_digest, RIGHTS, groups=[4242, 0], capabilities=["CAP_CHOWN"], **may),
+            allowed(node.image_digest, RIGHTS, groups=[4242, 0], capabilities=["CAP_CHOWN"], **rights),
             allowed(node.image_digest, NOT_ROOT, not_root=True, **may)]
 
 
@@ -50,7 +55,8 @@ def reads_of(pid):
 
 def a_pod_of_two_containers_lives_and_ends(node):
     node.development_initdata(*policy_of(node), network=True)
-    pod, config, logs = start_pod(node, "rt")
+    refused(lambda: start_pod(node, "whole", sysctls={"vm.swappiness": "1"}), "sysctl vm.swappiness: it is the whole kernel's")
+    pod, config, logs = start_pod(node, "rt", sysctls={**SYSCTLS, **USUAL}, privileged=True)
     assert cri.at(node.cri.call("PodSandboxStatus", {1: pod}), 1, 3) == 0, "not READY"
     main = start_container(node, pod, config, "main", MAIN, env={"FOO": "bar"})
     assert node.cri.status(main)[0] == cri.RUNNING
@@ -71,9 +77,13 @@ def a_pod_of_two_containers_lives_and_ends(node):
     node.cri.call("StopContainer", {1: main, 2: 2})
     assert node.cri.wait_exited(main)[0] == 137  # a first process without a handler does not hear SIGTERM
     node.cri.call("RemoveContainer", {1: main})
-    rights = start_container(node, pod, config, "rights", RIGHTS)
+    refused(lambda: start_container(node, pod, config, "all", RIGHTS, privileged=True), "a guest runs no privileged containers")
+    refused(lambda: start_container(node, pod, config, "more", RIGHTS, add=["NET_ADMIN"], masked=["/proc/kcore"]), "CAP_NET_ADMIN: no container of a guest has it")
+    refused(lambda: start_container(node, pod, config, "hides", RIGHTS, masked=["/bin/busybox"]), "policy does not list the masked path /bin/busybox")
+    rights = start_container(node, pod, config, "rights", RIGHTS, masked=["/etc/group", "/proc/version"], fixed=["/tmp"])
     assert node.cri.wait_exited(rights)[0] == 0
-    wait_for_log(logs / "rights.log", " stdout F groups 0 4242\n", " stdout F CapBnd:\t0000000000000001\n")
+    wait_for_log(logs / "rights.log", " stdout F groups 0 4242\n", " stdout F CapBnd:\t0000000000000001\n", " stdout F fixed\n", " stdout F set 1025 0 1 77\n")
+    assert "root:x" not in (logs / "rights.log").read_text() and "Linux" not in (logs / "rights.log").read_text()
     refused(lambda: start_container(node, pod, config, "root", NOT_ROOT), "policy wants a user other than root in this container")
     late = start_container(node, pod, config, "late", LATE)
     node.cri.call("StopContainer", {1: late, 2: 200})  # before it could have said that it hears SIGTERM

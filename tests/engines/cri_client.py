@@ -190,19 +190,20 @@ class Stream:
 OF_POD, OF_CONTAINER, OF_NODE = 0, 1, 2  # whose PID namespace
 
 
-def pod_config(name, log_directory, annotations=None, host_network=False, memory=0, processes=OF_CONTAINER, cpus=0, ports=()):
+def pod_config(name, log_directory, annotations=None, host_network=False, memory=0, processes=OF_CONTAINER, cpus=0, ports=(), sysctls=None,
+               privileged=False):
     config = {1: {1: name, 2: f"uid-{name}", 3: "default"}, 2: "" if host_network else name, 3: str(log_directory),
               5: [{1: 0, 2: inside, 3: outside} for inside, outside in ports], 7: text_map(annotations or {}),
-              8: {1: f"/{GROUP}/kubepods/besteffort/pod{name}", 2: {1: {1: 2 if host_network else 0, 2: processes, 3: 0}}}}
+              8: {1: f"/{GROUP}/kubepods/besteffort/pod{name}", 2: {1: {1: 2 if host_network else 0, 2: processes, 3: 0}, 6: privileged}, 3: text_map(sysctls or {})}}
     if memory or cpus:
         config[8][5] = {1: 100000 if cpus else 0, 2: int(cpus * 100000), 4: memory}
     return config
 
 
 def container_config(name, image, argv=(), env=None, tty=False, stdin=False, memory=0, mounts=None, read_only=(), processes=OF_CONTAINER,
-                     attempt=0, stdin_once=False, devices=None, access="rwm"):
+                     attempt=0, stdin_once=False, devices=None, access="rwm", privileged=False, add=(), masked=(), fixed=()):
     return {1: {1: name, 2: attempt}, 2: {1: image}, 3: list(argv), 6: [{1: k, 2: v} for k, v in (env or {}).items()],
             7: [{1: target, 2: str(source), 3: target in read_only} for target, source in (mounts or {}).items()],
             8: [{1: target, 2: str(source), 3: access} for target, source in (devices or {}).items()],
             11: f"{name}.log" if attempt == 0 else f"{name}-{attempt}.log",
-            12: stdin, 13: stdin_once, 14: tty, 15: {1: {4: memory, 5: 1000}, 2: {3: {1: 0, 2: processes, 3: 0}}}}
+            12: stdin, 13: stdin_once, 14: tty, 15: {1: {4: memory, 5: 1000}, 2: {1: {1: list(add)}, 2: privileged, 3: {1: 0, 2: processes, 3: 0}, 13: list(masked), 14: list(fixed)}}}
