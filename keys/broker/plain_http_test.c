@@ -241,7 +241,7 @@ static void a_reload_takes_no_tls_away(void **state)
     restart("tls.toml");
     configure("tls.toml", "insecure_http = true\n");
     process_signal(&broker.process, SIGHUP);
-    for (int i = 0; i < PATIENCE_MS / 10 && !memmem(log.at, log.len, "reload refused", strlen("reload refused")); i++) {
+    for (int i = 0; i < PATIENCE_MS / 10 && !strstr(buffer_text(&log), "reload refused"); i++) {
         const struct timespec soon = { .tv_nsec = 10000000 };
 
         (void) nanosleep(&soon, NULL); /* cut short, it looks sooner */
