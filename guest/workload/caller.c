@@ -13,7 +13,8 @@
 
 #include "base/auto.h"
 
-enum { ANSWER_MAX = 8192, HEADER_LEN = 16, DIAG_LEN = 72, CGROUP_ID = 21 }; /* INET_DIAG_CGROUP_ID [linux/inet_diag.h] */
+enum { ANSWER_MAX = 8192, HEADER_LEN = 16, DIAG_LEN = 72, CGROUP_ID = 21, /* INET_DIAG_CGROUP_ID [linux/inet_diag.h] */
+       LISTENING = 10 /* TCP_LISTEN [net/tcp_states.h] */ };
 
 struct question {
     struct nlmsghdr         header;
@@ -79,9 +80,13 @@ FALLIBLE caller_answer_read(struct bytes answer, uint64_t *out, struct err *err)
     }
     if (type != SOCK_DIAG_BY_FAMILY)
         return fail_with(err, ERR_MALFORMED, "socket: an answer of type %u", type);
-    (void) take(&body, DIAG_LEN);
+    (void) take_u8(&body); /* family */
+    uint8_t of_socket = take_u8(&body);
+    (void) take(&body, DIAG_LEN - 2);
     if (!reader_ok(&body, err))
         return context(err, "socket");
+    if (of_socket == LISTENING) /* the kernel's second best: whoever waits on the port that the caller has left is not the caller */
+        return fail_with(err, ERR_NOT_FOUND, "the caller's socket is gone");
     if (!find_cgroup(&body, &found, err))
         return false;
     *out = found;

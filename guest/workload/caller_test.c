@@ -67,6 +67,7 @@ static void refuses_one_defect_at_a_time(void **state)
 {
     static const struct { size_t at; uint8_t byte; enum err_kind kind; const char *why; } rows[] = {
         { 4, 99, ERR_MALFORMED, "socket: an answer of type 99" },
+        { HEADER_LEN + 1, 10, ERR_NOT_FOUND, "the caller's socket is gone" },
         { HEADER_LEN + DIAG_LEN, 3, ERR_MALFORMED, "socket: an attribute of 3 bytes" },
         { HEADER_LEN + DIAG_LEN + 8 + 2, OTHER, ERR_UNSUPPORTED, "the kernel does not say whose socket it is" },
     };
@@ -140,6 +141,39 @@ static void the_kernel_tells_it_to_nobody_too(void **state)
     assert_int_equal(status, 0);
 }
 
+static int socket_at(struct sockaddr_in *at)
+{
+    socklen_t len = sizeof *at;
+    int       on  = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                bind(fd, (const struct sockaddr *) at, sizeof *at) == 0 && getsockname(fd, (struct sockaddr *) at, &len) == 0);
+    return fd;
+}
+
+/* A request whose sender has hung up is still read. Another container may wait for connections on the port that it came from. */
+static void who_waits_on_the_port_of_a_caller_that_is_gone_is_not_the_caller(void **state)
+{
+    struct sockaddr_in server = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, port = server;
+    AUTO(fd) int       web = socket_at(&server), caller = socket_at(&port), bystander = NO_FD;
+    struct linger      at_once = { .l_onoff = 1 };
+    uint64_t           cgroup  = 77;
+    struct err         err;
+
+    (void) state;
+    assert_true(listen(web, 1) == 0 && connect(caller, (const struct sockaddr *) &server, sizeof server) == 0);
+    if (!caller_cgroup(ntohs(port.sin_port), ntohs(server.sin_port), &cgroup, &err))
+        skip(); /* a kernel that does not tell */
+    cgroup    = 77;
+    bystander = socket_at(&port);
+    assert_true(listen(bystander, 1) == 0 && setsockopt(caller, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    auto_fd(&caller);
+    caller = NO_FD;
+    assert_false(caller_cgroup(ntohs(port.sin_port), ntohs(server.sin_port), &cgroup, &err));
+    assert_int_equal(cgroup, 77);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +182,7 @@ int main(void)
         cmocka_unit_test(refuses_one_defect_at_a_time),
         cmocka_unit_test(says_what_the_kernel_refused),
         cmocka_unit_test(the_kernel_tells_it_to_nobody_too),
+        cmocka_unit_test(who_waits_on_the_port_of_a_caller_that_is_gone_is_not_the_caller),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
