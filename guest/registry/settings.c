@@ -90,12 +90,14 @@ static FALLIBLE image_read(struct json_object *image, struct image_settings *out
     return true;
 }
 
+/* What a confidential-data-hub has. Only `image` is for us, but a table of another name could be that, misspelt. */
 FALLIBLE image_settings_read(struct bytes toml, struct image_settings *out, struct err *err)
 {
+    static const char *const known[] = { "socket", "skip_sealed_secret_verification", "aa", "kbc", "credentials", "image", "log", NULL };
     AUTO(image_settings) struct image_settings read  = { 0 };
     struct json_object                        *image = NULL;
 
-    if (!toml_read(toml, &read.document, err))
+    if (!toml_read(toml, &read.document, err) || !json_only(read.document, known, err))
         return context(err, "cdh.toml");
     if (json_has(read.document, "image") && (!json_get(read.document, "image", json_type_object, &image, err) ||
                                              !image_read(image, &read, err)))

@@ -50,6 +50,8 @@ static void refuses_what_it_does_not_understand(void **state)
     static const struct { const char *toml, *why; enum err_kind kind; } rows[] = {
         { "image = 1", "image", ERR_MALFORMED },
         { "[image]\nimage_security_polcy = \"{}\"", "unknown member", ERR_MALFORMED },
+        { "[images]\nimage_security_policy = \"{}\"", "unknown member \"images\"", ERR_MALFORMED },
+        { "image_security_policy = \"{}\"", "unknown member", ERR_MALFORMED },
         { "[image]\nimage_security_policy = 1", "image_security_policy", ERR_MALFORMED },
         { "[image]\nimage_security_policy_uri = \"file:///etc/policy.json\"", "a guest has no files", ERR_UNSUPPORTED },
         { "[image]\nimage_security_policy_uri = \"kbs:///a\"", "image_security_policy_uri", ERR_MALFORMED },

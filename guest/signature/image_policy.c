@@ -131,13 +131,45 @@ static FALLIBLE requirements_check(struct json_object *list, struct err *err)
     return true;
 }
 
+/* The name that `text` has after it was read as one of an image, with or without tag and digest. */
+static bool is_in_one_form(struct buffer *text, bool is_whole)
+{
+    struct image_reference read;
+    struct err             unheard; /* no name of an image */
+
+    if (!image_reference_read(buffer_bytes(text), &read, &unheard))
+        return false;
+    return strcmp(is_whole ? image_reference_text(&read).at : image_reference_name(&read).at, buffer_text(text)) == 0;
+}
+
+/* "*.HOST", an image, or what stands before "/" in the name of one. Any other would say something about no image at all. */
+static FALLIBLE scope_check(const char *scope, struct err *err)
+{
+    bool                       is_wild = strncmp(scope, "*.", 2) == 0;
+    AUTO(buffer) struct buffer whole = { 0 }, inner = { 0 };
+
+    buffer_append_text(&whole, scope);
+    buffer_printf(&inner, "%s/x", is_wild ? scope + 2 : scope);
+    if (scope[0] == '\0' || (is_wild && !strchr(scope, '/') && is_in_one_form(&inner, false)))
+        return true;
+    if (!is_wild && (is_in_one_form(&whole, true) || is_in_one_form(&inner, false)))
+        return true;
+    return fail_with(err, ERR_MALFORMED, "no image has such a name: HOST[:PORT][/PATH][:TAG or @DIGEST] or *.HOST is wanted, in lower case");
+}
+
+/* Those of containers-transports(5): any other is one of them, misspelt. Only docker is how a guest pulls. */
 static FALLIBLE transports_check(struct json_object *transports, struct err *err)
 {
+    static const char *const known[] = { "atomic", "containers-storage", "dir", "docker", "docker-archive", "docker-daemon", "oci",
+                                         "oci-archive", "ostree", "sif", "tarball", NULL };
+
+    if (!json_only(transports, known, err))
+        return false;
     json_object_object_foreach(transports, transport, scopes) {
         if (!json_object_is_type(scopes, json_type_object))
             return fail_with(err, ERR_MALFORMED, "%.40s: scopes are wanted", transport);
         json_object_object_foreach(scopes, scope, list)
-            if (!requirements_check(list, err))
+            if ((strcmp(transport, "docker") == 0 && !scope_check(scope, err)) || !requirements_check(list, err))
                 return contextf(err, "%.40s: \"%.80s\"", transport, scope);
     }
     return true;

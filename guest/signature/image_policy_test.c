@@ -45,6 +45,8 @@ static void finds_the_longest_scope(void **state)
                             json_object_array_get_idx(image_policy_requirements(&policy, NULL), 0), "type")), "reject");
 }
 
+#define OF_NO_IMAGE(scope) { "{\"default\":" ANY ",\"transports\":{\"docker\":{\"" scope "\":[{\"type\":\"reject\"}]}}}", "no image has such a name", ERR_MALFORMED }
+
 static void refuses_policies_that_say_less_than_they_seem_to(void **state)
 {
     static const struct { const char *json, *why; enum err_kind kind; } rows[] = {
@@ -60,6 +62,10 @@ static void refuses_policies_that_say_less_than_they_seem_to(void **state)
         { "{\"default\":" ANY ",\"transport\":{}}", "unknown member", ERR_MALFORMED },
         { "{\"default\":" ANY ",\"transports\":[]}", "transports", ERR_MALFORMED },
         { "{\"default\":" ANY ",\"transports\":{\"docker\":[]}}", "scopes", ERR_MALFORMED },
+        { "{\"default\":" ANY ",\"transports\":{\"Docker\":{\"\":" ANY "}}}", "unknown member \"Docker\"", ERR_MALFORMED },
+        OF_NO_IMAGE("R.example/app"), OF_NO_IMAGE("https://r.example/app"), OF_NO_IMAGE("r.example/"), OF_NO_IMAGE("r.example/App"),
+        OF_NO_IMAGE("r.example/*"), OF_NO_IMAGE("*.R.example"), OF_NO_IMAGE("*.r.example/app"), OF_NO_IMAGE("*"), OF_NO_IMAGE(" r.example"),
+        OF_NO_IMAGE("r.example/app:"), OF_NO_IMAGE("r.example/app@sha256:12"), OF_NO_IMAGE("r.example//app"),
         { "{\"default\":" ANY ",\"transports\":{\"docker\":{\"a\":[]}}}", "no requirements", ERR_MALFORMED },
         { "{\"default\":[{\"type\":\"sigstoreSigned\"}]}", "one of keyData", ERR_MALFORMED },
         { "{\"default\":[{\"type\":\"sigstoreSigned\",\"keyPath\":\"/etc/key.pub\"}]}", "a guest has no files", ERR_MALFORMED },
@@ -86,6 +92,27 @@ static void refuses_policies_that_say_less_than_they_seem_to(void **state)
     }
 }
 
+static void takes_what_standard_policies_say(void **state)
+{
+    static const char *const scopes_of_docker[] = { "", "r.example:5000", "localhost", "localhost/team", "docker.io/library/nginx", "docker.io/team",
+                                                    "r.example/app:V1.0", "r.example/app:1@sha256:" HEX, "*.example", "*.r.example:5000", "team/app" };
+    AUTO(image_policy) struct image_policy   other              = { 0 };
+    struct err                               err;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof scopes_of_docker / sizeof *scopes_of_docker; i++) {
+        AUTO(image_policy) struct image_policy policy = { 0 };
+        AUTO(buffer) struct buffer             text   = { 0 };
+
+        buffer_printf(&text, "{\"default\":" ANY ",\"transports\":{\"docker\":{\"%s\":" ANY "}}}", scopes_of_docker[i]);
+        if (!image_policy_read(buffer_bytes(&text), &policy, &err))
+            fail_msg("%s: %s", scopes_of_docker[i], err.text);
+    }
+    /* as distributions ship it; of other transports the scopes are paths and the like */
+    assert_true(image_policy_read(bytes_of_text("{\"default\":" ANY ",\"transports\":{\"docker-daemon\":{\"\":" ANY "},\"oci\":{\"/a/B\":" ANY "}}}"),
+                                  &other, &err));
+}
+
 static void every_cut_of_a_policy_is_refused(void **state)
 {
     (void) state;
@@ -104,6 +131,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_longest_scope),
         cmocka_unit_test(refuses_policies_that_say_less_than_they_seem_to),
+        cmocka_unit_test(takes_what_standard_policies_say),
         cmocka_unit_test(every_cut_of_a_policy_is_refused),
     };
 
