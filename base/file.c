@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 FALLIBLE file_read_fd(int fd, size_t len_max, struct buffer *out, struct err *err)
 {
@@ -119,19 +120,105 @@ FALLIBLE directory_make(const char *path, struct err *err)
     return true;
 }
 
-static int remove_entry(const char *path, const struct stat *at, int kind, struct FTW *where)
+/* Neither into what is mounted there nor along a link. Sets errno. */
+static int folder_open(int at, const char *name)
 {
-    (void) at;
-    (void) kind;
-    (void) where;
-    return remove(path);
+    struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS };
+
+    return (int) syscall(SYS_openat2, at, name, &how, sizeof how);
 }
 
+/* A file, or a directory with nothing in it. Sets errno, to ENOTEMPTY for any other directory. */
+static bool entry_remove(int folder, const char *name)
+{
+    if (unlinkat(folder, name, 0) == 0 || errno == ENOENT)
+        return true;
+    if (errno != EISDIR && errno != EPERM)
+        return false;
+    if (unlinkat(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return true;
+    if (errno == EEXIST)
+        errno = ENOTEMPTY;
+    return false;
+}
+
+/* Under a name that has nothing in it there, if anything: all of it will be removed. Sets errno. */
+static bool move_up(int folder, const char *name, int top, unsigned *n_moved)
+{
+    char other[32];
+
+    for (;;) {
+        (void) snprintf(other, sizeof other, ".removed-%u", (*n_moved)++); /* fits */
+        if (renameat(folder, name, top, other) == 0 || errno == ENOENT)
+            return true;
+        if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
+            return false;
+    }
+}
+
+/* Directories in `folder` that are not empty go beside it, into `top`. Sets errno. */
+static bool folder_empty(int folder_take, int top, unsigned *n_moved)
+{
+    AUTO(dir) DIR *all = fdopendir(folder_take);
+
+    if (!all) {
+        (void) close(folder_take); /* only looked at */
+        return false;
+    }
+    for (struct dirent *entry; errno = 0, (entry = readdir(all));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || entry_remove(dirfd(all), entry->d_name))
+            continue;
+        if (errno != ENOTEMPTY)
+            return false;
+        if (!move_up(dirfd(all), entry->d_name, top, n_moved))
+            return false;
+    }
+    return errno == 0;
+}
+
+/* One round over the directory; `is_empty` when nothing was left. Sets errno. */
+static bool top_empty(int top, unsigned *n_moved, bool *is_empty)
+{
+    AUTO(dir) DIR *all = fdopendir(openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+    *is_empty = true;
+    if (!all)
+        return false;
+    for (struct dirent *entry; errno = 0, (entry = readdir(all));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        *is_empty = false;
+        if (entry_remove(top, entry->d_name))
+            continue;
+        if (errno != ENOTEMPTY)
+            return false;
+        int folder = folder_open(top, entry->d_name);
+
+        if (folder < 0 || !folder_empty(folder, top, n_moved))
+            return false;
+        if (!entry_remove(top, entry->d_name) && errno != ENOTEMPTY) /* what came meanwhile is for the next round */
+            return false;
+    }
+    return errno == 0;
+}
+
+/* Flat: each directory is emptied beside the first one, so that depth costs neither stack nor descriptors, and no path is too long. */
 FALLIBLE directory_remove(const char *path, struct err *err)
 {
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || errno == ENOENT)
+    AUTO(fd) int top      = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    unsigned     n_moved  = 0;
+    bool         is_empty = false;
+
+    if (top < 0 && errno == ENOENT)
         return true;
-    return err_os(err, "remove %s", path);
+    if (top < 0 && (errno == ENOTDIR || errno == ELOOP))
+        return unlink(path) == 0 || errno == ENOENT || err_os(err, "remove %s", path);
+    if (top < 0)
+        return err_os(err, "remove %s", path);
+    while (!is_empty)
+        if (!top_empty(top, &n_moved, &is_empty))
+            return err_os(err, "remove %s", path);
+    return rmdir(path) == 0 || errno == ENOENT || err_os(err, "remove %s", path);
 }
 
 FALLIBLE directory_make_temporary(const char *prefix, char **out, struct err *err)

@@ -16,7 +16,7 @@ FALLIBLE write_all(int fd, struct bytes content, struct err *err); /* repeats sh
 
 /* Makes `path` and its parents, mode 0755; one that exists is fine. */
 FALLIBLE directory_make(const char *path, struct err *err);
-/* Removes `path` and all below it, without following symbolic links; a missing one is fine. */
+/* Removes `path` and all below it, however deep, without following symbolic links; a missing one is fine. Fails OS where something is mounted in it. */
 FALLIBLE directory_remove(const char *path, struct err *err);
 /* Makes a new private directory (0700) named `prefix`XXXXXX below TMPDIR or /tmp. `out` is yours (AUTO(text)). */
 FALLIBLE directory_make_temporary(const char *prefix, char **out, struct err *err);
