@@ -18,7 +18,7 @@ const struct mount_row mount_rows[] = {
     { "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666", false },
     { "/dev/shm", "tmpfs", PLAIN, "mode=1777", false },
     { "/dev/mqueue", "mqueue", PLAIN, NULL, true },
-    { "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=90%", false },
+    { "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=90%", false }, /* images and volumes: not for helpers that are not root */
     { "/tmp", "tmpfs", PLAIN, "mode=1777,size=10%", false },
     { "/sys/fs/cgroup", "cgroup2", PLAIN, "nsdelegate", false },
 };

@@ -40,6 +40,13 @@ static void a_parent_is_mounted_before_what_is_below_it(void **state)
         }
 }
 
+/* What a registry or a workload may have taken over is none of root's processes: it finds no way to what others of the guest hold. */
+static void only_root_gets_to_images_and_volumes(void **state)
+{
+    (void) state;
+    assert_true(strncmp(row_of("/run")->options, "mode=0700,", 10) == 0);
+}
+
 static void what_the_agent_needs_is_there(void **state)
 {
     static const char *const needed[] = { "/proc", "/sys", "/dev", "/dev/pts", "/run", "/sys/fs/cgroup" };
@@ -55,6 +62,7 @@ int main(void)
         cmocka_unit_test(no_row_lets_a_set_user_id_file_work),
         cmocka_unit_test(device_nodes_work_below_dev_only),
         cmocka_unit_test(a_parent_is_mounted_before_what_is_below_it),
+        cmocka_unit_test(only_root_gets_to_images_and_volumes),
         cmocka_unit_test(what_the_agent_needs_is_there),
     };
 

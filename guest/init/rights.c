@@ -7,7 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NOBODY = 65534 };
+#include "guest/init/calls.h"
+
+/* Beyond what distributions, engines and images use. With the process's number, so that no two have one user. */
+#define HELPERS_FROM 4000000000u
 
 static FALLIBLE set_capabilities(uint64_t keep, struct err *err)
 {
@@ -34,15 +37,17 @@ FALLIBLE rights_keep(uint64_t keep, struct err *err)
 
 FALLIBLE rights_become_nobody(struct err *err)
 {
-    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0)
+    uid_t nobody = HELPERS_FROM + (uid_t) getpid();
+
+    if (setgroups(0, NULL) < 0 || setresgid(nobody, nobody, nobody) < 0)
         return err_os(err, "become nobody");
     for (unsigned long c = 0; c < 64; c++)
         if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EINVAL) /* not a capability */
             return err_os(err, "capability bounds");
-    if (setresuid(NOBODY, NOBODY, NOBODY) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+    if (setresuid(nobody, nobody, nobody) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return err_os(err, "become nobody");
-    return set_capabilities(0, err);
+    return set_capabilities(0, err) && calls_confine(err);
 }
 
 void rights_close_all_but(const int *kept, size_t n)

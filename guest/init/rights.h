@@ -16,7 +16,10 @@
  */
 FALLIBLE rights_keep(uint64_t keep, struct err *err);
 
-/* User and group 65534, no other groups, and no capability. */
+/*
+ * A user and a group of which this is the only process, no other groups, no capability, and the system calls that calls_confine leaves: it can
+ * do nothing to other helpers, nor to a container that runs as "nobody".
+ */
 FALLIBLE rights_become_nobody(struct err *err);
 
 /*

@@ -46,8 +46,8 @@ static bool is_nobody(void)
 {
     struct err err;
 
-    return rights_become_nobody(&err) && getuid() == 65534 && getegid() == 65534 && status_of("CapPrm:") == 0 &&
-           status_of("CapBnd:") == 0 && status_of("NoNewPrivs:") == 1 && setresuid(0, 0, 0) < 0;
+    return rights_become_nobody(&err) && getuid() == 4000000000u + (unsigned) getpid() && getegid() == getuid() && status_of("CapPrm:") == 0 &&
+           status_of("CapBnd:") == 0 && status_of("NoNewPrivs:") == 1 && status_of("Seccomp:") == 2 && setresuid(0, 0, 0) < 0;
 }
 
 static bool closes_all_but_two(void)
