@@ -90,7 +90,9 @@ static void the_first_process_has_nothing_and_is_one_for_all(void **state)
     assert_string_equal(one, two);
     wait_for(rig->shared.first, "CapPrm:", "0000000000000000");
     wait_for(rig->shared.first, "CapBnd:", "0000000000000000");
-    wait_for(rig->shared.first, "Uid:", "65534\t65534\t65534\t65534");
+    wait_for(rig->shared.first, "Uid:", "4000000001\t4000000001\t4000000001\t4000000001");
+    wait_for(rig->shared.first, "Seccomp:", "2");
+    wait_for(rig->shared.first, "State:", "S (sleeping)");
     wait_for(rig->shared.first, "NoNewPrivs:", "1");
     wait_for(rig->shared.first, "SigIgn:", "0000000000010000"); /* SIGCHLD alone */
     (void) snprintf(at, sizeof at, "/proc/%d/root/proc", rig->shared.first);

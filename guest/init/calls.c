@@ -27,7 +27,7 @@ static const int allowed[] = {
     /* memory, signals, threads, who and when it is */
     SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack,
     SYS_futex, SYS_set_robust_list, SYS_rseq, SYS_sched_yield, SYS_sched_getaffinity, SYS_gettid, SYS_getpid, SYS_getuid, SYS_geteuid,
-    SYS_getgid, SYS_getegid, SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_time, SYS_getrandom, SYS_uname,
+    SYS_getgid, SYS_getegid, SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_pause, SYS_gettimeofday, SYS_time, SYS_getrandom, SYS_uname,
     SYS_sysinfo, SYS_restart_syscall, SYS_exit, SYS_exit_group,
 };
 

@@ -1,4 +1,4 @@
-/* The system calls that are left to a helper of the agent: tunnel, fetcher, workload services. [seccomp(2)] */
+/* The system calls that are left to a helper of the agent: tunnel, fetcher, workload services, the first process that containers share. [seccomp(2)] */
 #pragma once
 
 #include "base/err.h"
