@@ -292,11 +292,14 @@ static void GHSA_fmg6_v47x_52wr_nothing_empty_and_no_pattern_matches_a_place(voi
     assert_honest_is_allowed(rig);
 }
 
-/* What the contract cannot say cannot be asked for: no mount, device, hook, root file system, namespace or command of the host's. */
+/*
+ * What the contract cannot say cannot be asked for: no mount, device, hook, root file system, namespace or command of the host's.
+ * Of the kernel's settings it says only those of a pod, by a closed list of names, with the values that policy has: pod_sysctls_test.
+ */
 static void no_field_is_called(const ProtobufCMessageDescriptor *type, unsigned depth)
 {
     static const char *const never[] = { "mount", "device", "hook", "root", "storage", "source", "driver", "option", "annotation",
-                                         "sysctl", "cgroup", "namespace", "rlimit", "capabilit", "seccomp", "bundle", "socket", "kernel" };
+                                         "cgroup", "namespace", "rlimit", "capabilit", "seccomp", "bundle", "socket", "kernel" };
 
     for (unsigned i = 0; i < type->n_fields; i++) {
         for (size_t j = 0; j < sizeof never / sizeof *never; j++)
@@ -328,7 +331,8 @@ static void GHSA_5fc8_gg7w_3g5c_c8s_378_neither_block_devices_nor_hooks_can_be_s
         honest(rig, &c)->request.base.n_unknown_fields = 1;
         c.request.base.unknown_fields                  = &field;
         refuses(rig, "CreateContainer", &c.request.base, "");
-        assert_int_equal(rig->kind, ERR_MALFORMED);
+        if (!protobuf_c_message_descriptor_get_field(&agent__create_container_request__descriptor, number)) /* what is known may be denied */
+            assert_int_equal(rig->kind, ERR_MALFORMED);
     }
     assert_honest_is_allowed(rig);
 }

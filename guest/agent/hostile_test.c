@@ -32,7 +32,7 @@ static const char player[] =
     "sleep 60 </dev/null >/dev/null 2>&1 &\n"
     "printf %s $! > \"$2\"\n";
 
-enum { EACH_AT_LEAST = 50, REQUESTS = 50000, EPOCH = 2500, IDS = 3, POOL = 24, BLOCKS = 512, MOST_FIELDS = 16, RESPONSE_MAX = 4 << 20 };
+enum { EACH_AT_LEAST = 50, REQUESTS = 50000, EPOCH = 2500, IDS = 3, POOL = 24, BLOCKS = 512, MOST_FIELDS = 24, RESPONSE_MAX = 4 << 20 };
 
 struct rig {
     struct agent_rig         guest;

@@ -1,3 +1,4 @@
+#include "guest/agent/desk.h"
 #include "guest/agent/service_methods.h"
 #include "guest/container/exec.h"
 
@@ -228,17 +229,32 @@ static void on_executed(void *owner, struct container *c, struct ttrpc_pending p
     service_refuse(pending, "start", &shown);
 }
 
+/* Rules of an owner who never heard of another user than the container's do not allow one by allowing an argv. */
+static FALLIBLE ask_for_special(struct service *s, const struct container *c, const struct exec_wish *wish, struct err *err)
+{
+    struct desk_fact facts[] = { { "user", wish->user }, { "cwd", wish->cwd }, { "variable", "" } };
+
+    if (!exec_wish_is_special(wish))
+        return true;
+    for (size_t i = 0; i < wish->n_env; i++) {
+        facts[2].value = wish->env[i];
+        if (!desk_ask_rules(s, c, "ExecProcessAs", facts, 3, err))
+            return false;
+    }
+    return wish->n_env > 0 || desk_ask_rules(s, c, "ExecProcessAs", facts, 3, err);
+}
+
 /* What policy denies is denied in every state: the answer tells nothing about the container. */
 void service_exec_process(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
 {
     const Agent__ExecProcessRequest *asked = (const Agent__ExecProcessRequest *) request;
-    struct exec_request              exec  = { asked->process, asked->args, asked->n_args, asked->terminal };
+    struct exec_request              exec  = { asked->process, { asked->args, asked->n_args, asked->terminal, asked->user, asked->cwd, asked->env, asked->n_env } };
     struct container                *c     = service_find(owner, asked->id, pending);
     struct err                       err;
 
     if (!c)
         return;
-    if (!policy_allow_exec(&c->grant, asked->args, asked->n_args, asked->terminal, &err) ||
+    if (!policy_allow_exec(&c->grant, &exec.wish, &err) || !ask_for_special(owner, c, &exec.wish, &err) ||
         !exec_start(c, &exec, on_executed, pending, &err))
         service_refuse(pending, "start", &err);
 }

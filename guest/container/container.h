@@ -45,6 +45,8 @@ struct container_process {
     struct ttrpc_pending  writer;
     struct ttrpc_pending  waiters[CONTAINER_WAITERS_MAX];
     size_t                n_waiters;
+    uid_t                 uid;     /* whom it runs as; of the first, the container's */
+    gid_t                 gid;
     container_done_fn    *done;    /* of the exec that goes on */
     struct ttrpc_pending  pending; /* likewise */
 };

@@ -301,7 +301,7 @@ static struct container_process *execute(struct rig *rig, struct container *c, c
     char                sh[] = "/bin/sh", dash_c[] = "-c", refuse[] = "refuse";
     AUTO(text) char    *text    = strdup(script);
     char *const         args[]  = { strcmp(script, "refuse") == 0 ? refuse : sh, dash_c, text };
-    struct exec_request request = { "e1", args, 3, terminal };
+    struct exec_request request = { "e1", { args, 3, terminal } };
     struct err          err;
 
     if (!exec_start(c, &request, on_done, token, &err))
@@ -393,7 +393,7 @@ static void a_start_is_told_before_the_deletion_that_waited_for_it(void **state)
     struct container   *c      = add(rig, "web");
     char                late[] = "late";
     char *const         args[] = { late };
-    struct exec_request request = { "e1", args, 1, false };
+    struct exec_request request = { "e1", { args, 1, false } };
     struct err          err     = { 0 };
 
     create(rig, c, "exec sleep 60");

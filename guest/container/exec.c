@@ -57,7 +57,7 @@ static struct streams_options streams_of(struct container_process *p)
     const struct containers_options *all = containers_options(c->all);
 
     return (struct streams_options){ .loop = all->loop, .output = c->grant.output, .input = c->grant.input,
-                                     .uid = c->uid, .gid = c->gid, .more = all->more, .owner = p };
+                                     .uid = p->uid, .gid = p->gid, .more = all->more, .owner = p };
 }
 
 static FALLIBLE take_over(struct container_process *p, struct err *err)
@@ -94,13 +94,39 @@ static void on_started(void *owner, pid_t pid, int status)
     container_settle(c);
 }
 
-static FALLIBLE write_process(const struct container_process *p, const struct exec_request *request, struct err *err)
+static const char *text_or_null(const char *text)
+{
+    return text && *text ? text : NULL;
+}
+
+static FALLIBLE find_user(struct container_process *p, const char *wanted, struct user *out, struct err *err)
+{
+    AUTO(fd) int root = open(container_root(p->container), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (root < 0)
+        return err_os(err, "root directory");
+    if (!user_find_in(root, wanted, out, err) || !privileges_apply(&p->container->grant.privileges, out, err))
+        return false;
+    p->uid = out->uid;
+    p->gid = out->gid;
+    return true;
+}
+
+static FALLIBLE write_process(struct container_process *p, const struct exec_wish *wish, struct err *err)
 {
     AUTO(buffer) struct buffer json = { 0 };
     char                       path[CONTAINER_PATH_MAX];
+    struct user                user;
+    struct oci_exec            exec = { wish->args, wish->n_args, wish->terminal, NULL, p->container->grant.privileges,
+                                        text_or_null(wish->cwd), wish->env, wish->n_env };
 
     exec_path(p, "json", path);
-    return oci_compose_exec(p->container->template, request->args, request->n_args, request->terminal, &json, err) &&
+    if (text_or_null(wish->user)) {
+        if (!find_user(p, wish->user, &user, err))
+            return false;
+        exec.user = &user;
+    }
+    return oci_compose_exec(p->container->template, &exec, &json, err) &&
            file_write(path, buffer_bytes(&json), 0600, err);
 }
 
@@ -110,23 +136,24 @@ static FALLIBLE start(struct container_process *p, const struct exec_request *re
     const char *const      piped[]    = { "exec", "--detach", "--process", process, "--pid-file", pid_file, NULL };
     const char *const      terminal[] = { "exec", "--detach", "--process", process, "--pid-file", pid_file,
                                           "--console-socket", console, NULL };
-    struct streams_options options    = streams_of(p);
+    struct streams_options options;
     int                    theirs[3]  = { NO_FD, NO_FD, NO_FD };
 
     exec_path(p, "json", process);
     exec_path(p, "pid", pid_file);
     exec_path(p, "tty", console);
     (void) unlink(pid_file); /* of an earlier process in the same place */
-    if (!write_process(p, request, err))
+    if (!write_process(p, &request->wish, err))
         return false;
     AUTO(fd) int null    = open("/dev/null", O_RDWR | O_CLOEXEC);
     const int    none[3] = { null, null, null };
     if (null < 0)
         return err_os(err, "/dev/null");
-    bool is_good = request->terminal ? streams_listen(&p->streams, console, err)
+    options      = streams_of(p); /* whose user is known now */
+    bool is_good = request->wish.terminal ? streams_listen(&p->streams, console, err)
                                      : streams_open(&p->streams, &options, theirs, err);
-    is_good      = is_good && crun_run(p->container, request->terminal ? terminal : piped,
-                                       request->terminal ? none : theirs, on_started, p, err);
+    is_good      = is_good && crun_run(p->container, request->wish.terminal ? terminal : piped,
+                                       request->wish.terminal ? none : theirs, on_started, p, err);
     for (int i = 0; i < 3; i++)
         auto_fd(&theirs[i]);
     return is_good;
@@ -152,7 +179,7 @@ FALLIBLE exec_start(struct container *container, const struct exec_request *requ
     if (!p)
         abort();
     *p = (struct container_process){ .container = container, .slot = slot, .streams = NO_STREAMS, .done = done,
-                                     .pending = pending };
+                                     .pending = pending, .uid = container->uid, .gid = container->gid };
     (void) snprintf(p->id, sizeof p->id, "%s", request->id); /* checked above */
     container->execs[slot] = p;
     if (start(p, request, err))

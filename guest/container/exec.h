@@ -1,4 +1,4 @@
-/* Processes that are run in a container after its first: as its user, in its environment, by an argv of the policy. */
+/* Processes that are run in a container after its first: as its user and in its environment, unless policy lets them have others. */
 #pragma once
 
 #include "guest/container/container.h"
@@ -10,10 +10,8 @@
  * Fails MALFORMED for an id that is none, CONFIG when the container does not run or the id is in use, LIMIT, OS.
  */
 struct exec_request {
-    const char  *id;
-    char *const *args;
-    size_t       n_args;
-    bool         terminal;
+    const char      *id;
+    struct exec_wish wish;
 };
 FALLIBLE exec_start(struct container *container, const struct exec_request *request, container_done_fn *done,
                     struct ttrpc_pending pending, struct err *err);

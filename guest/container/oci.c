@@ -127,14 +127,14 @@ static struct json_object *compose_user(const struct user *user)
 }
 
 /* A user that is not root has none. */
-static struct json_object *compose_capabilities(const struct oci_request *r)
+static struct json_object *compose_capabilities(const struct user *user, const struct privileges *privileges)
 {
     struct json_object *out     = json_object_new_object();
-    bool                is_root = r->user->uid == 0;
+    bool                is_root = user->uid == 0;
 
-    json_add(out, "bounding", privileges_capabilities(&r->privileges));
-    json_add(out, "effective", is_root ? privileges_capabilities(&r->privileges) : json_object_new_array());
-    json_add(out, "permitted", is_root ? privileges_capabilities(&r->privileges) : json_object_new_array());
+    json_add(out, "bounding", privileges_capabilities(privileges));
+    json_add(out, "effective", is_root ? privileges_capabilities(privileges) : json_object_new_array());
+    json_add(out, "permitted", is_root ? privileges_capabilities(privileges) : json_object_new_array());
     json_add(out, "inheritable", json_object_new_array());
     json_add(out, "ambient", json_object_new_array());
     return out;
@@ -166,7 +166,7 @@ static FALLIBLE add_process(struct json_object *config, const struct oci_request
     json_add(process, "terminal", json_object_new_boolean(r->terminal));
     json_add(process, "user", compose_user(r->user));
     json_add_text(process, "cwd", cwd);
-    json_add(process, "capabilities", compose_capabilities(r));
+    json_add(process, "capabilities", compose_capabilities(r->user, &r->privileges));
     json_add(process, "rlimits", compose_rlimits());
     json_add(process, "noNewPrivileges", json_object_new_boolean(true));
     json_add(process, "oomScoreAdj", json_object_new_int(500));
@@ -300,21 +300,46 @@ FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, str
     return true;
 }
 
-FALLIBLE oci_compose_exec(struct json_object *process, char *const *args, size_t n_args, bool terminal,
-                          struct buffer *json, struct err *err)
+/* The container's that are not named again, then those. */
+static FALLIBLE exec_env(struct json_object *out, struct json_object *process, const struct oci_exec *exec, struct err *err)
+{
+    const char *const  *ours = (const char *const *) exec->env;
+    struct json_object *from = json_object_object_get(process, "env"), *env = json_object_new_array();
+
+    json_add(out, "env", env);
+    if (!check_env(ours, exec->n_env, err))
+        return false;
+    for (size_t i = 0; i < json_object_array_length(from); i++) {
+        const char *entry = json_object_get_string(json_object_array_get_idx(from, i));
+
+        if (!oci_env_has(ours, exec->n_env, entry) && !add_texts(env, &entry, 1, err))
+            return false;
+    }
+    return add_texts(env, ours, exec->n_env, err);
+}
+
+FALLIBLE oci_compose_exec(struct json_object *process, const struct oci_exec *exec, struct buffer *json, struct err *err)
 {
     AUTO(json) struct json_object *out  = json_object_new_object();
     struct json_object            *argv = json_object_new_array();
 
     json_object_object_foreach(process, name, value) {
-        if (strcmp(name, "args") != 0 && strcmp(name, "terminal") != 0)
+        if (strcmp(name, "args") != 0 && strcmp(name, "terminal") != 0 && strcmp(name, "env") != 0)
             json_add(out, name, json_object_get(value));
     }
-    json_add(out, "terminal", json_object_new_boolean(terminal));
+    json_add(out, "terminal", json_object_new_boolean(exec->terminal));
     json_add(out, "args", argv);
-    if (!add_texts(argv, (const char *const *) args, n_args, err))
+    if (exec->user) {
+        json_add(out, "user", compose_user(exec->user));
+        json_add(out, "capabilities", compose_capabilities(exec->user, &exec->privileges));
+    }
+    if (exec->cwd && *exec->cwd != '/')
+        return fail_with(err, ERR_MALFORMED, "the working directory is not absolute");
+    if (exec->cwd)
+        json_add_text(out, "cwd", exec->cwd);
+    if (!exec_env(out, process, exec, err) || !add_texts(argv, (const char *const *) exec->args, exec->n_args, err))
         return false;
-    if (n_args == 0 || *args[0] == 0)
+    if (exec->n_args == 0 || *exec->args[0] == 0)
         return fail_with(err, ERR_CONFIG, "the request names no command");
     json_write(out, json);
     return true;

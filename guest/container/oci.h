@@ -47,6 +47,17 @@ FALLIBLE oci_compose(const struct oci_request *request, struct buffer *json, str
 /* Whether an environment sets the variable that `entry`, "NAME=VALUE", sets. */
 bool oci_env_has(const char *const *entries, size_t n, const char *entry);
 
-/* Appends the JSON text of a process that differs from `process` in argv and terminal only. Fails LIMIT, CONFIG. */
-FALLIBLE oci_compose_exec(struct json_object *process, char *const *args, size_t n_args, bool terminal,
-                          struct buffer *json, struct err *err);
+/* A process that is run later, where it differs from the first. */
+struct oci_exec {
+    char *const       *args;
+    size_t             n_args;
+    bool               terminal;
+    const struct user *user; /* with the groups that policy adds; NULL: the same */
+    struct privileges  privileges;
+    const char        *cwd;  /* NULL: the same */
+    char *const       *env;  /* added to the container's, and stronger */
+    size_t             n_env;
+};
+
+/* Appends the JSON text of the process. Fails LIMIT, CONFIG, MALFORMED as oci_compose. */
+FALLIBLE oci_compose_exec(struct json_object *process, const struct oci_exec *exec, struct buffer *json, struct err *err);

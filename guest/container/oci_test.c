@@ -173,6 +173,34 @@ static void a_persistent_volume_is_written_unless_policy_says_no(void **state)
                               "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\"]}");
 }
 
+static void a_later_process_differs_where_it_is_said(void **state)
+{
+    static char                id[] = "id", a[] = "A=new", b[] = "B=1", bad[] = "=x";
+    char *const                args[] = { id }, *const env[] = { a, b }, *const wrong[] = { bad };
+    const struct user          app    = { .uid = 7, .gid = 8, .groups = { 9 }, .n_groups = 1 };
+    AUTO(json) struct json_object *process = NULL;
+    AUTO(buffer) struct buffer plain = { 0 }, other = { 0 };
+    struct err                 err;
+
+    (void) state;
+    assert_true(json_read(bytes_of_text("{\"terminal\":false,\"args\":[\"x\"],\"env\":[\"A=old\",\"PATH=/bin\"],\"cwd\":\"/\",\"user\":{\"uid\":0},\"capabilities\":1}"), 1000, &process, &err));
+    assert_true(oci_compose_exec(process, &(struct oci_exec){ args, 1, true }, &plain, &err));
+    expect(&plain, "env", "[\"A=old\",\"PATH=/bin\"]");
+    expect(&plain, "user", "{\"uid\":0}");
+    expect(&plain, "capabilities", "1");
+    expect(&plain, "terminal", "true");
+    assert_true(oci_compose_exec(process, &(struct oci_exec){ args, 1, .user = &app, .cwd = "/srv", .env = env, .n_env = 2 }, &other, &err));
+    expect(&other, "args", "[\"id\"]");
+    expect(&other, "env", "[\"PATH=/bin\",\"A=new\",\"B=1\"]");
+    expect(&other, "cwd", "\"/srv\"");
+    expect(&other, "user", "{\"uid\":7,\"gid\":8,\"umask\":18,\"additionalGids\":[9]}");
+    expect(&other, "capabilities/effective", "[]"); /* as for any user that is not root */
+    assert_false(oci_compose_exec(process, &(struct oci_exec){ args, 1, .cwd = "srv" }, &other, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+    assert_false(oci_compose_exec(process, &(struct oci_exec){ args, 1, .env = wrong, .n_env = 1 }, &other, &err));
+    assert_int_equal(err.kind, ERR_MALFORMED);
+}
+
 static void refuses(const char *image_text, const struct oci_request *like, enum err_kind kind, const char *why)
 {
     AUTO(buffer) struct buffer json = { 0 };
@@ -230,6 +258,7 @@ int main(void)
         cmocka_unit_test(volumes_are_bound_last_and_files_cannot_be_written),
         cmocka_unit_test(processes_are_its_own_unless_a_path_says_whose),
         cmocka_unit_test(a_persistent_volume_is_written_unless_policy_says_no),
+        cmocka_unit_test(a_later_process_differs_where_it_is_said),
         cmocka_unit_test(refuses_what_it_cannot_run),
         cmocka_unit_test(bounds_arguments),
     };

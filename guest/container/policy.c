@@ -11,7 +11,7 @@
 
 #define SYSCTL_FIELD "sysctl"
 
-static FALLIBLE check_texts(struct json_object *list, const char *name, struct err *err)
+FALLIBLE policy_check_texts(struct json_object *list, const char *name, struct err *err)
 {
     size_t n = json_object_array_length(list);
 
@@ -58,7 +58,7 @@ static FALLIBLE check_optional_texts(struct json_object *entry, const char *name
 
     if (!json_object_object_get_ex(entry, name, &list))
         return true;
-    return json_get(entry, name, json_type_array, &list, err) && check_texts(list, name, err);
+    return json_get(entry, name, json_type_array, &list, err) && policy_check_texts(list, name, err);
 }
 
 static FALLIBLE check_optional_text(struct json_object *entry, const char *name, struct err *err)
@@ -70,27 +70,6 @@ static FALLIBLE check_optional_text(struct json_object *entry, const char *name,
         return true;
     return json_get_text(entry, name, &text, err) &&
            (*text || fail_with(err, ERR_MALFORMED, "%s: empty", name));
-}
-
-static FALLIBLE check_exec(struct json_object *entry, struct err *err)
-{
-    struct json_object *list;
-
-    if (!json_object_object_get_ex(entry, "exec", &list))
-        return true;
-    if (!json_get(entry, "exec", json_type_array, &list, err))
-        return false;
-    if (json_object_array_length(list) > POLICY_EXECS_MAX)
-        return fail_with(err, ERR_LIMIT, "exec: over %d argvs", POLICY_EXECS_MAX);
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        struct json_object *argv = json_object_array_get_idx(list, i);
-
-        if (!json_object_is_type(argv, json_type_array) || json_object_array_length(argv) == 0)
-            return fail_with(err, ERR_MALFORMED, "exec: entry %zu is no argv", i);
-        if (!check_texts(argv, "exec", err))
-            return false;
-    }
-    return true;
 }
 
 static FALLIBLE check_disk(struct json_object *disk, struct err *err)
@@ -139,12 +118,12 @@ static FALLIBLE check_entry(struct json_object *entry, struct err *err)
         return false;
     if (!json_object_object_get_ex(entry, "args", &args))
         return fail_with(err, ERR_MALFORMED, "args: missing; null is the image's own command");
-    if (args && (!json_get(entry, "args", json_type_array, &args, err) || !check_texts(args, "args", err)))
+    if (args && (!json_get(entry, "args", json_type_array, &args, err) || !policy_check_texts(args, "args", err)))
         return false;
-    return json_get(entry, "env", json_type_array, &env, err) && check_texts(env, "env", err) &&
+    return json_get(entry, "env", json_type_array, &env, err) && policy_check_texts(env, "env", err) &&
            policy_check_flag(entry, "output", err) && policy_check_flag(entry, "input", err) &&
            policy_check_flag(entry, "terminal", err) && policy_check_flag(entry, "update", err) &&
-           policy_check_flag(entry, "read_only_root", err) && policy_check_flag(entry, "share_processes", err) && check_exec(entry, err) &&
+           policy_check_flag(entry, "read_only_root", err) && policy_check_flag(entry, "share_processes", err) && policy_check_exec(entry, err) &&
            policy_check_flag(entry, "token", err) && policy_check_flag(entry, "evidence", err) && policy_check_flag(entry, "measure", err) &&
            policy_check_flag(entry, "sealed_unsigned", err) && check_optional_texts(entry, "sealed", err) &&
            check_optional_texts(entry, "resources", err) && check_optional_texts(entry, "command", err) && check_optional_texts(entry, "env_names", err) &&
@@ -183,19 +162,19 @@ void policy_free(struct policy *policy)
 }
 
 /* Texts of json-c may hold zeros; a request's cannot. Lengths are compared too. */
-static bool text_is(struct json_object *text, const char *asked)
+bool policy_text_is(struct json_object *text, const char *asked)
 {
     struct bytes want = { (const uint8_t *) json_object_get_string(text), (size_t) json_object_get_string_len(text) };
 
     return bytes_equal(want, bytes_of_text(asked));
 }
 
-static bool equal_texts(struct json_object *list, char *const *asked, size_t n_asked)
+bool policy_texts_equal(struct json_object *list, char *const *asked, size_t n_asked)
 {
     if (json_object_array_length(list) != n_asked)
         return false;
     for (size_t i = 0; i < n_asked; i++)
-        if (!text_is(json_object_array_get_idx(list, i), asked[i]))
+        if (!policy_text_is(json_object_array_get_idx(list, i), asked[i]))
             return false;
     return true;
 }
@@ -206,7 +185,7 @@ static bool takes_json(struct json_object *list, char *const **asked, size_t *n)
 
     if (wanted == 0)
         return true;
-    if (wanted > *n || !equal_texts(list, *asked, wanted))
+    if (wanted > *n || !policy_texts_equal(list, *asked, wanted))
         return false;
     *asked += wanted;
     *n -= wanted;
@@ -247,7 +226,7 @@ static bool argv_follows(struct json_object *entry, const struct policy_request 
 static bool holds(struct json_object *list, const char *text)
 {
     for (size_t i = 0; list && i < json_object_array_length(list); i++)
-        if (text_is(json_object_array_get_idx(list, i), text))
+        if (policy_text_is(json_object_array_get_idx(list, i), text))
             return true;
     return false;
 }
@@ -291,7 +270,7 @@ static bool env_follows(struct json_object *entry, const struct policy_request *
     for (size_t i = 0; i < json_object_array_length(env); i++) {
         size_t at = 0;
 
-        while (at < request->n_env && !text_is(json_object_array_get_idx(env, i), request->env[at]))
+        while (at < request->n_env && !policy_text_is(json_object_array_get_idx(env, i), request->env[at]))
             at++;
         if (at == request->n_env)
             return false;
@@ -351,9 +330,9 @@ static const char *process_difference(struct json_object *entry, const struct po
                : !names_once(request->env, request->n_env) || !env_follows(entry, request, image) ? "env"
                : request->terminal && !flag(entry, "terminal")                                       ? "terminal"
                                                                                                      : NULL;
-    if (json_object_object_get(entry, "command") || (args ? !equal_texts(args, request->args, request->n_args) : request->n_args > 0))
+    if (json_object_object_get(entry, "command") || (args ? !policy_texts_equal(args, request->args, request->n_args) : request->n_args > 0))
         return "args";
-    if (!equal_texts(json_object_object_get(entry, "env"), request->env, request->n_env))
+    if (!policy_texts_equal(json_object_object_get(entry, "env"), request->env, request->n_env))
         return "env";
     return request->terminal && !flag(entry, "terminal") ? "terminal" : NULL;
 }
@@ -461,16 +440,14 @@ FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_re
     return fail_with(err, ERR_DENIED, "policy allows no container with this %s", nearest);
 }
 
-FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, size_t n_args, bool terminal,
-                           struct err *err)
+FALLIBLE policy_allow_exec(const struct policy_grant *grant, const struct exec_wish *wish, struct err *err)
 {
-    if (terminal && !grant->terminal)
+    if (wish->terminal && !grant->terminal)
         return fail_with(err, ERR_DENIED, "policy allows no terminal in this container");
-    if (grant->rules_decide)
+    if (grant->rules_decide || policy_exec_lists(grant->exec, wish))
         return true;
-    for (size_t i = 0; grant->exec && i < json_object_array_length(grant->exec); i++)
-        if (equal_texts(json_object_array_get_idx(grant->exec, i), args, n_args))
-            return true;
+    if (grant->exec && exec_wish_is_special(wish))
+        return fail_with(err, ERR_DENIED, "policy does not allow this argv in this container with another user, directory or environment");
     return fail_with(err, ERR_DENIED, grant->exec ? "policy does not allow this argv in this container"
                                                   : "policy allows nothing to be run in this container");
 }

@@ -9,7 +9,7 @@
  *
  *   output, input     the host may read what processes write, and write what they read
  *   terminal          processes may have a terminal
- *   exec              list of argvs: what may be run in the container later
+ *   exec              what may be run in the container later: guest/container/policy_exec.h
  *   network           (of the policy) the guest may have the network that the host gives it
  *   update            the host may change limits of memory and CPU while it runs
  *   command           takes the place of the image's entry point
@@ -43,6 +43,7 @@
 #include "base/json.h"
 #include "guest/container/hidden_paths.h"
 #include "guest/container/pod_sysctls.h"
+#include "guest/container/policy_exec.h"
 #include "guest/container/privileges.h"
 #include "guest/container/volumes.h"
 #include "keys/ocicrypt/image_config.h"
@@ -132,6 +133,5 @@ void policy_bound_directories(const struct policy_grant *grant, struct volumes *
  */
 FALLIBLE policy_allow_signer(const struct policy_grant *grant, const char *signer, struct err *err);
 
-/* Fails DENIED unless the argv equals one that the container's entry lists. */
-FALLIBLE policy_allow_exec(const struct policy_grant *grant, char *const *args, size_t n_args, bool terminal,
-                           struct err *err);
+/* Fails DENIED unless the container's entry lists it. */
+FALLIBLE policy_allow_exec(const struct policy_grant *grant, const struct exec_wish *wish, struct err *err);

@@ -91,9 +91,9 @@ static bool allows_whole(const struct policy_request *request, bool knows_image,
         assert_true(grant->privileges.not_root && grant->privileges.capabilities && grant->privileges.groups);
         assert_true(grant->read_only_root && grant->update && grant->terminal);
         char *const run[] = { sh, dash_c }, *const other[] = { sh, a1 };
-        assert_true(policy_allow_exec(grant, run, 2, true, err));
-        assert_false(policy_allow_exec(grant, run, 1, false, err));
-        assert_false(policy_allow_exec(grant, other, 2, false, err)); /* ".*" is no pattern */
+        assert_true(policy_allow_exec(grant, &(struct exec_wish){ run, 2, true }, err));
+        assert_false(policy_allow_exec(grant, &(struct exec_wish){ run, 1 }, err));
+        assert_false(policy_allow_exec(grant, &(struct exec_wish){ other, 2 }, err)); /* ".*" is no pattern */
         assert_int_equal(err->kind, ERR_DENIED);
         assert_string_equal(err->text, "policy does not allow this argv in this container");
     }
@@ -131,9 +131,9 @@ static void a_whole_request_follows_from_image_and_policy(void **state)
     grant = (struct policy_grant){ 0 };
     assert_true(allows_whole(&own, true, &grant, &err));
     assert_null(grant.exec);
-    assert_false(policy_allow_exec(&grant, shell, 2, false, &err));
+    assert_false(policy_allow_exec(&grant, &(struct exec_wish){ shell, 2 }, &err));
     assert_string_equal(err.text, "policy allows nothing to be run in this container");
-    assert_false(policy_allow_exec(&grant, shell, 2, true, &err));
+    assert_false(policy_allow_exec(&grant, &(struct exec_wish){ shell, 2, true }, &err));
     assert_string_equal(err.text, "policy allows no terminal in this container");
     own.terminal = true;
     assert_false(allows_whole(&own, true, &grant, &err));
@@ -214,9 +214,9 @@ static void a_policy_that_is_not_understood_is_no_policy(void **state)
             "policy.json: container 0: output: not a boolean");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"privileged\":true"), ERR_MALFORMED,
             "policy.json: container 0: unknown member \"privileged\"");
-    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[[]]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is no argv");
-    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[\"sh\"]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is no argv");
-    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[[1]]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0 is not a string");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[[]]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0: no argv");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[\"sh\"]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0: no argv");
+    refuses(ENTRY(",\"args\":null,\"env\":[],\"exec\":[[1]]"), ERR_MALFORMED, "policy.json: container 0: exec: entry 0: args: entry 0 is not a string");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"user\":\"\""), ERR_MALFORMED, "policy.json: container 0: user: empty");
     refuses(ENTRY(",\"args\":null,\"env\":[],\"capabilities\":[\"CAP_SYS_ADMIN\"]"), ERR_MALFORMED,
             "policy.json: container 0: capabilities: entry 0 is none that a container can have");

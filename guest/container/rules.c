@@ -13,6 +13,7 @@ const char *const RULES_REQUESTS[] = {
     "ReadOutput", "WriteInput",       "DeleteContainer", "GetTimeline",    "Shutdown",       "ExecProcess",
     "ResizeTerminal", "StatsContainer", "UpdateContainer", "UpdateVolume", "GetReceipt",
     "ShareProcesses", "HidePath", "SetSysctl", /* of a CreateContainer that asks for it, besides that */
+    "ExecProcessAs", /* of an ExecProcess with another user, directory or environment, likewise */
     "GetResource", "GetToken", "GetEvidence", "ExtendRuntimeMeasurement", "UnsealSecret", /* of the workload: guest/workload */
 };
 const size_t N_RULES_REQUESTS = sizeof RULES_REQUESTS / sizeof *RULES_REQUESTS;

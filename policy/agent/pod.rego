@@ -8,6 +8,8 @@ default CreateContainerRequest := false
 
 default ExecProcessRequest := false
 
+default ExecProcessAsRequest := false
+
 default GetEvidenceRequest := false
 
 default ExtendRuntimeMeasurementRequest := false
@@ -60,6 +62,20 @@ CreateContainerRequest if some _ in entries
 ExecProcessRequest if {
 	some entry in entries
 	input.args in entry.exec
+}
+
+ExecProcessRequest if {
+	some entry in entries
+	some row in entry.exec
+	row.args == input.args
+}
+
+# Asked besides, when a process is to have another user, directory or environment than its container: row by row the agent compares.
+ExecProcessAsRequest if {
+	some entry in entries
+	some row in entry.exec
+	object.get(row, "user", "") == input.user
+	object.get(row, "cwd", "") == input.cwd
 }
 
 GetEvidenceRequest if some_entry_has("evidence")

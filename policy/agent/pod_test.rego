@@ -7,7 +7,7 @@ web := "sha256:aa"
 other := "sha256:bb"
 
 containers := [
-	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"]], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"], "masked_paths": ["/etc/masked"], "readonly_paths": ["/etc/fixed"], "sysctls": {"net.core.somaxconn": "1024"}, "files": [{"directory": "/etc/fixed"}, {"directory": "/etc/changing", "update": true}]},
+	{"image": web, "args": null, "env": [], "output": true, "exec": [["cat", "/ready"], {"args": ["id"], "user": "1:1"}], "resources": ["kbs:///a/b/c"], "token": true, "sealed": ["kbs:///a/b/signer"], "masked_paths": ["/etc/masked"], "readonly_paths": ["/etc/fixed"], "sysctls": {"net.core.somaxconn": "1024"}, "files": [{"directory": "/etc/fixed"}, {"directory": "/etc/changing", "update": true}]},
 	{"image": other, "args": null, "env": [], "output": false, "input": true, "terminal": true, "update": true, "measure": true, "share_processes": true, "resources": ["kbs:///d/e/f"], "sealed_unsigned": true},
 ]
 
@@ -25,6 +25,14 @@ test_only_listed_argvs_are_run if {
 	not ask("ExecProcessRequest", {"image": web, "args": []})
 	not ask("ExecProcessRequest", {"image": other, "args": ["cat", "/ready"]})
 	not ask("ExecProcessRequest", {"args": ["cat", "/ready"]})
+}
+
+test_another_user_is_one_of_a_row if {
+	ask("ExecProcessRequest", {"image": web, "args": ["id"]})
+	ask("ExecProcessAsRequest", {"image": web, "user": "1:1", "cwd": "", "variable": ""})
+	not ask("ExecProcessAsRequest", {"image": web, "user": "0:0", "cwd": "", "variable": ""})
+	not ask("ExecProcessAsRequest", {"image": web, "user": "1:1", "cwd": "/srv", "variable": ""})
+	not ask("ExecProcessAsRequest", {"image": other, "user": "1:1", "cwd": "", "variable": ""})
 }
 
 test_streams_follow_the_entry if {

@@ -48,18 +48,30 @@ int command_fail(const struct globals *g, const struct err *err)
     return 1;
 }
 
-/* runc's one-letter options; they take a value where the long one does. */
-static void lengthen(int argc, char **argv)
+static bool takes_value(const struct option_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->n_rows; i++)
+        if (strcmp(table->rows[i].name, name) == 0)
+            return table->rows[i].kind != OPTION_FLAG;
+    return false;
+}
+
+/* runc's one-letter options, up to the first operand; they take a value where the long one does. */
+static void lengthen(const struct option_table *table, int argc, char **argv)
 {
     static struct { const char *brief; char full[12]; } rows[] = {
         { "-b", "--bundle" }, { "-d", "--detach" }, { "-t", "--tty" }, { "-f", "--force" }, { "-a", "--all" }, { "-p", "--process" },
         { "-q", "--quiet" },
+        { "-u", "--user" }, { "-e", "--env" },
     };
 
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
             if (strcmp(argv[i], rows[r].brief) == 0)
                 argv[i] = rows[r].full;
+        if (strncmp(argv[i], "--", 2) == 0 && takes_value(table, argv[i] + 2))
+            i++;
+    }
 }
 
 bool command_options(const struct globals *g, const struct option_table *table, int argc, char **argv, size_t n,
@@ -69,7 +81,7 @@ bool command_options(const struct globals *g, const struct option_table *table, 
     size_t               found;
     struct err           err;
 
-    lengthen(argc, argv);
+    lengthen(table, argc, argv);
     if (!options_parse(table, argc, argv, &outcome, operands, &found, &err) ||
         (outcome == OPTIONS_RUN && found < n &&
          !fail_with(&err, ERR_CONFIG, "%zu operand%s wanted, %zu given; see %s --help", n, n == 1 ? " is" : "s are", found,
@@ -132,9 +144,14 @@ struct create_options {
     { "no-pivot", OPTION_FLAG, &(o)->no_pivot, NULL, "of no meaning here", 0, 0 },                                         \
     { "no-new-keyring", OPTION_FLAG, &(o)->no_keyring, NULL, "of no meaning here", 0, 0 }
 
+static FALLIBLE check_fds(uint64_t n, struct err *err)
+{
+    return n == 0 || fail_with(err, ERR_UNSUPPORTED, "--preserve-fds: no descriptor reaches into a VM");
+}
+
 static FALLIBLE check_create(const struct create_options *o, struct err *err)
 {
-    return o->preserve_fds == 0 || fail_with(err, ERR_UNSUPPORTED, "--preserve-fds: no descriptor reaches into a VM");
+    return check_fds(o->preserve_fds, err);
 }
 
 int runtime_create(const struct globals *g, int argc, char **argv)
@@ -353,7 +370,7 @@ int runtime_kill(const struct globals *g, int argc, char **argv)
     size_t                                       n;
     struct err                                   err;
 
-    lengthen(argc, argv);
+    lengthen(&table, argc, argv);
     if (!options_parse(&table, argc, argv, &outcome, &operands, &n, &err))
         return command_fail(g, &err);
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
@@ -417,18 +434,30 @@ int runtime_resume(const struct globals *g, int argc, char **argv)
 
 /* ---- exec ---- */
 
+static FALLIBLE check_exec(const struct launch_exec_options *o, struct err *err)
+{
+    if (!o->process_file)
+        return *o->args || fail_with(err, ERR_CONFIG, "exec: a command or --process FILE is wanted");
+    return (!*o->args && !o->user && !o->cwd && o->env->n == 0) ||
+           fail_with(err, ERR_CONFIG, "exec: --process FILE holds the command, user, directory and environment: give them there");
+}
+
 int runtime_exec(const struct globals *g, int argc, char **argv)
 {
-    struct launch_exec_options o      = { 0 };
+    struct option_list         env    = { .n = 0 };
+    struct launch_exec_options o      = { .env = &env };
     bool                       detach = false;
     uint64_t                   fds    = 0;
     const struct option_row    rows[] = {
         { "process", OPTION_TEXT, &o.process_file, "FILE", "the process, as in config.json", 0, 0 },
         { "pid-file", OPTION_TEXT, &o.pid_file, "FILE", "gets the number of the process that stands for it", 0, 0 },
         { "console-socket", OPTION_TEXT, &o.console_socket, "PATH", "gets the terminal's master", 0, 0 },
+        { "user", OPTION_TEXT, &o.user, "UID[:GID]", "instead of the container's, where policy allows it; so the next two", 0, 0 },
+        { "cwd", OPTION_TEXT, &o.cwd, "DIR", "working directory", 0, 0 },
+        { "env", OPTION_LIST, &env, "K=V", "a variable, added to the container's", 0, 0 },
         { "tty", OPTION_FLAG, &o.terminal, NULL, "with a terminal", 0, 0 },
         { "detach", OPTION_FLAG, &detach, NULL, "do not wait for its end", 0, 0 },
-        { "preserve-fds", OPTION_NUMBER, &fds, "N", "only 0", 0, 0 },
+        { "preserve-fds", OPTION_NUMBER, &fds, "N", "only 0: no descriptor reaches into a VM", 0, 0 },
     };
     const struct option_table table = TABLE("exec", "[OPTION]... CONTAINER [COMMAND [ARG]...]", "Runs another process in a running container.", rows);
     AUTO(container_state) struct container_state state = { 0 };
@@ -440,7 +469,7 @@ int runtime_exec(const struct globals *g, int argc, char **argv)
     if (!command_options(g, &table, argc, argv, 1, &operands, &code))
         return code;
     o.args = operands + 1;
-    if (!o.process_file && !*o.args && !fail_with(&err, ERR_CONFIG, "exec: a command or --process FILE is wanted"))
+    if (!check_fds(fds, &err) || !check_exec(&o, &err))
         return command_fail(g, &err);
     if (!container_state_load(g->root, operands[0], &state, &err) || !launch_exec(&state, &o, &child, &err))
         return command_fail(g, &err);

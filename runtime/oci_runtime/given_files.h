@@ -9,5 +9,8 @@
 /* `out` is as of host_volumes_read, which it calls; its `n_alone` is set. Fails LIMIT, OS. */
 FALLIBLE given_files_read(const struct container_spec *spec, struct host_volumes *out, struct err *err);
 
-/* Says on standard error what else config.json asks for and a VM has not: a person who typed it should not look for it. */
-void given_files_warn(const struct container_spec *spec, bool is_confidential);
+/*
+ * Says on standard error what else config.json asks for and a VM has not: a person who typed it should not look for it. Fails
+ * UNSUPPORTED for a folder of the host: what is written there would be lost.
+ */
+FALLIBLE given_files_check(const struct container_spec *spec, bool is_confidential, struct err *err);

@@ -28,7 +28,11 @@ static void the_three_files_that_tell_names_are_given_and_no_other(void **state)
     assert_string_equal(v.files[0].path, "/etc/hosts");
     assert_memory_equal(v.files[0].content.data, "10.0.0.1 a\n", 11);
     assert_int_equal(v.n_directories + v.n_trees, 0);
-    given_files_warn(&spec, true); /* what it prints, tests/engines/podman_test.py reads */
+    assert_false(given_files_check(&spec, true, &err));
+    assert_int_equal(err.kind, ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "volume at /data: no folder of this host reaches into a VM"));
+    spec.mounts[2].source = "/root/volumes/00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff/_data";
+    assert_true(given_files_check(&spec, true, &err)); /* what it prints, tests/engines/podman_test.py reads */
     host_volumes_free(&v);
     assert_true(directory_remove(folder, &err));
     free(folder);

@@ -129,7 +129,8 @@ static FALLIBLE find_files(struct bundle *b, struct err *err)
     bool        is_confidential = annotation_of(&b->spec, IMAGE_ANNOTATION) != NULL;
     const char *wanted          = annotation_of(&b->spec, FILES_ANNOTATION);
 
-    given_files_warn(&b->spec, is_confidential);
+    if (!given_files_check(&b->spec, is_confidential, err))
+        return false;
     b->files = calloc(1, sizeof *b->files);
     if (!b->files)
         abort();
@@ -370,16 +371,49 @@ static FALLIBLE ask_for_process(int control, const char *text, int fds[static 3]
     return !json_object_object_get_ex(answer, "error", &why) || fail_with(err, ERR_CONFIG, "%.200s", json_object_get_string(why));
 }
 
-static void write_process(char *const *args, struct buffer *out)
+static void add_text(struct json_object *list, const char *text)
+{
+    if (json_object_array_add(list, json_object_new_string(text)) != 0)
+        abort();
+}
+
+/* Numbers only: names are the image's, which this host may not be able to read. */
+static FALLIBLE add_user(struct json_object *document, const char *text, struct err *err)
+{
+    struct json_object *user = json_object_new_object();
+    const char         *gid  = strchr(text, ':');
+    char               *end;
+
+    json_add(document, "user", user);
+    if (*text < '0' || *text > '9' || strspn(text, "0123456789:") != strlen(text) || (gid && (gid[1] == 0 || strchr(gid + 1, ':'))))
+        return fail_with(err, ERR_CONFIG, "--user %.40s: UID[:GID] is wanted", text);
+    json_add(user, "uid", json_object_new_int64(strtoll(text, &end, 10)));
+    json_add(user, "gid", json_object_new_int64(gid ? strtoll(gid + 1, &end, 10) : 0));
+    return true;
+}
+
+static FALLIBLE write_process(const struct launch_exec_options *options, struct buffer *out, struct err *err)
 {
     AUTO(json) struct json_object *document = json_object_new_object();
-    struct json_object            *list     = json_object_new_array();
+    struct json_object            *list = json_object_new_array(), *env = json_object_new_array();
 
-    for (size_t i = 0; args[i]; i++)
-        if (json_object_array_add(list, json_object_new_string(args[i])) != 0)
-            abort();
     json_add(document, "args", list);
+    json_add(document, "env", env);
+    for (size_t i = 0; options->args[i]; i++)
+        add_text(list, options->args[i]);
+    for (size_t i = 0; options->env && i < options->env->n; i++) {
+        if (*options->env->at[i] == '=' || !strchr(options->env->at[i], '='))
+            return fail_with(err, ERR_CONFIG, "--env %.80s: NAME=VALUE is wanted", options->env->at[i]);
+        add_text(env, options->env->at[i]);
+    }
+    if (options->cwd && *options->cwd != '/')
+        return fail_with(err, ERR_CONFIG, "--cwd %.80s: an absolute path is wanted", options->cwd);
+    if (options->cwd)
+        json_add_text(document, "cwd", options->cwd);
+    if (options->user && !add_user(document, options->user, err))
+        return false;
     json_write(document, out);
+    return true;
 }
 
 FALLIBLE launch_exec(const struct container_state *state, const struct launch_exec_options *options, pid_t *child, struct err *err)
@@ -390,9 +424,9 @@ FALLIBLE launch_exec(const struct container_state *state, const struct launch_ex
     AUTO(fd) int                   control = NO_FD, slave = NO_FD;
     int                            fds[3]  = { NO_FD, NO_FD, NO_FD };
 
-    if (!options->process_file)
-        write_process(options->args, &text);
-    else if (!file_read(options->process_file, SHIM_SPEC_MAX, &text, err))
+    if (!options->process_file && !write_process(options, &text, err))
+        return context(err, "exec");
+    if (options->process_file && !file_read(options->process_file, SHIM_SPEC_MAX, &text, err))
         return context(err, "--process");
     if (!process_spec_read(buffer_bytes(&text), &document, &process, err))
         return context(err, options->process_file ? "--process" : "exec");

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "base/options.h"
 #include "runtime/oci_runtime/container_state.h"
 
 struct launch_options {
@@ -20,7 +21,9 @@ FALLIBLE launch_container(const char *root, const char *id, const struct launch_
 
 struct launch_exec_options {
     const char *process_file;  /* or else … */
-    char      **args;          /* ended by NULL */
+    char      **args;          /* ended by NULL; with them, where they are given: */
+    const char *user, *cwd;    /* "UID[:GID]", an absolute path; NULL: the container's */
+    const struct option_list *env; /* "K=V", added to the container's; NULL: none */
     const char *pid_file, *console_socket;
     bool        terminal;
 };

@@ -309,6 +309,7 @@ static void do_exec(struct client *c, struct json_object *request)
     Agent__ExecProcessRequest     exec   = AGENT__EXEC_PROCESS_REQUEST__INIT;
     AUTO(json) struct json_object *document = NULL;
     struct process_spec            process = { 0 };
+    AUTO(process_room) struct process_room room = { .env = NULL };
     struct monitor                *m       = c->monitor;
     const char                    *text;
     char                           id[] = CONTAINER;
@@ -326,9 +327,7 @@ static void do_exec(struct client *c, struct json_object *request)
     c->terminal   = process.terminal;
     exec.id       = id;
     exec.process  = c->name;
-    exec.args     = process.args;
-    exec.n_args   = process.n_args;
-    exec.terminal = process.terminal;
+    process_spec_ask(&m->options->spec->process, &process, &room, &exec);
     c->is_asking  = true;
     if (!m->options->driver->call(m->machine, "ExecProcess", &exec.base, process_started, c, &err)) {
         c->is_asking = false;

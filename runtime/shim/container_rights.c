@@ -48,7 +48,7 @@ static FALLIBLE find_excess(struct json_object *capabilities, const char *set, s
     return is_good || contextf(err, "process: capabilities");
 }
 
-static FALLIBLE check_capabilities(struct json_object *process, const struct container_rights *rights, struct err *err)
+FALLIBLE container_rights_check(struct json_object *process, bool is_masked, struct err *err)
 {
     static const char *const sets[] = { "bounding", "effective", "permitted", "inheritable", "ambient" };
     struct json_object      *capabilities;
@@ -59,7 +59,7 @@ static FALLIBLE check_capabilities(struct json_object *process, const struct con
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (!find_excess(capabilities, sets[i], &excess, err))
             return false;
-    if (excess.has_admin && rights->n_masked == 0)
+    if (excess.has_admin && !is_masked)
         return fail_with(err, ERR_UNSUPPORTED, "privileged: a guest runs no privileged containers; take `privileged` out of what the container asks for");
     return !excess.first || fail_with(err, ERR_UNSUPPORTED, "capabilities: %.40s: no container of a guest has it; take it out of what is added", excess.first);
 }
@@ -116,7 +116,7 @@ FALLIBLE container_rights_read(struct json_object *process, struct json_object *
     if (!spec_texts(os, "maskedPaths", &out->masked, &out->n_masked, err) || !spec_texts(os, "readonlyPaths", &out->readonly, &out->n_readonly, err) ||
         !read_sysctls(os, out, err))
         return context(err, "linux");
-    return !is_run || check_capabilities(process, out, err);
+    return !is_run || container_rights_check(process, out->n_masked > 0, err);
 }
 
 static void ask_for(const char *name, const char *value, struct rights_room *room, Agent__CreateContainerRequest *request)

@@ -26,6 +26,12 @@ void container_rights_free(struct container_rights *rights);
  */
 FALLIBLE container_rights_read(struct json_object *process, struct json_object *os, bool is_run, struct container_rights *out, struct err *err);
 
+/*
+ * Of a process only; `is_masked`: there are paths that it is not to see, which a privileged one has not. Fails UNSUPPORTED,
+ * MALFORMED, LIMIT.
+ */
+FALLIBLE container_rights_check(struct json_object *process, bool is_masked, struct err *err);
+
 /* A pod's kernel settings, kept for the containers that come later. */
 struct kept_sysctls {
     char  *names[SYSCTLS_MAX], *values[SYSCTLS_MAX]; /* owned */

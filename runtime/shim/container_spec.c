@@ -19,13 +19,6 @@ static const char *const limits_names[]  = { "pod-linux-resources.crio.io", "io.
 static const char *const initdata_names[] = { "io.cloister.initdata",
                                               "io.katacontainers.config.hypervisor.cc_init_data" };
 
-void process_spec_free(struct process_spec *spec)
-{
-    free(spec->args);
-    free(spec->env);
-    *spec = (struct process_spec){ 0 };
-}
-
 void container_spec_free(struct container_spec *spec)
 {
     process_spec_free(&spec->process);
@@ -34,18 +27,6 @@ void container_spec_free(struct container_spec *spec)
     free(spec->devices);
     json_object_put(spec->document);
     *spec = (struct container_spec){ 0 };
-}
-
-static FALLIBLE read_process(struct json_object *process, struct process_spec *out, struct err *err)
-{
-    struct json_object *terminal;
-
-    if (!spec_member(process, "terminal", json_type_boolean, &terminal, err) ||
-        !spec_texts(process, "args", &out->args, &out->n_args, err) ||
-        !spec_texts(process, "env", &out->env, &out->n_env, err))
-        return context(err, "process");
-    out->terminal = terminal && json_object_get_boolean(terminal);
-    return out->n_args > 0 || fail_with(err, ERR_MALFORMED, "process: no args");
 }
 
 static FALLIBLE read_resources(struct json_object *resources, struct spec_limits *out, struct err *err)
@@ -245,6 +226,10 @@ static bool has_option(struct json_object *mount, const char *option)
 /* Bind mounts that engines add by themselves and a guest has no use for; the rest are volumes, and the files that tell names. */
 static bool is_engines_own(const char *source, const char *target)
 {
+    if (strstr(source, "/io.containerd.grpc.v1.cri/containers/") && strstr(source, "/volumes/")) /* of a VOLUME of the image, which the guest has itself */
+        return true;
+    if (strcmp(target, "/run/secrets") == 0 && strstr(source, "/userdata/")) /* CRI-O's subscriptions of the node */
+        return true;
     return strcmp(target, "/run/.containerenv") == 0 ||
            (strcmp(target, "/dev/shm") == 0 && !strstr(source, "/kubernetes.io~empty-dir/"));
 }
@@ -352,29 +337,11 @@ FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, stru
         !spec_member(os, "resources", json_type_object, &resources, err) ||
         !json_get(s.document, "process", json_type_object, &process, err) ||
         !spec_text(s.document, "hostname", &s.hostname, err) || !read_annotations(annotations, &s, err) ||
-        !read_process(process, &s.process, err) || !read_resources(resources, &s.limits, err) ||
+        !process_spec_from(process, &s.process, err) || !read_resources(resources, &s.limits, err) ||
         !read_namespaces(os, &s, err) || !read_mounts(s.document, &s, err) || !read_devices(os, resources, &s, err) ||
         !container_rights_read(process, os, s.role != ROLE_SANDBOX, &s.rights, err))
         return context(err, "config.json");
     *out = TAKE(s);
-    return true;
-}
-
-FALLIBLE process_spec_read(struct bytes text, struct json_object **document, struct process_spec *out, struct err *err)
-{
-    AUTO(json) struct json_object *read  = NULL;
-    struct process_spec            found = { 0 };
-
-    if (!json_read(text, SHIM_SPEC_MAX, &read, err))
-        return context(err, "process");
-    if (!json_object_is_type(read, json_type_object))
-        return fail_with(err, ERR_MALFORMED, "process: not an object");
-    if (!read_process(read, &found, err)) {
-        process_spec_free(&found);
-        return false;
-    }
-    *document = TAKE(read);
-    *out      = found;
     return true;
 }
 

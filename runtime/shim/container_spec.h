@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "runtime/shim/container_rights.h"
+#include "runtime/shim/process_spec.h"
 
 enum container_role {
     ROLE_SINGLE,   /* no pod: the container is its own */
@@ -31,13 +32,6 @@ struct spec_device {
     const char *path; /* in the container */
     unsigned    major, minor;
     bool        read_only;
-};
-
-struct process_spec {
-    char **args; /* borrow from the document; the arrays are owned */
-    char **env;
-    size_t n_args, n_env;
-    bool   terminal;
 };
 
 struct container_spec {
@@ -65,7 +59,6 @@ struct container_spec {
 
 void container_spec_free(struct container_spec *spec);
 static inline void auto_container_spec(struct container_spec *spec) { container_spec_free(spec); }
-void process_spec_free(struct process_spec *spec); /* the arrays */
 
 /*
  * Reads the JSON text.
@@ -77,8 +70,7 @@ void process_spec_free(struct process_spec *spec); /* the arrays */
  */
 FALLIBLE container_spec_read(struct bytes text, struct container_spec *out, struct err *err);
 
-/* The process of an exec request, and the resources of an update; `document` owns the texts and is yours. */
-FALLIBLE process_spec_read(struct bytes text, struct json_object **document, struct process_spec *out, struct err *err);
+/* The resources of an update. Fails as that. */
 FALLIBLE resources_read(struct bytes text, struct spec_limits *out, struct err *err);
 
 /* The digest in "repo@sha256:…", or the first of a list; NULL when there is none. Borrowed; ends at a comma or zero. */

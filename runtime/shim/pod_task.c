@@ -96,8 +96,8 @@ static FALLIBLE create_in_guest(struct task *task, struct host_volumes *volumes,
         !pod_disks_lend_volumes(&task->pod->disks, &task->spec, &lender, &disks, err))
         return false;
     if (volumes->unmet)
-        log_error("a mount is not made: neither a small file nor a volume that can be passed on", "id=%s target=%s", task->id,
-                  LOG_PEER(bytes_of_text(volumes->unmet)));
+        return fail_with(err, ERR_UNSUPPORTED, "volume at %.80s: no folder of the host reaches into a guest: use an emptyDir, a ConfigMap, "
+                         "a single file, or an encrypted volume (docs/storage.md)", volumes->unmet);
     limits.memory_bytes  = task->spec.limits.memory_bytes;
     limits.cpu_quota_us  = task->spec.limits.cpu_quota_us;
     limits.cpu_period_us = task->spec.limits.cpu_period_us;
@@ -477,12 +477,14 @@ static void call_start(struct task *task)
 {
     Agent__StartContainerRequest start = AGENT__START_CONTAINER_REQUEST__INIT;
     Agent__ExecProcessRequest    exec  = AGENT__EXEC_PROCESS_REQUEST__INIT;
+    const struct task           *container = *task->exec ? pod_find(task->pod, task->id, "") : NULL;
+    AUTO(process_room) struct process_room room = { .env = NULL };
     struct err                   err;
 
+    if (*task->exec)
+        process_spec_ask(container ? &container->spec.process : &task->command, &task->command, &room, &exec);
     start.id = exec.id = task->guest_id;
     exec.process       = task->guest_exec;
-    exec.args          = task->command.args;
-    exec.n_args        = task->command.n_args;
     exec.terminal      = task->terminal;
     struct call_request call = { "StartContainer", &start.base, on_started, 0, { 0 } };
     if (*task->exec)

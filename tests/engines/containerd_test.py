@@ -143,6 +143,8 @@ def volumes_are_files_and_directories_of_the_guest(node):
             "policy does not list the volume of files /etc/config")
     refused(lambda: start_container(node, pod, config, "four", VOLUMES), "policy wants the empty directory /shared")
     refused(lambda: start_container(node, pod, config, "five", CHANGED, mounts=mounts), "policy does not list the empty directory /shared")
+    refused(lambda: start_container(node, pod, config, "folder", SH + ["exit 7"], mounts={"/data": "/srv"}),
+            "volume at /data: no folder of the host reaches into a guest: use an emptyDir")
     container = start_container(node, pod, config, "six", CHANGED, mounts={**mounts, "/dev/termination-log": log}, read_only=["/shared"])
     change(mounts["/etc/config"])
     assert node.cri.wait_exited(container)[0] == 9

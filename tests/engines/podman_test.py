@@ -40,7 +40,7 @@ cloister = ["{self.folder}/cloister"]
     @staticmethod
     def rules_that_allow_all():
         names = re.findall(r"^  rpc (\w+)\(", (SOURCE / "guest/api/agent.proto").read_text(), re.M)
-        return "package agent_policy\n\n" + "".join(f"{name}Request := true\n\n" for name in names)
+        return "package agent_policy\n\n" + "".join(f"{name}Request := true\n\n" for name in names + ["ExecProcessAs"])
 
     def unpack(self):
         for part in ("bin", "etc", "tmp", "proc", "sys", "dev"):
@@ -104,6 +104,10 @@ def one_container_runs_is_looked_into_and_ends(pm):
     assert pm("exec", "one", "/bin/sh", "-c", "echo in exec; exit 6", wanted=6).stdout == "in exec\n"
     assert pm("exec", "-i", "one", "/bin/cat", input="through exec\n").stdout == "through exec\n"
     assert pm("exec", "one", "/bin/nothing", wanted=127)
+    done = pm("exec", "-u", "7:8", "-w", "/tmp", "-e", "A=b", "one", "/bin/sh", "-c", "echo $A $PWD $(/bin/busybox id -u) $(/bin/busybox id -g)")
+    assert done.stdout == "b /tmp 7 8\n", done.stdout
+    refused = pm("exec", "--privileged", "one", "/bin/true", wanted=None)
+    assert refused.returncode != 0 and "a guest runs no privileged containers" in refused.stderr, refused.stderr
     pm("kill", "--signal", "USR1", "one")
     pm("pause", "one")
     assert "Paused" in pm("ps", "--format", "{{.Status}}").stdout or "paused" in pm("inspect", "one", "--format", "{{.State.Status}}").stdout
@@ -141,7 +145,10 @@ def the_runtime_by_hand_keeps_to_the_states(pm):
     state = json.loads(pm.runtime("state", name).stdout)
     assert state["status"] == "running" and pathlib.Path(f"/proc/{state['pid']}").exists() and state["bundle"] == container["bundle"], state
     assert json.loads(pm.runtime("ps", "--format", "json", name).stdout) == [state["pid"]]
-    assert pm.runtime("exec", name, "/bin/sh", "-c", "echo by hand; exit 6", wanted=6).stdout == "by hand\n"
+    assert pm.runtime("exec", "-u", "5", "-e", "A=b", "--cwd", "/tmp", name, "/bin/sh", "-c", "echo by hand $A $PWD $(id -u) -u; exit 6", wanted=6).stdout == "by hand b /tmp 5 -u\n"
+    for words, why in (("-u", "root", name, "/bin/true"), "--user root: UID[:GID] is wanted"), (("--preserve-fds", "1", name, "/bin/true"), "no descriptor"), \
+            (("--cgroup", "x", name, "/bin/true"), "--cgroup"), (("--cap", "CAP_KILL", name, "/bin/true"), "--cap"):
+        assert why in pm.runtime("exec", *words, wanted=1).stderr
     pm.runtime("pause", name)
     assert json.loads(pm.runtime("state", name).stdout)["status"] == "paused"
     assert "not running" in pm.runtime("exec", name, "/bin/true", wanted=1).stderr
@@ -159,7 +166,7 @@ def the_runtime_by_hand_keeps_to_the_states(pm):
 def a_network_of_podmans_is_the_guests(pm):
     """The default bridge, made by CNI's plugins in this test's network namespace, and the names that podman writes. What a VM
     cannot have is said, in the log if nobody is attached yet."""
-    pm("run", "--name", "net", "--hostname", "box", "--dns", "192.0.2.7", "--add-host", "other:192.0.2.8", "-v", "/tmp:/data", "--read-only", "-e", "A=b",
+    pm("run", "--name", "net", "--hostname", "box", "--dns", "192.0.2.7", "--add-host", "other:192.0.2.8", "-v", f"{pm.rootfs}/bin/busybox:/data", "--read-only", "-e", "A=b",
        "-w", "/tmp", "-u", "7:8", "--rootfs", pm.rootfs, "/bin/sh", "-c",
        "/bin/busybox ip -o addr; cat /etc/resolv.conf /etc/hosts; hostname; echo $A $PWD $(/bin/busybox id -u) $(/bin/busybox id -g); [ -e /data ] || echo none", wanted=0)
     log = pm("logs", "net")
@@ -169,6 +176,12 @@ def a_network_of_podmans_is_the_guests(pm):
     for wanted in "NOT CONFIDENTIAL", "/data is not mounted: no file system of this host reaches into a VM", "the root file system can be written":
         assert wanted in log.stderr, (wanted, log.stderr)
     pm("rm", "net")
+    refused = pm.run("--rm", "-v", "/tmp:/data", "--rootfs", pm.rootfs, "/bin/sh", "-c", "exit 0", wanted=126)
+    assert "volume at /data: no folder of this host reaches into a VM; leave it out" in refused.stderr, refused.stderr
+    for option, why in (("--privileged", "a guest runs no privileged containers"), ("--cap-add=NET_ADMIN", "CAP_NET_ADMIN: no container of a guest has it"),
+                        ("--sysctl=kernel.domainname=x", "sysctl")):
+        refused = pm.run("--rm", option, "--rootfs", pm.rootfs, "/bin/sh", "-c", "exit 0", wanted=None)
+        assert refused.returncode != 0 and why in refused.stderr, (option, refused.stderr)
 
 
 def a_terminal_is_one(pm):
