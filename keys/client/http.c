@@ -144,7 +144,6 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
     AUTO(http) struct http *http = NULL;
     size_t                  len  = strlen(options->url);
     const char             *peer = options->peer ? options->peer : "broker";
-
     bool                    is_plain = options->plain_on_loopback && is_loopback_http(options->url);
 
     if (!is_plain && strncmp(options->url, "http://", 7) == 0)

@@ -223,7 +223,7 @@ static void a_bad_configuration_is_told(void **state)
     assert_true(secret_copy(bytes_of_text("hvs.x"), &token, &err) && secret_copy(bytes_of_text("hvs\r\nx"), &line, &err));
     test_certificate_make(&ca, &key);
     const struct { struct vault_options o; const char *text; } CASES[] = {
-        { { .url = "http://127.0.0.1", .ca_pem = buffer_bytes(&ca), .mount = "secret", .token = &token }, "Vault: the URL must begin with https:// and be short" },
+        { { .url = "http://127.0.0.1", .ca_pem = buffer_bytes(&ca), .mount = "secret", .token = &token }, "Vault: http:// proves to nobody who answers: the URL must begin with https://" },
         { { .url = "https://127.0.0.1", .mount = "secret", .token = &token }, "Vault: no CA certificate to trust" },
         { { .url = "https://127.0.0.1", .ca_pem = buffer_bytes(&ca), .mount = "a//b", .token = &token }, "Vault: mount and folder are names with single slashes between, such as \"secret\"" },
         { { .url = "https://127.0.0.1", .ca_pem = buffer_bytes(&ca), .mount = "secret", .folder = "../sys", .token = &token }, "Vault: mount and folder are names with single slashes between, such as \"secret\"" },
