@@ -95,7 +95,7 @@ static void refuses_policies_that_say_less_than_they_seem_to(void **state)
 static void takes_what_standard_policies_say(void **state)
 {
     static const char *const scopes_of_docker[] = { "", "r.example:5000", "localhost", "localhost/team", "docker.io/library/nginx", "docker.io/team",
-                                                    "r.example/app:V1.0", "r.example/app:1@sha256:" HEX, "*.example", "*.r.example:5000", "team/app" };
+                                                    "r.example/app:V1.0", ("r.example/app:1@sha256:" HEX), "*.example", "*.r.example:5000", "team/app" };
     AUTO(image_policy) struct image_policy   other              = { 0 };
     struct err                               err;
 
