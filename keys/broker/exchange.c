@@ -24,6 +24,7 @@ struct exchange {
     bool                   is_answered;
     bool                   too_large;
     bool                   is_chunked; /* its length is known at its end only */
+    bool                   is_ambiguous; /* a proxy may see its end elsewhere, and another client's request in the rest */
     enum activity          activity;
     struct answer          answer;
     int64_t                began_us;
@@ -113,7 +114,7 @@ static enum MHD_Result answer_send(struct exchange *x)
     phase_enter(x->connection, PHASE_ANSWER);
     if ((x->answer.status != MHD_HTTP_SERVICE_UNAVAILABLE || header(response, "Retry-After", "1")) &&
         (!x->answer.content_type || header(response, "Content-Type", x->answer.content_type)) &&
-        header(response, "Cache-Control", "no-store") && cookie_set(response, &x->answer))
+        (!x->is_ambiguous || header(response, "Connection", "close")) && header(response, "Cache-Control", "no-store") && cookie_set(response, &x->answer))
         sent = MHD_queue_response(x->connection, x->answer.status, response);
     MHD_destroy_response(response);
     return sent;
@@ -175,7 +176,9 @@ static bool exchange_answer(struct exchange *x)
     query_read(x->connection, &query);
     if (query.len > 0)
         request.query = buffer_text(&query);
-    if (x->too_large)
+    if (x->is_ambiguous)
+        answer_refuse(&x->answer, MHD_HTTP_BAD_REQUEST, "where the body ends is not clear: one Content-Length, or Transfer-Encoding: chunked");
+    else if (x->too_large)
         answer_refuse(&x->answer, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than this broker takes");
     else if (is_shed(x))
         answer_refuse(&x->answer, MHD_HTTP_SERVICE_UNAVAILABLE, "this broker is busy: ask again in a second");
@@ -258,7 +261,7 @@ static void wait_for_turn(struct exchange *x)
 /* Whether it is answered at once; else its turn is at the end of this one, or after what it wants from outside has come. */
 static bool exchange_begin(struct exchange *x)
 {
-    if (!x->too_large && !broker_answers_early(x->method, x->path)) {
+    if (!x->too_large && !x->is_ambiguous && !broker_answers_early(x->method, x->path)) {
         wait_for_turn(x);
         return false;
     }
@@ -279,6 +282,34 @@ size_t exchange_path_untouched(void *owner, struct MHD_Connection *connection, c
     (void) owner;
     (void) connection;
     return strlen(text);
+}
+
+struct framing {
+    unsigned n_lengths, n_encodings;
+    bool     is_other; /* an encoding that is not "chunked" alone */
+};
+
+static enum MHD_Result framing_add(void *owner, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct framing *f = owner;
+
+    (void) kind; /* only headers are asked for */
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+        f->n_lengths++;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        f->n_encodings++;
+        f->is_other = f->is_other || !value || strcasecmp(value, "chunked") != 0;
+    }
+    return MHD_YES;
+}
+
+/* Whether two who read this head could disagree on where its body ends. [RFC 9112 6.3, 11.2] */
+static bool is_ambiguous(struct MHD_Connection *connection)
+{
+    struct framing f = { 0 };
+
+    (void) MHD_get_connection_values(connection, MHD_HEADER_KIND, framing_add, &f); /* how many is of no matter */
+    return f.n_lengths + f.n_encodings > 1 || f.is_other;
 }
 
 /* The length that a request announces decides about it before a byte of its body is read. */
@@ -345,7 +376,18 @@ static bool body_add(struct exchange *x, const char *upload, size_t len)
     return true;
 }
 
-static enum MHD_Result request_began(const struct door *door, struct MHD_Connection *connection, const char *path, void **owned)
+/* At once: what follows the head is not read, and the connection ends with the answer. */
+static enum MHD_Result ambiguous_refuse(struct exchange *x, const char *method)
+{
+    x->is_ambiguous = true;
+    x->method       = method;
+    phase_enter(x->connection, PHASE_DECIDING);
+    (void) exchange_begin(x); /* what is refused waits for nothing */
+    return answer_send(x);
+}
+
+static enum MHD_Result request_began(const struct door *door, struct MHD_Connection *connection, const char *path, const char *method,
+                                     void **owned)
 {
     struct exchange *x = calloc(1, sizeof *x);
 
@@ -356,6 +398,8 @@ static enum MHD_Result request_began(const struct door *door, struct MHD_Connect
     x->door       = door;
     *owned        = x;
     door->traffic->n_exchanges++;
+    if (is_ambiguous(connection))
+        return ambiguous_refuse(x, method);
     length_judge(x);
     return MHD_YES;
 }
@@ -368,7 +412,7 @@ enum MHD_Result exchange_serve(void *owner, struct MHD_Connection *connection, c
 
     (void) version;
     if (!x)
-        return request_began(door, connection, path, owned);
+        return request_began(door, connection, path, method, owned);
     if (*upload_len > 0) {
         if (!body_add(x, upload, *upload_len))
             return MHD_NO; /* closed */

@@ -148,6 +148,33 @@ static void a_tls_hello_is_no_request(void **state)
     assert_int_equal(answer.status, 200);
 }
 
+/* Behind a proxy one connection carries many clients: whoever hides a request in another's body must not get it answered. */
+static void a_body_that_could_end_in_two_places_is_refused_and_nothing_after_it_answered(void **state)
+{
+#define HIDDEN "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+    static const char *const HEADS[] = {
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n",
+        "Content-Length: 0\r\nContent-Length: 4\r\n\r\n", "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        "Transfer-Encoding: identity\r\n\r\n", "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof HEADS / sizeof *HEADS; i++) {
+        AUTO(raw_https) struct raw_https c     = connected();
+        AUTO(buffer) struct buffer       whole = { 0 }, said = { 0 };
+        char                             byte;
+
+        buffer_printf(&whole, "POST /kbs/v0/auth HTTP/1.1\r\nHost: x\r\n%s" HIDDEN, HEADS[i]);
+        raw_https_write(&c, buffer_bytes(&whole));
+        while (raw_https_read(&c, &byte))
+            buffer_append(&said, (struct bytes){ (const uint8_t *) &byte, 1 });
+        if (strncmp(buffer_text(&said), "HTTP/1.1 400 ", 13) != 0 || strstr(buffer_text(&said) + 13, "HTTP/1.1"))
+            fail_msg("%s: %s", HEADS[i], buffer_text(&said));
+    }
+#undef HIDDEN
+}
+
 static void says_it_loudly_at_the_start_and_when_it_is_checked(void **state)
 {
     AUTO(buffer) struct buffer said = { 0 }, log = { 0 };
@@ -263,6 +290,7 @@ int main(void)
         cmocka_unit_test(administrators_need_their_token_all_the_same),
         cmocka_unit_test(our_own_clients_are_told_to_or_refuse),
         cmocka_unit_test(a_tls_hello_is_no_request),
+        cmocka_unit_test(a_body_that_could_end_in_two_places_is_refused_and_nothing_after_it_answered),
         cmocka_unit_test(says_it_loudly_at_the_start_and_when_it_is_checked),
         cmocka_unit_test(other_addresses_want_another_word_and_administrators_apart),
         cmocka_unit_test(administrators_of_their_own_address_have_tls),
