@@ -15,7 +15,8 @@
 #include "keys/api/sealed_secret.h"
 #include "keys/client/kbs.h"
 
-enum { SPANS_MAX = 8, ASKERS = 4 };
+enum { SPANS_MAX = 8, ASKERS = 4, CLIENTS = ASKERS + 3 /* each keeps a connection to the broker */ };
+_Static_assert((int) CLIENTS <= (int) TUNNEL_CONNECTIONS_MAX, "the host's tunnel has room for each");
 
 struct keeper {
     struct loop       *loop;

@@ -33,7 +33,7 @@ struct tunnel {
     struct loop             *loop;
     struct ttrpc_connection *host;
     struct loop_source       control;
-    struct flow              flows[TUNNEL_FLOWS_MAX];
+    struct flow              flows[TUNNEL_CONNECTIONS_MAX];
 };
 
 static void answer_request(struct tunnel *t, const struct err *why)
@@ -186,7 +186,7 @@ static FALLIBLE open_flow(struct tunnel *t, int fd_take, struct err *err)
     AUTO(fd) int        fd      = fd_take;
     Tunnel__OpenRequest request = TUNNEL__OPEN_REQUEST__INIT;
 
-    for (size_t i = 0; i < TUNNEL_FLOWS_MAX; i++) {
+    for (size_t i = 0; i < TUNNEL_CONNECTIONS_MAX; i++) {
         struct flow *flow = &t->flows[i];
 
         if (flow->local.fd >= 0 || flow->n_calls > 0)
@@ -199,7 +199,7 @@ static FALLIBLE open_flow(struct tunnel *t, int fd_take, struct err *err)
         flow->local.fd = NO_FD;
         return false;
     }
-    return fail_with(err, ERR_LIMIT, "over %d connections", TUNNEL_FLOWS_MAX);
+    return fail_with(err, ERR_LIMIT, "over %d connections", TUNNEL_CONNECTIONS_MAX);
 }
 
 /* A request is one byte that carries the other end of a stream socket. */
@@ -242,7 +242,7 @@ int tunnel_run(int control_fd, int port_fd)
     struct ttrpc_connection_options options = { .closed = on_host_closed, .owner = &t };
     struct err                      err;
 
-    for (size_t i = 0; i < TUNNEL_FLOWS_MAX; i++)
+    for (size_t i = 0; i < TUNNEL_CONNECTIONS_MAX; i++)
         t.flows[i].local.fd = NO_FD;
     t.control = (struct loop_source){ .fd = control_fd, .ready = on_control, .owner = &t };
     if (!loop_new(&t.loop, &err))
@@ -252,7 +252,7 @@ int tunnel_run(int control_fd, int port_fd)
                    loop_add(t.loop, &t.control, EPOLLIN, &err) && loop_run(t.loop, &err);
     ttrpc_connection_free(t.host);
     loop_free(t.loop);
-    for (size_t i = 0; i < TUNNEL_FLOWS_MAX; i++)
+    for (size_t i = 0; i < TUNNEL_CONNECTIONS_MAX; i++)
         auto_fd(&t.flows[i].local.fd);
     (void) close(control_fd); /* nothing is left to be said */
     return is_good ? 0 : 1;

@@ -6,8 +6,6 @@
 
 #include "base/err.h"
 
-enum { TUNNEL_FLOWS_MAX = 8 };
-
 /*
  * Serves requests for connections on `control_fd` (SOCK_SEQPACKET) over the port at `port_fd` until `control_fd`
  * closes. Both are taken. Returns the process's exit code.

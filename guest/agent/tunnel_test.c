@@ -205,20 +205,20 @@ static void a_refused_connection_brings_the_reason(void **state)
 
 static void one_connection_too_many_is_refused(void **state)
 {
-    int        fds[TUNNEL_FLOWS_MAX];
+    int        fds[TUNNEL_CONNECTIONS_MAX];
     struct rig rig;
     struct err err;
 
     (void) state;
     open_rig(&rig, false);
-    for (int i = 0; i < TUNNEL_FLOWS_MAX; i++) {
+    for (int i = 0; i < TUNNEL_CONNECTIONS_MAX; i++) {
         fds[i] = tunnel_connect(rig.control, &err);
         assert_true(fds[i] >= 0);
     }
     assert_int_equal(tunnel_connect(rig.control, &err), NO_FD);
     assert_int_equal(err.kind, ERR_LIMIT);
     assert_string_equal(err.text, "tunnel: over 8 connections");
-    for (int i = 0; i < TUNNEL_FLOWS_MAX; i++)
+    for (int i = 0; i < TUNNEL_CONNECTIONS_MAX; i++)
         (void) close(fds[i]);
     close_rig(&rig);
 }

@@ -15,6 +15,7 @@
 #define REPORT_PORT "cloister.report" /* simulated platform only */
 
 enum { TRANSFER_LEN_MAX = 256 << 10 }; /* bytes of payload in one message, for every `data`, `most` and `length` */
+enum { TUNNEL_CONNECTIONS_MAX = 8 };   /* to the broker at once: a guest keeps one open for each thread that asks, and the host serves as many */
 
 struct ttrpc_service {
     const char                       *name;

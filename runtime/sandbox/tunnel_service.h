@@ -8,8 +8,6 @@
 
 #include "guest/api/connection.h"
 
-enum { TUNNEL_CONNECTIONS_MAX = 4 };
-
 struct tunnel_service;
 
 /*

@@ -119,11 +119,68 @@ static void forwards_bytes_both_ways_to_the_one_address(void **state)
     assert_int_equal(status, 0);
 }
 
+struct opening {
+    struct loop *loop;
+    size_t       n_open, n_refused, n_asked;
+    char         why[256];
+};
+
+static void on_opened(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct opening *o = owner;
+
+    o->n_open += response != NULL;
+    o->n_refused += !response;
+    if (!response)
+        (void) snprintf(o->why, sizeof o->why, "%s", why->text); /* cut is fine */
+    if (o->n_open + o->n_refused == o->n_asked)
+        loop_stop(o->loop);
+}
+
+static void never_closed(void *owner, const struct err *why)
+{
+    (void) owner;
+    fail_msg("the connection closed: %s", why->text);
+}
+
+static void a_guest_has_all_the_connections_that_it_may_keep_and_no_more(void **state)
+{
+    static const struct ttrpc_method            open_ = { &tunnel_service, "Open" };
+    AUTO(loop) struct loop                     *loop  = NULL;
+    AUTO(tunnel_service) struct tunnel_service *service = NULL;
+    AUTO(fd) int                    listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in              address  = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t                       len      = sizeof address;
+    Tunnel__OpenRequest             request  = TUNNEL__OPEN_REQUEST__INIT;
+    struct opening                  opening  = { .n_asked = TUNNEL_CONNECTIONS_MAX + 1 };
+    struct ttrpc_connection        *guest    = NULL;
+    char                            url[64];
+    int                             ends[2];
+    struct err                      err;
+
+    (void) state;
+    assert_return_code(bind(listener, (struct sockaddr *) &address, len) | listen(listener, TUNNEL_CONNECTIONS_MAX), 0);
+    assert_return_code(getsockname(listener, (struct sockaddr *) &address, &len), 0);
+    (void) snprintf(url, sizeof url, "https://127.0.0.1:%u", ntohs(address.sin_port));
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_true(loop_new(&loop, &err) && tunnel_service_new(loop, url, ends[0], &service, &err));
+    opening.loop = loop;
+    struct ttrpc_connection_options calling = { .loop = loop, .closed = never_closed, .owner = &opening };
+    assert_true(ttrpc_connection_new(&calling, ends[1], &guest, &err));
+    for (size_t i = 0; i < opening.n_asked; i++)
+        assert_true(ttrpc_connection_call(guest, &open_, &request.base, on_opened, &opening, &err));
+    assert_true(loop_run(loop, &err));
+    assert_int_equal(opening.n_open, TUNNEL_CONNECTIONS_MAX);
+    assert_string_equal(opening.why, "broker connection: too many at once");
+    ttrpc_connection_free(guest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_have_one_form),
         cmocka_unit_test(forwards_bytes_both_ways_to_the_one_address),
+        cmocka_unit_test(a_guest_has_all_the_connections_that_it_may_keep_and_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

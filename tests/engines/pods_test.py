@@ -191,16 +191,45 @@ def check_restarts(node, pod, config, logs):
     assert [w.read_text() for w in words] == ["last of first\n"] * 3
 
 
+SECRETS = "kbs:///default/app/steady", "kbs:///default/app/greedy"
+# One connection, kept and used; and far more of them than a container's share, at the same time. Were the share the pod's,
+# the kept one would be the oldest, which is what has to go for another.
+STEADY = SH + ["mkfifo /tmp/in; exec 9<>/tmp/in; (/bin/busybox nc 127.0.0.1 8006 <&9 >/tmp/out; echo >/tmp/closed) & n=0; "
+               "ask() { n=$((n+1)); printf 'GET /cdh/resource/default/app/steady HTTP/1.1\\r\\nHost: pod\\r\\n\\r\\n' >&9; "
+               "until [ $(grep -c 'of steady' /tmp/out) -ge $n ]; do [ ! -e /tmp/closed ] || { echo closed; exit 1; }; sleep 0.1; done; }; "
+               "ask; echo >/shared/served; until [ -e /shared/full ]; do ask; done; ask; echo served; exit 0"]
+GREEDY = SH + ["until [ -e /shared/served ]; do sleep 0.1; done; mkfifo /tmp/quiet; exec 9<>/tmp/quiet; n=0; "
+               "while [ $n -lt 40 ]; do (/bin/busybox nc 127.0.0.1 8006 <&9; echo >>/tmp/closed) & n=$((n+1)); done; "
+               "until [ $(cat /tmp/closed 2>/dev/null | wc -l) -ge 24 ]; do sleep 0.1; done; echo >/shared/full; "
+               "for of in greedy steady; do /bin/busybox wget -q -O- http://127.0.0.1:8006/cdh/resource/default/app/$of || echo refused; done; exit 0"]
+
+
+def check_shares_of_the_endpoints(node, pod, config, logs):
+    shared = node.path("pods/4a/volumes/kubernetes.io~empty-dir/shares")
+    shared.mkdir(parents=True)
+    both = [start_container(node, pod, config, name, argv, mounts={"/shared": shared}) for name, argv in (("steady", STEADY), ("greedy", GREEDY))]
+    ends = [node.cri.wait_exited(one)[0] for one in both]
+    assert ends == [0, 0], (ends, [(logs / f"{name}.log").read_text() for name in ("steady", "greedy")])
+    wait_for_log(logs / "steady.log", "stdout F served\n")
+    wait_for_log(logs / "greedy.log", "of greedyrefused\n", "403 Forbidden")
+
+
 def containers_are_attached_to_and_made_again(node):
     may = {"env_names": ["HOSTNAME"], "input": True, "terminal": True}
     node.development_initdata(*(allowed(node.image_digest, argv, **may) for argv in (ANSWERS, SIZES, ONCE)),
                               allowed(node.image_digest, MUTE, **{**may, "output": False}), allowed(
         node.image_digest, RUNS, env_names=["HOSTNAME"], termination_log="/dev/termination-log",
-        empty_directories=[{"path": "/shared", "volume": "kept"}]), network=True)
+        empty_directories=[{"path": "/shared", "volume": "kept"}]), *(allowed(
+            node.image_digest, argv, env_names=["HOSTNAME"], resources=[secret], empty_directories=[{"path": "/shared", "volume": "shares"}])
+            for argv, secret in zip((STEADY, GREEDY), SECRETS)), network=True)
+    for secret in SECRETS:
+        node.path("secret").write_text("of " + secret.rpartition("/")[2])
+        node.cloister("key", "put", secret, node.path("secret"), *node.admin)
     pod, config, logs = start_pod(node, "attach")
     check_attach(node, pod, config, logs)
     check_denied_output(node, pod, config, logs)
     check_restarts(node, pod, config, logs)
+    check_shares_of_the_endpoints(node, pod, config, logs)
     remove_pod(node, pod)
 
 
