@@ -62,7 +62,7 @@ static FALLIBLE copy_read(struct bytes start, uint64_t at, bool is_second, struc
     if (memcmp(magic.at, is_second ? SECOND : FIRST, MAGIC_LEN) != 0)
         return fail_with(err, ERR_MALFORMED, "no LUKS header");
     if (version != 2)
-        return fail_with(err, ERR_UNSUPPORTED, "version %u; 2 is wanted", version);
+        return fail_with(err, ERR_UNSUPPORTED, "version %u; 2 is wanted: cryptsetup luksFormat --type luks2", version);
     if (len < 4 * LUKS2_BINARY_LEN || len % LUKS2_BINARY_LEN != 0 || offset != at || (is_second && at != len))
         return fail_with(err, ERR_MALFORMED, "a copy of %llu bytes at %llu", (unsigned long long) len, (unsigned long long) offset);
     if (len > LUKS2_HEADER_MAX)
@@ -104,6 +104,17 @@ static FALLIBLE text_is(struct json_object *of, const char *name, const char *wa
     return strcmp(text, wanted) == 0 || fail_with(err, ERR_UNSUPPORTED, "%s %.32s; only %s is opened", name, text, wanted);
 }
 
+/* `remedy` is what the owner gives to cryptsetup for it. */
+static FALLIBLE text_is_or(struct json_object *of, const char *name, const char *wanted, const char *remedy, struct err *err)
+{
+    const char *text;
+
+    if (!json_get_text(of, name, &text, err))
+        return false;
+    return strcmp(text, wanted) == 0 ||
+           fail_with(err, ERR_UNSUPPORTED, "%s %.32s; only %s is opened: cryptsetup %s", name, text, wanted, remedy);
+}
+
 static FALLIBLE only_members(struct json_object *of, const char *const *known, size_t n, struct err *err)
 {
     json_object_object_foreach(of, name, value)
@@ -126,7 +137,7 @@ static FALLIBLE hash_read(struct json_object *of, char out[static 8], struct err
     if (!json_get_text(of, "hash", &text, err))
         return false;
     if (strcmp(text, "sha256") != 0 && strcmp(text, "sha512") != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "hash %.32s; only sha256 and sha512 are used", text);
+        return fail_with(err, ERR_UNSUPPORTED, "hash %.32s; only sha256 and sha512 are used: cryptsetup --hash sha256", text);
     (void) snprintf(out, 8, "%s", text); /* one of the two */
     return true;
 }
@@ -143,7 +154,7 @@ static FALLIBLE kdf_read(struct json_object *of, struct luks2_kdf *out, struct e
     AUTO(buffer) struct buffer salt = { 0 };
     uint64_t                   iterations;
 
-    if (!text_is(of, "type", "pbkdf2", err) || !hash_read(of, out->hash, err) ||
+    if (!text_is_or(of, "type", "pbkdf2", "luksConvertKey --pbkdf pbkdf2", err) || !hash_read(of, out->hash, err) ||
         !json_get_u64(of, "iterations", UINT32_MAX, &iterations, err) || !base64_member(of, "salt", &salt, err))
         return false;
     if (iterations < LUKS2_ITERATIONS_MIN || iterations > LUKS2_ITERATIONS_MAX)
@@ -172,15 +183,16 @@ static FALLIBLE segment_read(struct json_object *root, uint64_t disk_len, struct
     if (!json_get(segments, "0", json_type_object, &segment, err) || !text_is(segment, "type", "crypt", err))
         return false;
     if (!json_has(segment, "integrity"))
-        return fail_with(err, ERR_UNSUPPORTED, "no integrity: make it with cryptsetup luksFormat --integrity hmac-sha256");
+        return fail_with(err, ERR_UNSUPPORTED, "no integrity: cryptsetup luksFormat --integrity hmac-sha256 --cipher aes-xts-plain64 --key-size 512");
     if (!only_members(segment, known, sizeof known / sizeof *known, err) ||
-        !text_is(segment, "encryption", "aes-xts-plain64", err) || !text_is(segment, "iv_tweak", "0", err) ||
+        !text_is_or(segment, "encryption", "aes-xts-plain64", "luksFormat --cipher aes-xts-plain64 --key-size 512", err) ||
+        !text_is(segment, "iv_tweak", "0", err) ||
         !text_is(segment, "size", "dynamic", err) || !json_get_u64(segment, "sector_size", 4096, &sector_len, err) ||
         !number(segment, "offset", &out->segment_offset, err))
         return false;
     if (!json_get(segment, "integrity", json_type_object, &integrity, err) ||
         !only_members(integrity, of_integrity, sizeof of_integrity / sizeof *of_integrity, err) ||
-        !text_is(integrity, "type", "hmac(sha256)", err) || !text_is(integrity, "journal_encryption", "none", err) ||
+        !text_is_or(integrity, "type", "hmac(sha256)", "luksFormat --integrity hmac-sha256", err) || !text_is(integrity, "journal_encryption", "none", err) ||
         !text_is(integrity, "journal_integrity", "none", err))
         return context(err, "integrity");
     if (sector_len != 512 && sector_len != 4096)
@@ -267,7 +279,8 @@ static FALLIBLE keyslots_read(struct json_object *root, struct json_object *list
         if (json_get_u64(keyslot, "key_size", LUKS2_KEY_LEN, &key_len, &last) && text_is(keyslot, "type", "luks2", &last) &&
             json_get(keyslot, "kdf", json_type_object, &kdf, &last) && kdf_read(kdf, &slot.kdf, &last) &&
             area_read(keyslot, out, &slot, &last) &&
-            (key_len == LUKS2_KEY_LEN || fail_with(&last, ERR_UNSUPPORTED, "a key of %llu bytes; %d are wanted", (unsigned long long) key_len, LUKS2_KEY_LEN)))
+            (key_len == LUKS2_KEY_LEN || fail_with(&last, ERR_UNSUPPORTED, "a key of %llu bytes; %d are wanted: cryptsetup luksFormat --key-size 512",
+                                              (unsigned long long) key_len, LUKS2_KEY_LEN)))
             out->keyslots[out->n_keyslots++] = slot;
         else
             out->n_unusable++, (void) contextf(&last, "keyslot %s", name);

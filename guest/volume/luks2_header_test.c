@@ -143,13 +143,13 @@ static void what_differs_in_one_thing_is_refused_for_that(void **state)
     static const struct { const char *from, *to, *why; enum err_kind kind; } rows[] = {
         { "\"segments\":{\"0\"", "\"segments\":{\"1\"", "segment: \"0\"", ERR_MALFORMED },
         { "\"type\":\"crypt\"", "\"type\":\"linear\"", "segment: type linear; only crypt is opened", ERR_UNSUPPORTED },
-        { "\"encryption\":\"aes-xts-plain64\",\"sector", "\"encryption\":\"cipher_null-ecb\",\"sector", "encryption cipher_null-ecb", ERR_UNSUPPORTED },
+        { "\"encryption\":\"aes-xts-plain64\",\"sector", "\"encryption\":\"cipher_null-ecb\",\"sector", "encryption cipher_null-ecb; only aes-xts-plain64 is opened: cryptsetup luksFormat --cipher aes-xts-plain64 --key-size 512", ERR_UNSUPPORTED },
         { "\"sector_size\":4096", "\"sector_size\":1024", "sectors of 1024 bytes", ERR_UNSUPPORTED },
         { "\"size\":\"dynamic\"", "\"size\":\"4096\"", "size 4096; only dynamic", ERR_UNSUPPORTED },
         { "\"iv_tweak\":\"0\"", "\"iv_tweak\":\"8\"", "iv_tweak 8", ERR_UNSUPPORTED },
         { "\"iv_tweak\":\"0\"", "\"iv_tweak\":\"0\",\"flags\":[\"backup-final\"]", "a member \"flags\"", ERR_UNSUPPORTED },
-        { "\"type\":\"hmac(sha256)\"", "\"type\":\"none\"", "integrity: type none", ERR_UNSUPPORTED },
-        { ",\"integrity\":{\"type\":\"hmac(sha256)\",\"journal_encryption\":\"none\",\"journal_integrity\":\"none\"}", "", "no integrity", ERR_UNSUPPORTED },
+        { "\"type\":\"hmac(sha256)\"", "\"type\":\"none\"", "integrity: type none; only hmac(sha256) is opened: cryptsetup luksFormat --integrity hmac-sha256", ERR_UNSUPPORTED },
+        { ",\"integrity\":{\"type\":\"hmac(sha256)\",\"journal_encryption\":\"none\",\"journal_integrity\":\"none\"}", "", "no integrity: cryptsetup luksFormat --integrity hmac-sha256", ERR_UNSUPPORTED },
         { "\"offset\":\"4194304\"", "\"offset\":\"4194305\"", "a segment at 4194305", ERR_MALFORMED },
         { "\"offset\":\"4194304\"", "\"offset\":\"67108864\"", "a segment at 67108864 of 67108864", ERR_MALFORMED },
         { "\"offset\":\"4194304\"", "\"offset\":\"8192\"", "a segment at 8192", ERR_MALFORMED },
@@ -160,9 +160,9 @@ static void what_differs_in_one_thing_is_refused_for_that(void **state)
         { "\"size\":\"385024\"", "\"size\":\"383999\"", "keyslot 0: an area of 383999 bytes", ERR_MALFORMED },
         { "\"size\":\"385024\"", "\"size\":\"18446744073709551615\"", "keyslot 0: an area", ERR_MALFORMED },
         { "\"stripes\":4000", "\"stripes\":1", "1 stripes", ERR_UNSUPPORTED },
-        { "\"key_size\":96", "\"key_size\":64", "keyslot 0: a key of 64 bytes", ERR_UNSUPPORTED },
+        { "\"key_size\":96", "\"key_size\":64", "keyslot 0: a key of 64 bytes; 96 are wanted: cryptsetup luksFormat --key-size 512", ERR_UNSUPPORTED },
         { "\"type\":\"luks2\"", "\"type\":\"reencrypt\"", "keyslot 0: type reencrypt", ERR_UNSUPPORTED },
-        { "\"type\":\"pbkdf2\",\"hash\":\"sha512\"", "\"type\":\"argon2id\",\"hash\":\"sha512\"", "keyslot 0: type argon2id; only pbkdf2 is opened", ERR_UNSUPPORTED },
+        { "\"type\":\"pbkdf2\",\"hash\":\"sha512\"", "\"type\":\"argon2id\",\"hash\":\"sha512\"", "keyslot 0: type argon2id; only pbkdf2 is opened: cryptsetup luksConvertKey --pbkdf pbkdf2", ERR_UNSUPPORTED },
         { "\"hash\":\"sha512\"", "\"hash\":\"sha1\"", "keyslot 0: hash sha1", ERR_UNSUPPORTED },
         { "\"iterations\":2000", "\"iterations\":1", "keyslot 0: 1 iterations", ERR_LIMIT },
         { "\"iterations\":2000", "\"iterations\":4294967295", "keyslot 0: 4294967295 iterations", ERR_LIMIT },
@@ -186,7 +186,7 @@ static void what_differs_in_one_thing_is_refused_for_that(void **state)
 static void the_binary_header_is_checked_too(void **state)
 {
     static const struct { size_t at; uint8_t xor; const char *why; enum err_kind kind; } rows[] = {
-        { 0, 1, "no LUKS header", ERR_MALFORMED },     { 7, 3, "version 1; 2 is wanted", ERR_UNSUPPORTED },
+        { 0, 1, "no LUKS header", ERR_MALFORMED },     { 7, 3, "version 1; 2 is wanted: cryptsetup luksFormat --type luks2", ERR_UNSUPPORTED },
         { 15, 1, "a copy of", ERR_MALFORMED },         { 9, 1, "a copy of", ERR_LIMIT },
         { 263, 1, "a copy of", ERR_MALFORMED },        { 72, 1, "a checksum other than sha256", ERR_UNSUPPORTED },
         { 80, 1, "checksum algorithm", ERR_MALFORMED }, { 207, 1, "UUID", ERR_MALFORMED },
