@@ -240,7 +240,7 @@ static bool read_blob(void *owner, const char *digest, uint64_t offset, uint8_t 
 }
 
 /* Best effort: a host that takes no more is not asked again. */
-static void write_blob(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
+static bool write_blob(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
 {
     struct keeper                  *k        = owner;
     Blobs__WriteRequest             request  = BLOBS__WRITE_REQUEST__INIT;
@@ -248,12 +248,13 @@ static void write_blob(void *owner, const char *digest, uint64_t offset, struct 
     struct err                      err;
 
     if (k->is_host_full)
-        return;
+        return false;
     request.digest = (char *) (uintptr_t) digest; /* written to the wire only, as the next */
     request.offset = offset;
     request.size   = total;
     request.data   = (ProtobufCBinaryData){ piece.len, (uint8_t *) (uintptr_t) piece.at };
     k->is_host_full = !ttrpc_call(&k->blobs, &write_blob_method, &request.base, CACHE_TIMEOUT_MS, &response, &err);
+    return !k->is_host_full;
 }
 
 static bool ask_broker(void *owner, const char *kid, struct secret *out, struct err *err)

@@ -349,6 +349,56 @@ FALLIBLE blob_fetch(struct ledger *ledger, const struct descriptor *layer, const
     return true;
 }
 
+/* ---- a layer that the host is to lend as a disk, and has not ---- */
+
+static FALLIBLE pieces_pass_on(struct ledger *ledger, const struct image_source *source, const struct descriptor *layer,
+                               struct digest_run *digest, struct err *err)
+{
+    AUTO(heap) uint8_t *piece = malloc(IMAGE_READ_MAX);
+    struct digest_text  text  = digest_text(&layer->digest);
+    uint64_t            size = layer->size, began = ledger_now_ns(ledger);
+
+    if (!piece)
+        abort();
+    for (uint64_t offset = 0; offset < size;) {
+        size_t most = size - offset < IMAGE_READ_MAX ? (size_t) (size - offset) : IMAGE_READ_MAX, got = 0;
+
+        if (!source_read(ledger, source, BLOB_OTHER, text.at, offset, &size, piece, most, &got, err) ||
+            !pace_check(ledger, source, began, offset, err))
+            return false;
+        digest_run_update(digest, (struct bytes){ piece, got });
+        if (!ledger->keep.put(ledger->keep.owner, text.at, offset, (struct bytes){ piece, got }, size))
+            return fail_with(err, ERR_LIMIT, "the host does not keep what was pulled");
+        offset += got;
+    }
+    return true;
+}
+
+static bool pass_on_from(struct ledger *ledger, const struct image_source *source, void *owner, struct err *err)
+{
+    const struct descriptor           *layer  = owner;
+    AUTO(digest_run) struct digest_run digest = { 0 };
+    struct digest                      found;
+
+    phase_enter(ledger, IMAGE_PULL);
+    if (source->is_cache)
+        return fail_with(err, ERR_NOT_FOUND, "no registry to pull it from");
+    expect_layers(ledger, source);
+    digest_run_begin(&digest, layer->digest.algorithm);
+    if (!pieces_pass_on(ledger, source, layer, &digest, err))
+        return false;
+    phase_enter(ledger, IMAGE_VERIFY);
+    digest_run_end(&digest, &found);
+    return digest_check(&found, &layer->digest, err);
+}
+
+FALLIBLE blob_pass_on(struct ledger *ledger, const struct descriptor *layer, struct err *err)
+{
+    struct descriptor of = *layer;
+
+    return sources_try(ledger, pass_on_from, &of, err);
+}
+
 /* Gives back what the reader has left behind, in large steps. */
 static void give_back(struct blob *blob)
 {

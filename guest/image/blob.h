@@ -57,6 +57,13 @@ struct blob {
  */
 FALLIBLE blob_fetch(struct ledger *ledger, const struct descriptor *layer, const struct layer_key *key,
                     int scratch_fd, struct blob *out, struct err *err);
+
+/*
+ * Passes a layer on to who keeps ciphertext, from the first source that is none of theirs, and holds no more of it than a piece.
+ * Fails as blob_read; LIMIT when it is not kept.
+ */
+FALLIBLE blob_pass_on(struct ledger *ledger, const struct descriptor *layer, struct err *err);
+
 /* The plaintext, once, front to back; what was read is given back to the system. */
 struct stream blob_stream(struct blob *blob);
 void          blob_free(struct blob *blob);

@@ -291,9 +291,10 @@ static void the_last_source_speaks_when_all_fail(void **state)
 struct kept {
     struct buffer bytes;
     int           n_begun;
+    size_t        most; /* 0: any number of bytes */
 };
 
-static void keep_piece(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
+static bool keep_piece(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
 {
     struct kept *kept = owner;
 
@@ -305,6 +306,7 @@ static void keep_piece(void *owner, const char *digest, uint64_t offset, struct 
     }
     assert_int_equal(offset, kept->bytes.len);
     buffer_append(&kept->bytes, piece);
+    return kept->most == 0 || kept->bytes.len <= kept->most;
 }
 
 static void offers_ciphertext_to_be_kept_and_nothing_else(void **state)
@@ -336,6 +338,52 @@ static void offers_ciphertext_to_be_kept_and_nothing_else(void **state)
     buffer_free(&kept.bytes);
 }
 
+/* Of a layer that is mounted the host gets all, whoever the bytes come from; what it keeps is judged by its disk. */
+static void passes_a_layer_on_from_the_registry_alone(void **state)
+{
+    AUTO(rig) struct rig *r    = rig_new(HONEST);
+    struct kept           kept = { 0 };
+    struct liar           registry;
+    struct image_source   sources[2];
+    struct ledger         ledger = two_sources(r, sources, &registry);
+    struct err            err;
+
+    (void) state;
+    ledger.keep = (struct image_keep){ keep_piece, &kept };
+    assert_true(blob_pass_on(&ledger, &r->layer, &err));
+    assert_int_equal(kept.n_begun, 1);
+    assert_true(bytes_equal(buffer_bytes(&kept.bytes), r->liar.whole));
+    assert_true(r->liar.n_reads == 0 && registry.n_reads > 1);
+    registry.lie     = OTHER_BYTES;
+    registry.n_reads = 0;
+    assert_false(blob_pass_on(&ledger, &r->layer, &err));
+    assert_int_equal(err.kind, ERR_UNTRUSTED);
+    assert_int_equal(r->progress.phase, IMAGE_VERIFY);
+    buffer_free(&kept.bytes);
+}
+
+static void passes_no_more_on_than_is_taken(void **state)
+{
+    AUTO(rig) struct rig *r    = rig_new(HONEST);
+    struct kept           kept = { .most = 1 };
+    struct liar           registry;
+    struct image_source   sources[2];
+    struct ledger         ledger = two_sources(r, sources, &registry);
+    struct err            err;
+
+    (void) state;
+    ledger.keep = (struct image_keep){ keep_piece, &kept };
+    assert_false(blob_pass_on(&ledger, &r->layer, &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_string_equal(err.text, "the registry: the host does not keep what was pulled");
+    assert_int_equal(registry.n_reads, 1);
+    ledger.n_sources = 1;
+    assert_false(blob_pass_on(&ledger, &r->layer, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_string_equal(err.text, "no registry to pull it from");
+    buffer_free(&kept.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +397,8 @@ int main(void)
         cmocka_unit_test(another_source_makes_up_for_one_that_is_slow),
         cmocka_unit_test(the_last_source_speaks_when_all_fail),
         cmocka_unit_test(offers_ciphertext_to_be_kept_and_nothing_else),
+        cmocka_unit_test(passes_a_layer_on_from_the_registry_alone),
+        cmocka_unit_test(passes_no_more_on_than_is_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,18 @@ static FALLIBLE layer_unpack(struct ledger *ledger, const struct image_request *
     return true;
 }
 
+/* The host lends what its cache has: so the layer is brought there, if it is ciphertext, as for the next guest. */
+static FALLIBLE bring_to_host(struct ledger *ledger, const struct descriptor *layer, bool is_encrypted, struct err *err)
+{
+    struct err why = { 0 };
+
+    if (!is_encrypted || !ledger->keep.put)
+        return false;
+    if (blob_pass_on(ledger, layer, &why))
+        return true;
+    return fail_with(err, why.kind, "the host has it not: %s", why.text);
+}
+
 /* The root hash is the manifest's; with a key, it is also what the key's owner encrypted: only then is it believed. */
 static FALLIBLE layer_mount(struct ledger *ledger, const struct image_request *request, const struct plan *plan, struct err *err)
 {
@@ -215,6 +227,11 @@ static FALLIBLE layer_mount(struct ledger *ledger, const struct image_request *r
     if (!request->mount)
         return fail_with(err, ERR_UNSUPPORTED, "made to be mounted from a disk, and the host lent none");
     bool is_mounted = request->mount(request->mount_owner, &layer->digest, &blocks, &secret, ledger->progress->mounted, err);
+    if (!is_mounted && err->kind == ERR_NOT_FOUND) {
+        if (!bring_to_host(ledger, layer, key != NULL, err))
+            return false;
+        is_mounted = request->mount(request->mount_owner, &layer->digest, &blocks, &secret, ledger->progress->mounted, err);
+    }
 
     /* other bytes than the manifest's are found by the kernel, while it mounts */
     phase_enter(ledger, is_mounted || err->kind == ERR_UNTRUSTED ? IMAGE_VERIFY : err->kind == ERR_NOT_FOUND ? IMAGE_PULL : IMAGE_UNPACK);

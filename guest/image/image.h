@@ -34,7 +34,7 @@ struct image_source {
  * in order, a blob at a time; one that turns out to be wrong, or breaks off, begins again at offset 0 or never ends.
  */
 struct image_keep {
-    void (*put)(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total);
+    bool (*put)(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total); /* false: no more is taken */
     void  *owner;
 };
 

@@ -16,7 +16,7 @@ struct rig {
     struct secret kek;
     char         *target;
     int           target_fd;
-    bool          broker_refuses, has_disk, disk_lies;
+    bool          broker_refuses, has_disk, disk_lies, disk_is_missing;
     size_t        n_mounted;
     const char   *required_kid;
 };
@@ -66,6 +66,8 @@ static bool rig_mount(void *owner, const struct digest *layer, const struct bloc
     assert_memory_equal(blocks->root, wanted.value, SHA256_LEN); /* of one block */
     if (r->disk_lies)
         return fail_with(err, ERR_UNTRUSTED, "other blocks");
+    if (r->disk_is_missing)
+        return fail_with(err, ERR_NOT_FOUND, "no disk");
     memcpy(path, "/run/images/x", sizeof "/run/images/x");
     return true;
 }
@@ -199,6 +201,19 @@ static struct digest mountable_make(struct rig *r, size_t n_layers)
     return put_blob(r, buffer_bytes(&manifest));
 }
 
+static bool never_kept(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
+{
+    struct digest d;
+
+    (void) owner;
+    (void) offset;
+    (void) piece;
+    (void) total;
+    digest_of(BYTES_OF(block), DIGEST_SHA256, &d);
+    assert_string_not_equal(digest_text(&d).at, digest); /* documents are kept; the layer of blocks is not */
+    return true;
+}
+
 static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_encrypted, struct image_config *config,
                    struct image_progress *progress, struct err *err)
 {
@@ -207,7 +222,7 @@ static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_en
                                      .kek = rig_kek, .kek_owner = r, .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD,
                                      .keeps_our_owner = true, .must_be_encrypted = must_be_encrypted,
                                      .required_kid = r->required_kid, .mount = r->has_disk ? rig_mount : NULL,
-                                     .mount_owner = r };
+                                     .keep = { never_kept, r }, .mount_owner = r };
 
     return image_unpack(&request, r->target_fd, config, progress, err);
 }
@@ -237,11 +252,12 @@ static void mounts_what_is_made_for_it(void **state)
 
 static void refuses_to_mount_by_the_one_defect(void **state)
 {
-    static const struct { bool has_disk, lies, sealed; size_t n; enum err_kind kind; enum image_phase phase; const char *why; } CASES[] = {
-        { false, false, false, 1, ERR_UNSUPPORTED, IMAGE_PULL, "layer 1 of 1: made to be mounted from a disk, and the host lent none" },
-        { true, true, false, 1, ERR_UNTRUSTED, IMAGE_VERIFY, "layer 1 of 1: other blocks" },
-        { true, false, true, 1, ERR_DENIED, IMAGE_VERIFY, "layer 1 of 1: not encrypted" },
-        { true, false, false, 2, ERR_UNSUPPORTED, IMAGE_VERIFY, "layer 1 of 2: one that is mounted stands alone" },
+    static const struct { bool has_disk, lies, sealed, missing; size_t n; enum err_kind kind; enum image_phase phase; const char *why; } CASES[] = {
+        { false, false, false, false, 1, ERR_UNSUPPORTED, IMAGE_PULL, "layer 1 of 1: made to be mounted from a disk, and the host lent none" },
+        { true, true, false, false, 1, ERR_UNTRUSTED, IMAGE_VERIFY, "layer 1 of 1: other blocks" },
+        { true, false, true, false, 1, ERR_DENIED, IMAGE_VERIFY, "layer 1 of 1: not encrypted" },
+        { true, false, false, false, 2, ERR_UNSUPPORTED, IMAGE_VERIFY, "layer 1 of 2: one that is mounted stands alone" },
+        { true, false, false, true, 1, ERR_NOT_FOUND, IMAGE_PULL, "layer 1 of 1: no disk" }, /* and the host is not given a plain one */
     };
 
     (void) state;
@@ -254,6 +270,7 @@ static void refuses_to_mount_by_the_one_defect(void **state)
 
         r->has_disk  = CASES[i].has_disk;
         r->disk_lies = CASES[i].lies;
+        r->disk_is_missing = CASES[i].missing;
         assert_false(unpack(r, &manifest, CASES[i].sealed, &config, &progress, &err));
         assert_int_equal(err.kind, CASES[i].kind);
         assert_string_equal(err.text, CASES[i].why);

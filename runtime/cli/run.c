@@ -457,7 +457,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
         return context(err, options->initdata_file ? "initdata" : "config");
     if (options->netns && !pod_link_open(options->netns, &network, err))
         return context(err, "config");
-    if (options->pod.image.directory[0] && !image_disks_open((const char *const[]){ options->pod.image.directory, NULL }, options->pod.manifest, &images, err))
+    if (options->pod.image.directory[0] && !image_disks_open((const char *const[IMAGE_STORES]){ options->pod.image.directory }, options->pod.manifest, &images, err))
         return context(err, "pull");
     for (size_t i = 0; i < images.n; i++) {
         disks[i] = (struct vm_disk){ .fd = images.at[i].fd, .is_read_only = true };

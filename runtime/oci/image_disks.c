@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "keys/ocicrypt/layer_type.h"
@@ -26,13 +27,13 @@ static bool is_mounted(const struct descriptor *layer)
 }
 
 /* NO_FD when none of them has it; likewise for one that is short: the guest judges what it is lent. */
-static FALLIBLE blob_open(const char *const directories[static 2], const struct digest_text *digest, const char *algorithm, int *out,
+static FALLIBLE blob_open(const char *const directories[static IMAGE_STORES], const struct digest_text *digest, const char *algorithm, int *out,
                           struct err *err)
 {
     char path[LAYOUT_PATH_MAX + 192];
 
     *out = NO_FD;
-    for (size_t i = 0; i < 2 && *out < 0; i++) {
+    for (size_t i = 0; i < IMAGE_STORES && *out < 0; i++) {
         if (!directories[i])
             continue;
         (void) snprintf(path, sizeof path, "%s/blobs/%s/%s", directories[i], algorithm, digest_hex(digest)); /* a cut path is none */
@@ -43,7 +44,21 @@ static FALLIBLE blob_open(const char *const directories[static 2], const struct 
     return true;
 }
 
-static FALLIBLE disk_add(const char *const directories[static 2], const struct descriptor *layer, struct image_disks *disks, struct err *err)
+static bool is_coming(const char *const directories[static IMAGE_STORES], const struct digest_text *digest)
+{
+    char path[LAYOUT_PATH_MAX + 192];
+    bool is_found = false;
+
+    for (size_t i = 0; i < IMAGE_STORES && !is_found; i++) {
+        if (!directories[i])
+            continue;
+        (void) snprintf(path, sizeof path, "%s/incoming/%s", directories[i], digest_hex(digest)); /* a cut path is none */
+        is_found = access(path, F_OK) == 0;
+    }
+    return is_found;
+}
+
+static FALLIBLE disk_add(const char *const directories[static IMAGE_STORES], const struct descriptor *layer, struct image_disks *disks, struct err *err)
 {
     struct digest_text digest = digest_text(&layer->digest);
     AUTO(fd) int       fd     = NO_FD;
@@ -51,6 +66,7 @@ static FALLIBLE disk_add(const char *const directories[static 2], const struct d
     if (!blob_open(directories, &digest, digest_algorithm_name(layer->digest.algorithm), &fd, err))
         return false;
     disks->n_missing += fd < 0;
+    disks->n_coming += fd < 0 && is_coming(directories, &digest);
     if (fd < 0)
         return true;
     if (disks->n == IMAGE_DISKS_MAX)
@@ -60,10 +76,10 @@ static FALLIBLE disk_add(const char *const directories[static 2], const struct d
     return true;
 }
 
-static FALLIBLE find_manifest(const char *const directories[static 2], const char *digest, struct buffer *text, struct err *err)
+static FALLIBLE find_manifest(const char *const directories[static IMAGE_STORES], const char *digest, struct buffer *text, struct err *err)
 {
     (void) fail_with(err, ERR_NOT_FOUND, "no place for image %.80s", digest); /* false is what it returns */
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < IMAGE_STORES; i++) {
         if (!directories[i])
             continue;
         if (layout_read_blob(directories[i], digest, OCI_DOCUMENT_MAX, text, err))
@@ -74,7 +90,7 @@ static FALLIBLE find_manifest(const char *const directories[static 2], const cha
     return false;
 }
 
-FALLIBLE image_disks_open(const char *const directories[static 2], const char *digest, struct image_disks *out, struct err *err)
+FALLIBLE image_disks_open(const char *const directories[static IMAGE_STORES], const char *digest, struct image_disks *out, struct err *err)
 {
     AUTO(buffer) struct buffer     text     = { 0 };
     AUTO(manifest) struct manifest manifest = { 0 };

@@ -15,7 +15,8 @@ struct blob_service {
     int                      more_fd;   /* a second directory, or NO_FD */
     struct guest_cache       cache;     /* folder NO_FD: none */
     bool                   (*may_read)(void *owner, const char *digest); /* NULL: all */
-    void                    *owner;     /* of `may_read` */
+    void                   (*kept)(void *owner, const char *digest); /* or NULL */
+    void                    *owner;     /* of these two */
     int                      blob_fd;             /* the blob last asked for stays open: reads come in sequence */
     char                     path[BLOB_PATH_LEN]; /* of blob_fd */
 };
@@ -106,8 +107,12 @@ static FALLIBLE write_blob(struct blob_service *service, const Blobs__WriteReque
         return fail_with(err, ERR_LIMIT, "%zu bytes at once", request->data.len);
     if (service->may_read && !service->may_read(service->owner, request->digest))
         return fail_with(err, ERR_DENIED, "%.80s is not of an image of this pod", request->digest);
-    return guest_cache_put(&service->cache, request->digest, request->offset, request->size,
-                          (struct bytes){ request->data.data, request->data.len }, err);
+    if (!guest_cache_put(&service->cache, request->digest, request->offset, request->size,
+                         (struct bytes){ request->data.data, request->data.len }, err))
+        return false;
+    if (service->kept && request->offset + request->data.len == request->size)
+        service->kept(service->owner, request->digest);
+    return true;
 }
 
 static void serve_write(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
@@ -153,6 +158,7 @@ FALLIBLE blob_service_new(struct loop *loop, const struct blob_service_options *
     service->layout_fd = service->more_fd = service->blob_fd = NO_FD;
     service->cache     = NO_GUEST_CACHE;
     service->may_read  = options->may_read;
+    service->kept      = options->kept;
     service->owner     = options->owner;
 
     struct ttrpc_connection_options serving = { .loop = loop, .service = &blobs_service, .rows = rows, .n_rows = 2,

@@ -13,6 +13,7 @@ struct blob_service_options {
     const char *layout;    /* directory that holds blobs/sha256/…; NULL: none */
     const char *more;      /* a second one, for blobs that the first does not have; NULL, or not there: none */
     bool      (*may_read)(void *owner, const char *digest); /* of them and of the cache, and what it may bring in: a store may hold others' as well. NULL: all */
+    void      (*kept)(void *owner, const char *digest); /* what it brought is in the cache; before it is answered. NULL: nobody cares */
     void       *owner;
     const char *cache;     /* directory of the node's cache; NULL: none, and nothing that is offered is kept */
     uint64_t    cache_max; /* bytes of it */

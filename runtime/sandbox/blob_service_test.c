@@ -18,11 +18,20 @@ struct rig {
     char                     digests[3][DIGEST_TEXT_LEN_MAX + 1];
     enum err_kind            kind;
     char                     text[512]; /* what was read, or why not */
+    char                     kept[DIGEST_TEXT_LEN_MAX + 1]; /* what we were told of last */
 };
 
 static bool is_ours(void *owner, const char *digest)
 {
     return strcmp(((const struct rig *) owner)->digests[0], digest) == 0;
+}
+
+static void note_kept(void *owner, const char *digest)
+{
+    struct rig *r = owner;
+
+    assert_true(r->kind == ERR_BUG); /* not answered yet */
+    (void) snprintf(r->kept, sizeof r->kept, "%s", digest); /* fits */
 }
 
 static void on_closed(void *owner, const struct err *why)
@@ -46,7 +55,7 @@ static struct rig *rig_new(void)
         digest_of(all[i], DIGEST_SHA256, &digest);
         strcpy(r->digests[i], digest_text(&digest).at);
     }
-    struct blob_service_options    options = { .may_read = is_ours, .owner = r, .cache = r->folder, .cache_max = 1 << 20 };
+    struct blob_service_options    options = { .may_read = is_ours, .kept = note_kept, .owner = r, .cache = r->folder, .cache_max = 1 << 20 };
     struct ttrpc_connection_options calling = { .loop = r->loop, .closed = on_closed, .owner = r };
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     assert_true(blob_service_new(r->loop, &options, fds[0], &r->service, &err));
@@ -120,11 +129,14 @@ static void a_guest_brings_what_it_pulled_of_its_own_images_and_nothing_else(voi
     (void) state;
     assert_int_equal(read_back(r, 0), ERR_NOT_FOUND);
     assert_int_equal(bring(r, 0, BYTES_OF(ours)), ERR_NONE);
+    assert_string_equal(r->kept, r->digests[0]);
+    r->kept[0] = 0;
     assert_int_equal(read_back(r, 0), ERR_NONE);
     assert_string_equal(r->text, (const char *) ours);
     assert_int_equal(bring(r, 1, BYTES_OF(others)), ERR_DENIED);
     assert_int_equal(bring(r, 2, BYTES_OF(unknown)), ERR_DENIED);
     assert_int_equal(bring(r, 0, BYTES_OF(others)), ERR_UNTRUSTED); /* of another content */
+    assert_string_equal(r->kept, "");
 }
 
 static void what_others_brought_is_not_read_by_its_digest(void **state)

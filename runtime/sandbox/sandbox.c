@@ -423,7 +423,7 @@ static FALLIBLE start_services(struct sandbox *s, struct launch *l, struct err *
 {
     struct ttrpc_connection_options agent = { .loop = s->options.loop, .closed = agent_closed, .owner = s };
     struct blob_service_options     blobs = { .layout = s->options.layout, .more = s->options.more_blobs,
-                                              .may_read = s->options.may_read, .owner = s->options.owner,
+                                              .may_read = s->options.may_read, .kept = s->options.kept, .owner = s->options.owner,
                                               .cache = s->options.cache, .cache_max = s->options.cache_max };
 
     if (!blob_service_new(s->options.loop, &blobs, TAKE_FD(l->ours[PORT_BLOBS]), &s->blobs, err))

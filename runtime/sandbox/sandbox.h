@@ -41,6 +41,7 @@ struct sandbox_options {
     const char          *layout;         /* directory of an OCI layout whose blobs are served; NULL: none */
     const char          *more_blobs;     /* another, for blobs that the first lacks; NULL: none */
     bool               (*may_read)(void *owner, const char *digest); /* NULL: every blob of them */
+    void               (*kept)(void *owner, const char *digest); /* the guest brought this blob into the cache; NULL: see blob_service.h */
     const char          *cache;          /* directory of the node's cache of ciphertext; NULL: none. See blob_service.h */
     uint64_t             cache_max;      /* bytes that it may hold */
     const char          *platform_keys;  /* simulated platform: its key directory */

@@ -3,9 +3,8 @@
 #include <string.h>
 
 #include "keys/api/initdata.h"
-#include "runtime/oci/image_disks.h"
 
-static bool image_may_want_disks(const char *const stores[static 2], const char *digest)
+static bool image_may_want_disks(const char *const stores[static IMAGE_STORES], const char *digest)
 {
     AUTO(image_disks) struct image_disks disks = { .n = 0 };
     struct err                           unknown;
@@ -13,7 +12,7 @@ static bool image_may_want_disks(const char *const stores[static 2], const char 
     return !digest || !image_disks_open(stores, digest, &disks, &unknown) || disks.n + disks.n_missing > 0;
 }
 
-static bool container_may_want_disks(const char *const stores[static 2], struct json_object *entry)
+static bool container_may_want_disks(const char *const stores[static IMAGE_STORES], struct json_object *entry)
 {
     struct json_object *volumes, *image;
 
@@ -26,7 +25,7 @@ static bool container_may_want_disks(const char *const stores[static 2], struct 
            image_may_want_disks(stores, json_object_is_type(image, json_type_string) ? json_object_get_string(image) : NULL);
 }
 
-bool pod_may_want_disks(struct bytes text, const char *const stores[static 2])
+bool pod_may_want_disks(struct bytes text, const char *const stores[static IMAGE_STORES])
 {
     AUTO(initdata) struct initdata initdata = { 0 };
     AUTO(json) struct json_object *policy   = NULL;

@@ -4,9 +4,9 @@
  */
 #pragma once
 
-#include "base/bytes.h"
+#include "runtime/oci/image_disks.h"
 
-enum { IMAGE_BLOBS_MAX = 8192, IMAGE_BLOBS_DIGEST = 7 + 64 + 1, IMAGE_STORES = 3 };
+enum { IMAGE_BLOBS_MAX = 8192, IMAGE_BLOBS_DIGEST = 7 + 64 + 1 };
 
 struct image_blobs {
     char (*digests)[IMAGE_BLOBS_DIGEST]; /* owned */

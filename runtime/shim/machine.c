@@ -96,7 +96,7 @@ static bool start(const struct machine_options *options, struct machine **out, s
     struct guest_bundle_options                  bundle = { .directory = options->settings->guest };
     struct sandbox_options sandbox = { .loop = options->loop, .cpus = options->cpus, .memory_mib = options->memory_mib,
                                        .initdata = options->initdata, .layout = options->blobs,
-                                       .more_blobs = options->more_blobs, .may_read = options->may_read,
+                                       .more_blobs = options->more_blobs, .may_read = options->may_read, .kept = options->kept,
                                        .has_shelf = options->has_shelf, .cache = options->cache, .cache_max = options->cache_max, .console_fd = NO_FD,
                                        .boot_timeout_ms = (uint32_t) options->settings->boot_timeout_s * 1000,
                                        .ready = options->ready, .ended = options->ended, .owner = options->owner };

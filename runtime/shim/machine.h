@@ -18,6 +18,7 @@ struct machine_options {
     uint64_t               cache_max; /* bytes of it */
     bool                   has_shelf; /* `lend` may be called */
     bool (*may_read)(void *owner, const char *digest);  /* which of them the guest gets */
+    void (*kept)(void *owner, const char *digest);      /* what it brought into `cache` */
     const char            *network;  /* path of a network namespace, or NULL */
     void (*ready)(void *owner);                         /* the guest has attested and takes requests */
     void (*ended)(void *owner, const struct err *why);  /* unasked for; once; then only free */

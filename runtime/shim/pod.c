@@ -376,6 +376,17 @@ static bool may_read(void *owner, const char *digest)
     return image_blobs_hold(&((const struct pod *) owner)->blobs, digest);
 }
 
+/* A layer that is mounted: it is lent before the guest, which waits for it, hears that it is kept. */
+static void on_kept(void *owner, const char *digest)
+{
+    struct pod *pod = owner;
+
+    (void) digest; /* which images it is of is for the images to say */
+    for (struct task *t = pod->tasks; t; t = t->next)
+        if (!t->is_removed && t->digest && t->state == TASK_CREATING)
+            task_lend_layers(t);
+}
+
 FALLIBLE pod_refuse_host_network(struct err *err)
 {
     return fail_with(err, ERR_UNSUPPORTED, "config: the pod wants the node's network (hostNetwork): a VM has only what is moved into it");
@@ -403,11 +414,12 @@ FALLIBLE pod_start_vm(struct pod *pod, const struct pod_boot *boot, struct err *
     options.cache      = pod->settings.cache;
     options.cache_max  = pod->settings.cache_max_mib << 20;
     options.may_read   = may_read;
+    options.kept       = on_kept;
     if (!options.blobs && !options.cache)
         return fail_with(err, ERR_CONFIG, "config: where image blobs are is not known: containerd did not say, and the "
                                           "handler's configuration has neither blobs = \"/path\" nor cache");
     options.initdata  = buffer_bytes(&initdata);
-    options.has_shelf = pod_may_want_disks(options.initdata, (const char *const[]){ pod->settings.blobs, pod->store });
+    options.has_shelf = pod_may_want_disks(options.initdata, (const char *const[IMAGE_STORES]){ pod->settings.blobs, pod->store, pod->settings.cache });
     free(pod->hostname);
     pod->hostname = strdup(boot->hostname);
     if (!pod->hostname)

@@ -146,5 +146,6 @@ void relay_answer_wait(const struct task *task, struct ttrpc_pending pending);
 
 /* The first of a task that has its streams and its place in the guest; continues what was asked. */
 void task_vm_is_ready(struct task *task);
+void task_lend_layers(struct task *task); /* of its image, as far as they are there now */
 FALLIBLE task_kill_created(struct task *task, uint32_t signal_number, struct err *err); /* told as its end when it is done */
 void task_vm_failed(struct task *task, const struct err *why);

@@ -23,15 +23,15 @@ static bool is_lent(const struct pod_disks *disks, const char *name)
     return false;
 }
 
-FALLIBLE pod_disks_lend_image(struct pod_disks *disks, const char *const stores[static 2], const char *digest, const struct lender *lender,
-                              bool *missing, struct err *err)
+FALLIBLE pod_disks_lend_image(struct pod_disks *disks, const char *const stores[static IMAGE_STORES], const char *digest, const struct lender *lender,
+                              bool *coming, struct err *err)
 {
     AUTO(image_disks) struct image_disks found = { .n = 0 };
 
-    *missing = false;
+    *coming = false;
     if (!image_disks_open(stores, digest, &found, err))
         return err->kind == ERR_NOT_FOUND;
-    *missing = found.n_missing > 0;
+    *coming = found.n_coming > 0;
     for (size_t i = 0; i < found.n; i++) {
         const char *name = found.at[i].serial;
 

@@ -8,6 +8,7 @@
 #include "guest/api/agent.pb-c.h"
 #include "guest/api/shelf.h"
 #include "guest/api/volume_limits.h"
+#include "runtime/oci/image_disks.h"
 #include "runtime/shim/container_spec.h"
 
 #define VOLUME_FILE "cloister.img"
@@ -34,12 +35,12 @@ struct lender {
  * Lends the image's layers of blocks that are not lent yet.
  *
  *   stores   directories with blobs/sha256/... below; NULL: none
- *   missing  whether one of them is in none of the stores: it may be on its way
+ *   coming   whether one of them is not there, but on its way into a store
  *
  * Fails as image_disks_open and the lender do; an image whose manifest is nowhere has no such layers.
  */
-FALLIBLE pod_disks_lend_image(struct pod_disks *disks, const char *const stores[static 2], const char *digest, const struct lender *lender,
-                              bool *missing, struct err *err);
+FALLIBLE pod_disks_lend_image(struct pod_disks *disks, const char *const stores[static IMAGE_STORES], const char *digest, const struct lender *lender,
+                              bool *coming, struct err *err);
 
 /* What a container's request says of its volumes. */
 struct container_disks {

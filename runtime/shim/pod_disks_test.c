@@ -144,7 +144,7 @@ static bool may_want(const char *policy, const char *store)
     AUTO(buffer) struct buffer text  = { 0 };
 
     initdata_write(INITDATA_SHA256, &entry, policy ? 1 : 0, &text);
-    return pod_may_want_disks(buffer_bytes(&text), (const char *const[]){ store, NULL });
+    return pod_may_want_disks(buffer_bytes(&text), (const char *const[IMAGE_STORES]){ store });
 }
 
 static void a_pod_without_disks_is_known_by_its_policy(void **state)
@@ -184,7 +184,7 @@ static void a_pod_without_disks_is_known_by_its_policy(void **state)
     assert_true(may_want("{}", store));
     assert_true(may_want("{", store));
     assert_true(may_want(NULL, store));
-    assert_true(pod_may_want_disks(bytes_of_text("no TOML"), (const char *const[]){ store, NULL }));
+    assert_true(pod_may_want_disks(bytes_of_text("no TOML"), (const char *const[IMAGE_STORES]){ store }));
     remove_folder(store);
 }
 

@@ -160,14 +160,33 @@ static FALLIBLE wait_for_layer(struct task *task, struct err *err)
            loop_add(task->pod->options.loop, &task->layer_wait, EPOLLIN, err);
 }
 
-/* An image that is mounted wants its layers as disks; one that does not come in time the guest misses, and says so. */
+static FALLIBLE lend_layers(struct task *task, bool *coming, struct err *err)
+{
+    const struct pod   *pod                  = task->pod;
+    const char *const   stores[IMAGE_STORES] = { pod->settings.blobs, pod->store, pod->settings.cache };
+    const struct lender lender               = { lend, task->pod };
+
+    return pod_disks_lend_image(&task->pod->disks, stores, task->digest, &lender, coming, err);
+}
+
+void task_lend_layers(struct task *task)
+{
+    bool       coming;
+    struct err err;
+
+    if (!lend_layers(task, &coming, &err)) /* the guest finds no disk, and says so */
+        log_error("a layer is not lent", "id=%s why=\"%s\"", task->id, LOG_PEER(bytes_of_text(err.text)));
+}
+
+/*
+ * An image that is mounted wants its layers as disks. One that the node fetches is waited for; any other the guest misses, and
+ * brings it into the cache, or says that it misses it.
+ */
 static void try_creation(struct task *task)
 {
-    const char *const   stores[2] = { task->pod->settings.blobs, task->pod->store };
-    const struct lender lender    = { lend, task->pod };
-    bool                missing   = false;
-    struct err          err;
-    bool                is_good = task->is_killed || pod_disks_lend_image(&task->pod->disks, stores, task->digest, &lender, &missing, &err);
+    bool       missing = false;
+    struct err err;
+    bool       is_good = task->is_killed || lend_layers(task, &missing, &err);
 
     missing = is_good && missing && task->n_layer_waits < SHIM_LAYER_WAIT_MS / SHIM_LAYER_RETRY_MS;
     if (missing && wait_for_layer(task, &err))

@@ -78,6 +78,14 @@ FALLIBLE blob_cache_begin(const struct blob_cache *cache, const struct digest *d
     return *fd >= 0 || err_os(err, "cache: %s", buffer_text(&path));
 }
 
+void blob_cache_announce(const struct blob_cache *cache, const struct digest *digest)
+{
+    AUTO(fd) int fd = NO_FD;
+    struct err   ignored; /* see the header */
+
+    (void) !blob_cache_begin(cache, digest, &fd, &ignored);
+}
+
 FALLIBLE blob_cache_commit(const struct blob_cache *cache, const struct digest *digest, int fd, struct err *err)
 {
     AUTO(buffer) struct buffer from = { 0 }, to = { 0 };

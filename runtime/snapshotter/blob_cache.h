@@ -20,7 +20,11 @@ static inline void auto_blob_cache(struct blob_cache *cache) { blob_cache_close(
 
 bool blob_cache_has(const struct blob_cache *cache, const struct digest *digest); /* and counts as a use of it */
 
-/* A blob is written to a file of its own, then added under its digest: whole or not at all. */
+/*
+ * A blob is written to a file of its own, then added under its digest: whole or not at all. It may be announced before, so that
+ * who misses it sees that it comes; then it has to be committed or abandoned as well. What cannot be announced comes all the same.
+ */
+void     blob_cache_announce(const struct blob_cache *cache, const struct digest *digest);
 FALLIBLE blob_cache_begin(const struct blob_cache *cache, const struct digest *digest, int *fd, struct err *err);
 FALLIBLE blob_cache_commit(const struct blob_cache *cache, const struct digest *digest, int fd, struct err *err);
 void     blob_cache_abandon(const struct blob_cache *cache, const struct digest *digest);

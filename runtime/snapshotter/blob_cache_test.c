@@ -135,6 +135,30 @@ static void what_was_half_written_is_gone_after_the_next_start(void **state)
     assert_int_equal(rmdir(path), 0); /* it is empty */
 }
 
+/* Where shims look whether to wait: runtime/oci/image_disks.c. */
+static void what_is_announced_is_on_its_way_until_it_is_there_or_given_up(void **state)
+{
+    AUTO(fixture) struct fixture f;
+    struct digest                digest;
+    struct digest_text           text;
+    char                         path[300];
+
+    (void) state;
+    set_up(&f, 1000);
+    digest_of(bytes_of_text("whole"), DIGEST_SHA256, &digest);
+    text = digest_text(&digest);
+    (void) snprintf(path, sizeof path, "%s/incoming/%s", f.root, digest_hex(&text));
+    for (int is_given_up = 0; is_given_up < 2; is_given_up++) {
+        blob_cache_announce(&f.cache, &digest);
+        assert_int_equal(access(path, F_OK), 0);
+        if (is_given_up)
+            blob_cache_abandon(&f.cache, &digest);
+        else
+            (void) add(&f, "whole");
+        assert_int_equal(access(path, F_OK), -1);
+    }
+}
+
 static void an_index_that_cannot_be_read_is_begun_anew(void **state)
 {
     AUTO(fixture) struct fixture f;
@@ -187,6 +211,7 @@ int main(void)
         cmocka_unit_test(so_do_those_of_a_cache_with_too_many),
         cmocka_unit_test(names_follow_their_manifests),
         cmocka_unit_test(what_was_half_written_is_gone_after_the_next_start),
+        cmocka_unit_test(what_is_announced_is_on_its_way_until_it_is_there_or_given_up),
         cmocka_unit_test(an_index_that_cannot_be_read_is_begun_anew),
         cmocka_unit_test(urls_come_from_references),
     };

@@ -162,6 +162,7 @@ static void fetch_next(struct fetcher *f)
                 return;
             log_error("blob not fetched", "error=%s", err.text);
         }
+        blob_cache_abandon(f->cache, &f->waiting[0].digest);
         end_first(f);
     }
 }
@@ -205,6 +206,7 @@ FALLIBLE fetcher_want(struct fetcher *fetcher, const char *url, const struct dig
     (void) snprintf(last->url, sizeof last->url, "%s", url); /* its length was checked */
     last->digest = *digest;
     last->size   = size;
+    blob_cache_announce(fetcher->cache, digest);
     if (fetcher->n == 1)
         fetch_next(fetcher);
     return true;

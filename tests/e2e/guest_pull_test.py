@@ -3,7 +3,7 @@
 import base64, ctypes, hashlib, json, os, pathlib, re, shutil, socket, struct, subprocess, threading
 
 from oci_image import manifest_digest
-from registries import Authority, Registry, Signer, settings, signature_layout
+from registries import Authority, DyingRelay, Registry, Signer, settings, signature_layout
 from world import CLOISTER, KEY_ID, World, run_tests, skip
 
 CLONE_NEWNS, CLONE_NEWNET, MS_REC_PRIVATE = 0x20000, 0x40000000, 0x44000
@@ -39,41 +39,6 @@ class Names:
             n = kind == 1
             answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(HOST) if n else b""
             self.socket.sendto(query[:2] + struct.pack(">HHHHH", 0x8180, 1, n, 0, 0) + query[12:end] + answer, peer)
-
-
-class DyingRelay:
-    """Before the registry, under its name: after so many bytes of its answers it is gone, and nobody listens there any more."""
-
-    def __init__(self, port, most):
-        self.to, self.left = (HOST, port), most
-        self.listener = socket.create_server((HOST, 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while self.left > 0:
-            try:
-                near = self.listener.accept()[0]
-            except OSError:
-                return
-            far = socket.create_connection(self.to)
-            for source, sink, counts in ((near, far, 0), (far, near, 1)):
-                threading.Thread(target=self.move, args=(source, sink, counts), daemon=True).start()
-
-    def move(self, source, sink, counts):
-        try:
-            while self.left > 0 and (piece := source.recv(65536)):
-                self.left -= counts * len(piece)
-                sink.sendall(piece)
-        except OSError:
-            pass  # the other side went
-        if self.left <= 0:
-            self.listener.close()
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it was closed already
 
 
 class Stage:
@@ -170,7 +135,7 @@ def what_cannot_be_pulled_is_refused_by_name(world):
 def a_registry_that_dies_within_a_layer_is_named(world):
     """And nothing of what came is run, or kept as if it were whole."""
     shutil.rmtree(stage.cache, ignore_errors=True)
-    relay = DyingRelay(int(stage.registry.host.split(":")[1]), 1 << 20)
+    relay = DyingRelay(stage.registry.host, 1 << 20)
     login = {"auth": base64.b64encode(LOGIN.encode()).decode()}
     stage.put("kbs:///default/credential/registry", json.dumps({"auths": {f"registry.test:{relay.port}": login}}).encode())
     refused(world, r"pull: layer \d of 3: .*registry registry\.test:\d+: after 5 tries: ", *stage.words(f"registry.test:{relay.port}/team/shop@{stage.digest}"))

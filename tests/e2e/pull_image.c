@@ -61,7 +61,7 @@ static bool cache_read(void *owner, const char *digest, uint64_t offset, uint8_t
     return true;
 }
 
-static void cache_put(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
+static bool cache_put(void *owner, const char *digest, uint64_t offset, struct bytes piece, uint64_t total)
 {
     struct run *run = owner;
     char        path[4096];
@@ -71,7 +71,7 @@ static void cache_put(void *owner, const char *digest, uint64_t offset, struct b
     (void) snprintf(path, sizeof path, "%s/%s", run->cache, digest); /* as above */
     AUTO(fd) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (offset == 0 ? O_TRUNC : O_APPEND), 0600);
 
-    (void) !(fd >= 0 && write_all(fd, piece, &unheard));
+    return fd >= 0 && write_all(fd, piece, &unheard);
 }
 
 /* The most memory that this process has had so far; rusage's would be that of whoever started it. [proc(5)] */

@@ -87,9 +87,11 @@ class Cri:
     def run_pod(self, config, handler):
         return at(self.call("RunPodSandbox", {1: config, 2: handler}), 1).decode()
 
-    def pull(self, reference):
+    def pull(self, reference, login=None):
+        """`login` is NAME:PASSWORD."""
         stub = self.channel.unary_unary("/runtime.v1.ImageService/PullImage", request_serializer=encode, response_deserializer=lambda b: b)
-        return stub({1: {1: reference}}, timeout=240)
+        auth = dict(zip((1, 2), login.split(":"))) if login else {}
+        return stub({1: {1: reference}, 2: auth}, timeout=240)
 
     def create(self, pod, config, pod_config):
         return at(self.call("CreateContainer", {1: pod, 2: config, 3: pod_config}), 1).decode()

@@ -197,12 +197,13 @@ state = "{d}/state"
             self.ctr("image", "import", "--snapshotter", self.snapshotter, self.path(name + ".tar"), namespace=namespace)
         return digest
 
-    def initdata_for(self, *containers, network=False):
-        """Initdata that allows exactly these containers, registered at the broker. Returns its text."""
+    def initdata_for(self, *containers, network=False, image_config=None):
+        """Initdata that allows exactly these containers, registered at the broker. Returns its text. `image_config` is cdh.toml."""
         policy = json.dumps({"network": network, "containers": list(containers)})
         broker = f'[token_configs.kbs]\nurl = "{self.url}"\ncert = """{self.ca.read_text()}"""\n'
         text = ('version = "0.1.0"\nalgorithm = "sha256"\n[data]\n' + f'"aa.toml" = {toml_text(broker)}\n'
                 f'"policy.json" = {toml_text(policy)}\n')
+        text += f'"cdh.toml" = {toml_text(image_config)}\n' if image_config else ""
         if not hasattr(self, "measured"):
             self.measured = self.measure()
         self.cloister("reference", "add", "--measurement", self.measured, "--initdata", hashlib.sha256(text.encode()).hexdigest(), *self.admin)

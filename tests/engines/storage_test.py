@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Disks of pods under containerd's CRI: an image that is mounted, from the node's cache, and persistent volumes, each lent to a
-guest that runs already. What the host does to them has its name."""
-import fcntl, json, os, pathlib, subprocess, sys, time
+guest that runs already. What the host does to them has its name.
 
-from containerd import Containerd, Daemon
-from node import PAUSE, Node, allowed, enter_namespaces, run_tests
+    storage_test.py [--suite SUITE] [TEST...]    SUITE: of tests/newer_containerd"""
+import argparse, fcntl, json, os, pathlib, subprocess
+
+from node import PAUSE, allowed, enter_namespaces, run_tests
 
 enter_namespaces()
 import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
 import oci_image  # noqa: E402
-from world import BUILD, KEY_ID, skip, wait_for  # noqa: E402
+from storage import StorageNode, make_image, refused, said_in  # noqa: E402
+from world import skip, wait_for  # noqa: E402
 
 SH = ["/bin/sh", "-c"]
 WAITS = "a layer is on its way to this node"
@@ -22,123 +24,29 @@ WRITE = SH + [f"echo {CANARY} > /var/lib/data/canary; echo written"]
 READ = SH + ["cat /var/lib/data/canary; echo x > /var/lib/data/x || echo read-only"]
 
 
-class StorageNode(Node):
-    """With the snapshotter, for all pods of the node, and a registry."""
-    start_registry, push = Containerd.start_registry, Containerd.push
-
-    def __init__(self):
-        super().__init__()
-        self.snapshotter = "cloister"
-        self.cache = self.path("s/root/cache")
-        self.registry = None
-
-    def __exit__(self, *what):
-        if self.registry:
-            self.registry.kill()
-            self.registry.wait()
-        super().__exit__(*what)
-        self.daemon.end()
-
-    def start(self):
-        self.path("s").mkdir()
-        address = self.path("s/socket")
-        content = self.path("c/root/io.containerd.content.v1.content")
-        self.daemon = Daemon([BUILD / "cloister-snapshotter", "--socket", address, "--root", self.path("s/root"), "--content", content],
-                             self.path("snapshotter.log"))
-        self.daemon.start(address)
-        self.write_config(f'''
-[proxy_plugins.cloister]
-  type = "snapshot"
-  address = "{address}"
-''')
-        for name in ("shim.toml", "development.toml"):
-            with self.path(name).open("a") as settings:
-                settings.write(f'blobs = "{self.cache}"\n')
-        config = self.path("c/config.toml")
-        config.write_text(config.read_text().replace(f'snapshotter = "{self.snapshotter}"\n', f'snapshotter = "{self.snapshotter}"\n    disable_snapshot_annotations = false\n'))
-        self.start_containerd()
-        for _ in range(600):
-            try:
-                self.cri = cri.Cri(self.socket)
-                self.cri.call("ListPodSandbox", {})
-                return
-            except cri.grpc.RpcError:
-                time.sleep(0.1)
-        raise AssertionError("CRI does not answer\n" + self.log())
-
-    def start_pod(self, name, **more):
-        logs = self.path(f"logs-{name}")
-        logs.mkdir()
-        config = cri.pod_config(name, logs, **more)
-        return self.cri.run_pod(config, "cloister-dev"), config, logs
-
-    def run_container(self, pod, config, name, argv, **more):
-        """Returns its exit code and what it said."""
-        container = self.cri.create(pod, cri.container_config(name, self.reference, argv, **more), config)
-        self.cri.call("StartContainer", {1: container})
-        code = self.cri.wait_exited(container)[0]
-        log = pathlib.Path(config[3], f"{name}.log")
-        return code, said_in(log, "stdout")
-
-    def remove_pod(self, pod):
-        self.cri.call("StopPodSandbox", {1: pod})
-        self.cri.call("RemovePodSandbox", {1: pod})
-
-
-def said_in(log, *streams):
-    """A log of CRI as kubectl shows it: long lines come in parts. [CRI log format]"""
-    rows = (line.split(" ", 3) for line in log.read_text().splitlines(True))
-    return "".join(text if tag == "F" else text.rstrip("\n") for _, stream, tag, text in rows if stream in streams)
-
-
-def refused(what, *words):
-    try:
-        what()
-    except cri.grpc.RpcError as e:
-        assert all(w in e.details() for w in words), e.details()
-        print(f"refused: {e.details()}", flush=True)
-        return
-    raise AssertionError(f"was not refused: wanted {words}")
-
-
-def make_image(node):
-    """Converted, encrypted, pushed and pulled; its one layer is in the node's cache alone."""
-    plain, lazy, sealed = node.path("plain"), node.path("lazy"), node.path("sealed")
-    oci_image.busybox(str(plain), [oci_image.file("etc/secret", CANARY + "\n")], run={"Env": ["PATH=/bin"], "Cmd": ["/bin/sh"]})
-    node.path("image.key").write_bytes(os.urandom(32))
-    node.cloister("image", "convert", "--format", "erofs", f"oci:{plain}", f"oci:{lazy}")
-    node.cloister("image", "encrypt", "--key-id", KEY_ID, "--key-file", node.path("image.key"), f"oci:{lazy}", f"oci:{sealed}")
-    node.put_key()
-    node.digest = oci_image.manifest_digest(str(sealed))
-    node.layer = oci_image.get_json(sealed, node.digest)["layers"][0]["digest"].split(":")[1]
-    node.reference = node.push(sealed, "secret/shop:1")
-    node.cri.pull(node.reference)
-
-
 def entry(node, argv, **more):
     return allowed(node.digest, argv, env_names=["HOSTNAME"], **more)
-
-
-def blob_of(node):
-    return node.cache / "blobs/sha256" / node.layer
 
 
 def an_image_is_mounted_from_the_nodes_cache(node):
     """Once it has come there; and a block that the node changes is found."""
     assert not list(node.path("s/root/snapshots").glob("*/fs/etc/secret")), "a layer was unpacked on the host"
-    wait_for(blob_of(node).exists, "the layer in the node's cache")
+    wait_for(node.blob(node.layer).exists, "the layer in the node's cache")
     node.development_initdata(entry(node, LOOK), network=True)
     pod, config, _ = node.start_pod("mounted")
-    away = blob_of(node).rename(node.path("away"))
+    away = node.blob(node.layer).rename(node.path("away"))
+    coming = node.cache / "incoming" / node.layer
+    coming.touch()  # as if the snapshotter fetched it
     whole = away.read_bytes()
     away.write_bytes(whole[:1030] + bytes([whole[1030] ^ 1]) + whole[1031:])
     container = node.cri.create(pod, cri.container_config("late", node.reference, LOOK), config)
     creation = node.cri.begin("StartContainer", {1: container})  # which is when containerd asks the shim for it
     wait_for(lambda: WAITS in node.path("containerd.log").read_text() or creation.done(), "the shim waits")
     assert not creation.done(), creation
-    away.rename(blob_of(node))
+    away.rename(node.blob(node.layer))
+    coming.unlink()
     refused(creation.result, "verify: layer 1 of 1", "not what the manifest's root hash says")
-    blob_of(node).write_bytes(whole)
+    node.blob(node.layer).write_bytes(whole)
     for name in ("one", "two"):  # the second shows the same mount, with writes of its own
         assert node.run_container(pod, config, name, LOOK) == (0, f"{CANARY}\nmine\n")
     node.remove_pod(pod)
@@ -214,12 +122,18 @@ def it_was_closed_and_is_read_as_a_block_device(node):
 TESTS = [an_image_is_mounted_from_the_nodes_cache, a_volume_in_a_folder_shows_the_host_nothing, it_was_closed_and_is_read_as_a_block_device]
 if subprocess.run(["which", "docker-registry", "skopeo"], capture_output=True).returncode != 0:
     skip("docker-registry and skopeo are wanted")
-with StorageNode() as node:
+options = argparse.ArgumentParser()
+options.add_argument("--suite")
+options.add_argument("tests", nargs="*", metavar="TEST", choices=[[], *(t.__name__ for t in TESTS)])
+options = options.parse_args()
+with StorageNode(options.suite) as node:
     node.start_broker()
     node.start()
     node.start_registry()
     node.make_image("pause", PAUSE, namespaces=["k8s.io"])
-    make_image(node)
+    sealed, node.digest, node.layer = make_image(node, "shop", [oci_image.file("etc/secret", CANARY + "\n")])
+    node.reference = node.push(sealed, "secret/shop:1")
+    node.cri.pull(node.reference)
     node.path("volume.key").write_bytes(os.urandom(32))
     node.cloister("key", "put", VOLUME_KEY, node.path("volume.key"), *node.admin)
-    run_tests(TESTS, node, sys.argv[1:])
+    run_tests(TESTS, node, options.tests)
