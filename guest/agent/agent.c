@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -70,7 +71,7 @@ static void on_child_ended(void *owner, pid_t pid, int status)
 }
 
 /* Signals that the loop of PID 1 takes are blocked there; a child starts without that. */
-static pid_t fork_clean(void)
+static pid_t fork_clean(const char *name)
 {
     pid_t    pid = fork();
     sigset_t none;
@@ -78,6 +79,7 @@ static pid_t fork_clean(void)
     if (pid == 0) {
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
+        (void) prctl(PR_SET_NAME, name, 0, 0, 0);     /* likewise */
     }
     return pid;
 }
@@ -100,7 +102,7 @@ static FALLIBLE start_fetcher(struct agent *a, int *control, struct err *err)
         return err_os(err, "fetcher");
     ours      = ends[0];
     theirs    = ends[1];
-    pid_t pid = fork_clean();
+    pid_t pid = fork_clean("fetcher");
     if (pid < 0)
         return err_os(err, "fetcher");
     if (pid == 0) {
@@ -123,7 +125,7 @@ static FALLIBLE start_tunnel(struct agent *a, int *control, struct err *err)
         return err_os(err, "tunnel");
     ours      = ends[0];
     theirs    = ends[1];
-    pid_t pid = fork_clean();
+    pid_t pid = fork_clean("tunnel");
     if (pid < 0)
         return err_os(err, "tunnel");
     if (pid == 0) {
@@ -156,7 +158,7 @@ static FALLIBLE start_mounter(struct agent *a, int *control, struct err *err)
         return err_os(err, "mounter");
     ours      = ends[0];
     theirs    = ends[1];
-    pid_t pid = fork_clean();
+    pid_t pid = fork_clean("mounter");
     if (pid < 0)
         return err_os(err, "mounter");
     if (pid == 0) {
@@ -192,7 +194,7 @@ static FALLIBLE start_opener(struct agent *a, int *control, struct err *err)
         return err_os(err, "opener");
     ours      = ends[0];
     theirs    = ends[1];
-    pid_t pid = fork_clean();
+    pid_t pid = fork_clean("opener");
     if (pid < 0)
         return err_os(err, "opener");
     if (pid == 0) {
@@ -213,7 +215,7 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take,
         return err_os(err, "keeper");
     ours      = ends[0];
     theirs    = ends[1];
-    pid_t pid = fork_clean();
+    pid_t pid = fork_clean("keeper");
     if (pid < 0)
         return err_os(err, "keeper");
     if (pid == 0) {
@@ -265,7 +267,7 @@ static FALLIBLE start_endpoints(struct agent *a, struct err *err)
         return err_os(err, "workload services");
     ours      = ends[0];
     theirs    = ends[1];
-    pid_t pid = fork_clean();
+    pid_t pid = fork_clean("endpoints");
     if (pid < 0)
         return err_os(err, "workload services");
     if (pid == 0) {

@@ -7,10 +7,9 @@ and those that they depend on. Names are sorted; owners, times and modes are fix
 import argparse, hashlib, lzma, os, pathlib, stat, struct, subprocess, sys, tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from stand_ins import stand_in  # noqa: E402
+from stand_ins import find_library, stand_in  # noqa: E402
 
 DIRECTORIES = ["bin", "dev", "etc", "lib", "lib/x86_64-linux-gnu", "lib64", "modules", "modules-images", "modules-scratch", "modules-vsock", "proc", "run", "sys", "tmp"]
-LIBRARY_PATH = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_STRTAB = 1, 5
 
@@ -63,14 +62,6 @@ def stripped(path):
         out = os.path.join(scratch, "out")
         subprocess.run(["objcopy", "--strip-all", "--remove-section=.note.gnu.build-id", str(path), out], check=True)
         return pathlib.Path(out).read_bytes()
-
-
-def find_library(name):
-    for folder in LIBRARY_PATH:
-        path = os.path.join(folder, name)
-        if os.path.exists(path):
-            return path
-    sys.exit(f"build_initrd: library {name} is not in {' or '.join(LIBRARY_PATH)}")
 
 
 def add_with_libraries(files, target, content, absent=()):

@@ -17,7 +17,7 @@ def run(*words, **options):
 
 
 def digest(of, out):
-    run(sys.executable, builder, "--agent", of, "--crun", "/usr/bin/crun", "--absent", "libgnutls.so.30", "--absent",
+    run(sys.executable, builder, "--agent", of, "--crun", "/usr/bin/crun", "--absent", "libcrypto.so.3", "--absent",
         "libsystemd.so.0", "--out", out)
     return hashlib.sha256(out.read_bytes()).hexdigest()
 

@@ -4,7 +4,7 @@ same inputs give the same bytes."""
 import os, pathlib, subprocess, sys, tempfile, unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from stand_ins import stand_in, symbols  # noqa: E402
+from stand_ins import archive_stand_in, stand_in, symbols  # noqa: E402
 
 REAL = "/usr/lib/x86_64-linux-gnu/libz.so.1"
 PROGRAM = '''
@@ -68,6 +68,19 @@ class StandIns(unittest.TestCase):
         self.assertEqual(self.run_with((self.root / "libreal.so").read_bytes(), "libreal.so").returncode, 5)
         self.assertEqual(self.run_with(made, "libreal.so").returncode, 0)
         self.assertLess(self.run_with(made, "libreal.so", "call").returncode, 0)
+
+    def test_archives_are_linked_without_what_they_name_and_never_call(self):
+        self.cc(PROGRAM.replace("main", "entry"), "-c", "-o", "entry.o")
+        subprocess.run(["ar", "rcsD", "entry.a", "entry.o"], check=True, cwd=self.root)
+        made = archive_stand_in(["libz.so.1"], [self.root / "entry.a"])
+        self.assertEqual(made, archive_stand_in(["libz.so.1"], [self.root / "entry.a"]))
+        (self.root / "made.S").write_text(made)
+        self.cc("int entry(int argc, char **argv);\nint main(int argc, char **argv) { return entry(argc, argv); }",
+                "-pie", "-o", "program", "entry.a", "made.S")
+        started, called = (subprocess.run([self.root / "program", *words], capture_output=True, text=True) for words in ([], ["call"]))
+        self.assertEqual((started.returncode, started.stdout, started.stderr), (0, "started\n", ""))
+        self.assertLess(called.returncode, 0)
+        self.assertEqual(called.stderr, "libz.so.1: not in this guest, but called\n")
 
     def test_the_same_inputs_give_the_same_bytes(self):
         self.cc(PROGRAM, "-o", "program", "-lz")

@@ -116,7 +116,7 @@ static FALLIBLE write_block(const struct layout *l, uint32_t block, const uint8_
 
 static FALLIBLE write_zeros(const struct layout *l, uint32_t block, uint32_t n, struct err *err)
 {
-    static const uint8_t zeros[ZEROS_AT_ONCE * EXT4_BLOCK];
+    static uint8_t zeros[ZEROS_AT_ONCE * EXT4_BLOCK]; /* never written; a constant would lie in the initrd */
 
     for (uint32_t done = 0; done < n;) {
         uint32_t now = n - done < ZEROS_AT_ONCE ? n - done : ZEROS_AT_ONCE;
