@@ -13,7 +13,7 @@
 FALLIBLE file_read_fd(int fd, size_t len_max, struct buffer *out, struct err *err)
 {
     size_t  start = out->len;
-    uint8_t block[65536];
+    uint8_t block[8192]; /* PID 1 of a guest would keep the pages of a larger one */
 
     for (;;) {
         ssize_t n = read(fd, block, sizeof block);

@@ -393,9 +393,12 @@ static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, s
 static void run_unpack(struct work *work, void *own)
 {
     struct errand *errand = (struct errand *) work;
+    struct keeper *k      = own;
 
     errand->unpacked.progress.phase = IMAGE_PULL;
-    errand->is_done = unpack(own, (const Keeper__UnpackRequest *) errand->request, &errand->spans, &errand->unpacked, &errand->why);
+    errand->is_done = unpack(k, (const Keeper__UnpackRequest *) errand->request, &errand->spans, &errand->unpacked, &errand->why);
+    ttrpc_client_rest(&k->blobs);
+    ttrpc_client_rest(&k->fetcher);
 }
 
 static void done_unpack(struct work *work)

@@ -140,7 +140,7 @@ static void on_local(struct loop_source *source, uint32_t events)
 {
     struct flow        *flow    = source->owner;
     Tunnel__SendRequest request = TUNNEL__SEND_REQUEST__INIT;
-    uint8_t             piece[PIECE_LEN];
+    static uint8_t      piece[PIECE_LEN]; /* of the one thread: on its stack it would be cleared at each call */
     struct err          err;
 
     (void) events;

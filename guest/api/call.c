@@ -63,15 +63,20 @@ static FALLIBLE send_whole(const struct ttrpc_client *client, struct bytes frame
     return true;
 }
 
+void ttrpc_client_rest(struct ttrpc_client *client)
+{
+    if (client->input.len == 0)
+        buffer_free(&client->input);
+}
+
 static FALLIBLE receive_some(struct ttrpc_client *client, int64_t deadline, struct err *err)
 {
-    uint8_t piece[READ_LEN];
-    ssize_t n = read(client->fd, piece, sizeof piece);
+    size_t  had = client->input.len;
+    ssize_t n   = read(client->fd, buffer_extend(&client->input, READ_LEN), READ_LEN);
 
-    if (n > 0) {
-        buffer_append(&client->input, (struct bytes){ piece, (size_t) n });
+    client->input.len = had + (n > 0 ? (size_t) n : 0);
+    if (n > 0)
         return true;
-    }
     if (n == 0 && !client->is_port)
         return fail_with(err, ERR_OS, "the peer closed the connection");
     if (n < 0 && errno != EAGAIN && errno != EINTR)

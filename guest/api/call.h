@@ -14,6 +14,8 @@ struct ttrpc_client {
 /* Sets O_NONBLOCK on `fd`, which must outlive the client. Release with AUTO(ttrpc_client). */
 FALLIBLE ttrpc_client_over(int fd, struct ttrpc_client *out, struct err *err);
 static inline void auto_ttrpc_client(struct ttrpc_client *client) { buffer_free(&client->input); }
+/* Between calls: gives back the memory that long answers took. */
+void ttrpc_client_rest(struct ttrpc_client *client);
 
 /*
  * Calls and waits for the answer.
