@@ -1,6 +1,6 @@
 /*
  * AES_256_CTR_HMAC_SHA256: the ciphertext is as long as the plaintext, its HMAC covers the ciphertext only and
- * stands elsewhere. So nothing is to be released before layer_mac_verify held: read twice. [OCICRYPT]
+ * stands elsewhere. So nothing is to be released before layer_mac_verify held: read twice, or hold back. [OCICRYPT]
  */
 #pragma once
 

@@ -261,18 +261,12 @@ static bool kek_give(void *owner, const char *kid, struct secret *out, struct er
     return secret_copy(secret_expose(job->kek), out, err);
 }
 
-static bool verify_piece(void *owner, struct bytes piece, struct err *err)
-{
-    struct sealing *s = owner;
-
-    return layer_mac_update(&s->mac, piece, err);
-}
-
 static bool open_piece(void *owner, struct bytes piece, struct err *err)
 {
     struct sealing *s = owner;
 
-    return layer_ctr_apply(&s->ctr, piece, s->piece, err) && layout_sink_write(s->sink, piece, err);
+    return layer_mac_update(&s->mac, piece, err) && layer_ctr_apply(&s->ctr, piece, s->piece, err) &&
+           layout_sink_write(s->sink, piece, err);
 }
 
 /* Takes all encryption annotations away, those for other recipients too. */
@@ -320,14 +314,12 @@ static FALLIBLE layer_decrypt(struct passage *p, const struct descriptor *sealed
         annotations_drop(layer);
         return blocks_decrypt(p, sealed, &key, layer, err);
     }
+    /* one walk, so that what is decrypted is what is verified; the sink's file gets its name once all of that held */
     if (!layer_key_fits(&key, type, err) || !layout_open_blob(p->job->from->directory, sealed, &fd, err) ||
-        !layer_mac_begin(&opening.mac, &key.private.key, err) ||
-        !blob_walk(p, fd, sealed, verify_piece, &opening, err) ||
-        !layer_mac_verify(&opening.mac, key.public.hmac, err))
-        return false;
-    if (!layer_ctr_begin(&opening.ctr, &key.private, err) ||
+        !layer_mac_begin(&opening.mac, &key.private.key, err) || !layer_ctr_begin(&opening.ctr, &key.private, err) ||
         !layout_sink_open(p->job->to->directory, &sink, err) ||
         !blob_walk(p, fd, sealed, open_piece, &opening, err) ||
+        !layer_mac_verify(&opening.mac, key.public.hmac, err) ||
         !layout_sink_keep(&sink, p->job->to->directory, &made, err))
         return false;
     if (!decrypted_check(&made, &key.private, err))
