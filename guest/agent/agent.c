@@ -12,8 +12,10 @@
 #include "guest/agent/boot.h"
 #include "guest/agent/desk.h"
 #include "guest/agent/keeper.h"
+#include "guest/agent/layer_mounts.h"
 #include "guest/agent/mounter.h"
 #include "guest/agent/service.h"
+#include "guest/agent/shared_images.h"
 #include "guest/agent/tunnel.h"
 #include "guest/init/clock.h"
 #include "guest/init/lent_disk.h"
@@ -44,6 +46,7 @@ struct agent {
     struct cmdline           cmdline;
     struct timeline          timeline;
     struct ttrpc_connection *keeper;
+    struct layer_mounts      layer_mounts; /* for the keeper */
     struct ttrpc_connection *host; /* NULL until the guest has attested, as is */
     struct ttrpc_connection *endpoints;
     int                      endpoints_port; /* stays open here: if the server ends, no container takes its place */
@@ -205,12 +208,25 @@ static FALLIBLE start_opener(struct agent *a, int *control, struct err *err)
     return reaper_watch(a->reaper, pid, on_child_ended, name, err);
 }
 
+/* `theirs` is for the keeper. */
+static FALLIBLE serve_layers(struct agent *a, int *theirs, struct err *err)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_os(err, "keeper");
+    *theirs = ends[1];
+    return layer_mounts_serve(&a->layer_mounts, a->loop, SHARED_IMAGES_FOLDER, ends[0], err);
+}
+
 static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take, int mounter_take, int opener_take, struct err *err)
 {
     struct ttrpc_connection_options options = { .loop = a->loop, .closed = on_keeper_closed, .owner = a };
-    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, mounter = mounter_take, opener = opener_take, ours = NO_FD, theirs = NO_FD;
+    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, mounter = mounter_take, opener = opener_take, layers = NO_FD, ours = NO_FD, theirs = NO_FD;
     int                             ends[2];
 
+    if (!serve_layers(a, &layers, err))
+        return false;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return err_os(err, "keeper");
     ours      = ends[0];
@@ -219,14 +235,14 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take,
     if (pid < 0)
         return err_os(err, "keeper");
     if (pid == 0) {
-        int kept[5] = { theirs, tunnel, fetcher }, n = 3;
+        int kept[6] = { theirs, tunnel, fetcher, layers }, n = 4;
 
         if (mounter >= 0)
             kept[n++] = mounter;
         if (opener >= 0)
             kept[n++] = opener;
         rights_close_all_but(kept, (size_t) n);
-        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher), TAKE_FD(mounter), TAKE_FD(opener) };
+        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher), TAKE_FD(mounter), TAKE_FD(layers), TAKE_FD(opener) };
         _exit(rights_keep(KEEPER_RIGHTS, err) ? keeper_run(&keeper) : 1);
     }
     return ttrpc_connection_new(&options, TAKE_FD(ours), &a->keeper, err);

@@ -10,6 +10,7 @@
 #include "guest/agent/evidence.h"
 #include "guest/agent/keeper_inside.h"
 #include "guest/agent/keeper_volumes.h"
+#include "guest/agent/layer_mounts.h"
 #include "guest/agent/mounter.h"
 #include "guest/agent/shared_images.h"
 #include "guest/agent/simulated.h"
@@ -318,17 +319,21 @@ static bool have_image(void *owner, const struct digest *manifest, const struct 
     return shared_images_find(&k->images, manifest, verdict) != NULL;
 }
 
-/* From now on it is known, by what is there of it. `path` is where it was unpacked, unless it was mounted. */
-static void image_share(struct keeper *k, const struct obtain *o, const struct digest *found, const char *path, struct unpacked *out)
+static bool ask_for_overlay(void *owner, unsigned upper, const unsigned *lower, size_t n_lower, int *root_fd, struct err *err)
 {
-    struct shared_image image = { .manifest = *found, .verdict = o->verdict, .is_unpacked = !out->progress.mounted[0] };
+    const struct keeper *k = owner;
 
-    if (image.is_unpacked)
-        (void) snprintf(out->progress.mounted, sizeof out->progress.mounted, "%s", path); /* of the same size */
-    else
-        (void) rmdir(path); /* nothing came into it */
-    (void) snprintf(image.path, sizeof image.path, "%s", out->progress.mounted); /* likewise */
-    buffer_append(&image.config, buffer_bytes(&out->config));
+    return layer_mounts_ask(k->layers_fd, upper, lower, n_lower, root_fd, err);
+}
+
+/* From now on it is known, by what is there of it. */
+static void image_share(struct keeper *k, const struct obtain *o, const struct digest *found, const struct image_config *config,
+                        const struct image_progress *progress)
+{
+    struct shared_image image = { .manifest = *found, .verdict = o->verdict, .top = progress->top };
+
+    (void) snprintf(image.mounted, sizeof image.mounted, "%s", progress->mounted); /* of the same size */
+    json_write(config->document, &image.config);
     shared_images_add(&k->images, image);
 }
 
@@ -336,12 +341,11 @@ static void image_show(const struct keeper *k, const struct obtain *o, const str
 {
     const struct shared_image *image = shared_images_find(&k->images, found, &o->verdict);
 
-    (void) snprintf(out->progress.mounted, sizeof out->progress.mounted, "%s", image->path); /* of the same size */
+    shared_images_root(&k->images, image, &out->root);
     buffer_append(&out->config, buffer_bytes(&image->config));
 }
 
-static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, int target, const char *path, struct unpacked *out,
-                       struct err *err)
+static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, struct unpacked *out, struct err *err)
 {
     AUTO(image_config) struct image_config config = { 0 };
     bool          is_local = strncmp(request->image_name, "oci:", 4) == 0 || request->image_name[0] == '\0';
@@ -349,26 +353,21 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
     struct obtain o = { .settings = &k->settings, .fetcher = &k->fetcher, .is_configured = k->is_fetcher_ready,
                         .cache = { .read = read_blob, .owner = k, .name = "the node's cache", .is_cache = true },
                         .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .mount = k->mounter_fd >= 0 ? ask_mounter : NULL,
-                        .have = have_image, .owner = k,
+                        .have = have_image, .owner = k, .layers = &k->images.layers,
                         .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD };
 
     k->has_other_sources = !is_local;
     if (request->image_digest[0] && !digest_read(bytes_of_text(request->image_digest), &pinned, err))
         return context(err, "pull");
-    bool ok = obtain_image(&o, is_local ? "oci:" : request->image_name, request->image_digest[0] ? &pinned : NULL, target,
+    bool ok = obtain_image(&o, is_local ? "oci:" : request->image_name, request->image_digest[0] ? &pinned : NULL, NO_FD,
                            &config, &out->progress, &found, err);
 
     k->is_fetcher_ready = o.is_configured;
-    if (!ok || o.was_there)
-        (void) rmdir(path); /* empty: it was for naught */
     if (!ok)
         return context(err, image_phase_name(out->progress.phase));
-    if (o.was_there) {
-        image_show(k, &o, &found, out);
-    } else {
-        json_write(config.document, &out->config);
-        image_share(k, &o, &found, path, out);
-    }
+    if (!o.was_there)
+        image_share(k, &o, &found, &config, &out->progress);
+    image_show(k, &o, &found, out);
     out->digest = digest_text(&found);
     return measure_image(k, is_local ? "oci" : request->image_name, &found, err) || context(err, "verify");
 }
@@ -376,15 +375,13 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, i
 static FALLIBLE unpack(struct keeper *k, const Keeper__UnpackRequest *request, struct spans *spans,
                        struct unpacked *out, struct err *err)
 {
-    AUTO(fd) int target = NO_FD;
-    char         path[IMAGE_MOUNT_PATH_MAX];
-
     if (request->may_forget) /* first: what goes may be the room for what comes */
         shared_images_forget(&k->images, request->used, request->n_used);
-    if (!shared_images_begin(&k->images, SHARED_IMAGES_FOLDER, path, &target, err))
+    if (!shared_images_room(&k->images, err))
         return context(err, "unpack");
-    spans->begin_ms = timeline_now_ms();
-    if (!obtain(k, request, target, path, out, err))
+    k->images.layers.is_apart = !request->is_alone;
+    spans->begin_ms           = timeline_now_ms();
+    if (!obtain(k, request, out, err))
         return false;
     add_image_spans(spans, &out->progress);
     return true;
@@ -405,11 +402,15 @@ static void done_unpack(struct work *work)
 {
     struct errand         *errand = (struct errand *) work;
     Keeper__UnpackResponse answer = KEEPER__UNPACK_RESPONSE__INIT;
+    char                  *lower[OCI_LAYERS_MAX];
 
     (void) malloc_trim(0); /* what it took to unpack is more than the keeper needs for the rest of its life */
     answer.config  = (ProtobufCBinaryData){ errand->unpacked.config.len, errand->unpacked.config.at };
     answer.note    = errand->unpacked.progress.last_failure;
-    answer.mounted = errand->unpacked.progress.mounted;
+    for (size_t i = 0; i < errand->unpacked.root.n; i++)
+        lower[i] = errand->unpacked.root.lower[i];
+    answer.lower   = lower;
+    answer.n_lower = errand->unpacked.root.n;
     answer.image_digest = errand->unpacked.digest.at;
     answer.spans   = errand->spans.at;
     answer.n_spans = errand->spans.n;
@@ -552,14 +553,16 @@ static void on_closed(void *owner, const struct err *why)
 int keeper_run(const struct keeper_options *options)
 {
     struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd,
-                                                .fetcher_fd = options->fetcher_fd, .mounter_fd = options->mounter_fd,
-                                                .blobs_fd = NO_FD, .volumes = { .opener_fd = options->opener_fd } };
+                                                .fetcher_fd = options->fetcher_fd, .mounter_fd = options->mounter_fd, .layers_fd = options->layers_fd,
+                                                .blobs_fd = NO_FD, .volumes = { .opener_fd = options->opener_fd },
+                                                .images = { .layers = { .folder = SHARED_IMAGES_FOLDER, .overlay = ask_for_overlay } } };
     struct ttrpc_connection_options serving = { .service = &keeper_service, .rows = rows,
                                                 .n_rows = sizeof rows / sizeof *rows, .closed = on_closed,
                                                 .owner = &k };
     AUTO(ttrpc_connection) struct ttrpc_connection *connection = NULL;
     struct err                      err;
 
+    k.images.layers.owner = &k;
     (void) mallopt(M_ARENA_MAX, 1); /* the threads wait for others most of the time: a heap of each one's own is memory for nothing */
     if (!loop_new(&k.loop, &err))
         return 1;
@@ -584,6 +587,7 @@ int keeper_run(const struct keeper_options *options)
     shared_images_free(&k.images);
     auto_fd(&k.fetcher_fd);
     auto_fd(&k.mounter_fd);
+    auto_fd(&k.layers_fd);
     auto_fd(&k.blobs_fd);
     auto_fd(&k.tunnel_fd);
     ttrpc_connection_free(TAKE(connection));

@@ -16,6 +16,7 @@ struct keeper_options {
     int              tunnel_fd;  /* for tunnel_connect; taken */
     int              fetcher_fd; /* to the process that talks to registries; taken */
     int              mounter_fd; /* for mounter_mount; NO_FD: the host lent no image disk; taken */
+    int              layers_fd;  /* for layer_mounts_ask; taken */
     int              opener_fd;  /* to the one that opens volumes; taken; NO_FD: there is none */
 };
 

@@ -21,7 +21,7 @@ _Static_assert((int) CLIENTS <= (int) TUNNEL_CONNECTIONS_MAX, "the host's tunnel
 struct keeper {
     struct loop       *loop;
     enum cmdline_tee   tee;
-    int                tunnel_fd, mounter_fd;
+    int                tunnel_fd, mounter_fd, layers_fd;
     pthread_mutex_t    tunnel_lock;   /* one connection is asked for at a time; zeros are PTHREAD_MUTEX_INITIALIZER */
     struct attester   *attester;
     struct measurements measured; /* over that */
@@ -61,11 +61,13 @@ struct unpacked {
     struct buffer         config;
     struct image_progress progress;
     struct digest_text    digest;
+    struct shared_root    root;
 };
 
 static inline void auto_unpacked(struct unpacked *u)
 {
     buffer_free(&u->config);
+    auto_shared_root(&u->root);
 }
 
 /* A question on its way through a worker and back. */

@@ -143,7 +143,7 @@ static FALLIBLE begin_container(struct creation *creation, const Keeper__UnpackR
     if (!wishes_ask_rules(creation->service, c, asked, &creation->wishes, err))
         return false;
     policy_bound_directories(&c->grant, &creation->wishes.volumes);
-    if (unpacked->mounted[0] && !container_mount_root(c, unpacked->mounted, err))
+    if (unpacked->n_lower > 0 && !container_mount_root(c, unpacked->lower, unpacked->n_lower, err))
         return context(err, "root directory");
     c->unpacked_ms = timeline_now_ms();
     return find_sealed(creation, asked, err);
@@ -172,6 +172,7 @@ static FALLIBLE ask_keeper(struct creation *creation, struct err *err)
 
     request.image_digest = asked->image_digest;
     request.image_name   = asked->image_name;
+    request.is_alone     = policy_has_one_image(&creation->service->policy);
     request.used         = used;
     request.may_forget   = containers_images(creation->service->containers, creation->container, used, &request.n_used);
     return ttrpc_connection_call(creation->service->keeper, &unpack_method, &request.base, on_unpacked, creation, err);

@@ -1,10 +1,6 @@
 #include "guest/agent/shared_images.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-
-#include "base/file.h"
 
 static bool verdict_equal(const struct image_verdict *a, const struct image_verdict *b)
 {
@@ -20,16 +16,9 @@ const struct shared_image *shared_images_find(const struct shared_images *all, c
     return NULL;
 }
 
-FALLIBLE shared_images_begin(struct shared_images *all, const char *folder, char path[static IMAGE_MOUNT_PATH_MAX], int *out_fd,
-                             struct err *err)
+FALLIBLE shared_images_room(const struct shared_images *all, struct err *err)
 {
-    if (all->n == SHARED_IMAGES_MAX)
-        return fail_with(err, ERR_LIMIT, "over %d images at once", SHARED_IMAGES_MAX);
-    (void) snprintf(path, IMAGE_MOUNT_PATH_MAX, "%s/unpacked-%u", folder, all->n_made++); /* a cut one is made as well */
-    if (!directory_make(path, err))
-        return false;
-    *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return *out_fd >= 0 || err_os(err, "%s", path);
+    return all->n < SHARED_IMAGES_MAX || fail_with(err, ERR_LIMIT, "over %d images at once", SHARED_IMAGES_MAX);
 }
 
 void shared_images_add(struct shared_images *all, struct shared_image image)
@@ -37,33 +26,47 @@ void shared_images_add(struct shared_images *all, struct shared_image image)
     all->at[all->n++] = image;
 }
 
-static void forget(struct shared_image *image)
+void shared_images_root(const struct shared_images *all, const struct shared_image *image, struct shared_root *out)
 {
-    struct err ignored; /* what stays behind is memory of a guest that will end */
+    unsigned stack[OCI_LAYERS_MAX];
 
-    if (image->is_unpacked)
-        (void) !directory_remove(image->path, &ignored);
-    buffer_free(&image->config);
+    out->n     = image->top ? layer_store_stack(&all->layers, image->top, stack) : 1;
+    out->lower = calloc(out->n, sizeof *out->lower);
+    if (!out->lower)
+        abort();
+    for (size_t i = 0; i < out->n; i++)
+        if (image->top)
+            layer_store_path(all->layers.folder, stack[i], out->lower[i]);
+        else
+            (void) snprintf(out->lower[i], sizeof out->lower[i], "%s", image->mounted); /* of the same size */
 }
 
-static bool is_used(const struct shared_image *image, char *const *used, size_t n_used)
+static bool is_used(const struct shared_images *all, const struct shared_image *image, char *const *used, size_t n_used)
 {
+    char path[LAYER_PATH_MAX];
+
+    layer_store_path(all->layers.folder, image->top, path);
     for (size_t i = 0; i < n_used; i++)
-        if (strcmp(used[i], image->path) == 0)
+        if (strcmp(used[i], image->top ? path : image->mounted) == 0)
             return true;
     return false;
 }
 
 void shared_images_forget(struct shared_images *all, char *const *used, size_t n_used)
 {
-    size_t kept = 0;
+    unsigned tops[SHARED_IMAGES_MAX];
+    size_t   kept = 0;
 
-    for (size_t i = 0; i < all->n; i++)
-        if (is_used(&all->at[i], used, n_used))
-            all->at[kept++] = all->at[i];
-        else
-            forget(&all->at[i]);
+    for (size_t i = 0; i < all->n; i++) {
+        if (!is_used(all, &all->at[i], used, n_used)) {
+            buffer_free(&all->at[i].config);
+            continue;
+        }
+        tops[kept]     = all->at[i].top;
+        all->at[kept++] = all->at[i];
+    }
     all->n = kept;
+    layer_store_keep(&all->layers, tops, kept);
 }
 
 void shared_images_free(struct shared_images *all)
@@ -71,4 +74,5 @@ void shared_images_free(struct shared_images *all)
     for (size_t i = 0; i < all->n; i++)
         buffer_free(&all->at[i].config);
     all->n = 0;
+    layer_store_free(&all->layers);
 }

@@ -16,6 +16,7 @@
 #include "guest/container/shared_processes.h"
 #include "guest/container/tree.h"
 #include "guest/init/image_disk.h"
+#include "guest/init/overlay.h"
 #include "guest/init/power.h"
 
 struct containers {
@@ -159,17 +160,17 @@ static FALLIBLE root_copy(const char *lower, const char *upper, struct err *err)
     return true;
 }
 
-FALLIBLE container_mount_root(struct container *c, const char *lower, struct err *err)
+FALLIBLE container_mount_root(struct container *c, char *const *lower, size_t n, struct err *err)
 {
-    char upper[CONTAINER_PATH_MAX], work[CONTAINER_PATH_MAX], options[3 * CONTAINER_PATH_MAX];
+    char           upper[CONTAINER_PATH_MAX], work[CONTAINER_PATH_MAX];
+    struct overlay overlay = { (const char *const *) lower, n, upper, work };
+    AUTO(fd) int   fd      = NO_FD;
 
     container_path(c, "upper", upper);
     container_path(c, "work", work);
-    (void) snprintf(c->mounted, sizeof c->mounted, "%s", lower); /* a cut one is not found */
-    (void) snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", c->mounted, upper, work); /* fits */
-    if (!directory_make(upper, err) || !directory_make(work, err) || !root_copy(lower, upper, err))
-        return false;
-    return mount("overlay", container_root(c), "overlay", MS_NOSUID | MS_NODEV, options) == 0 || err_os(err, "overlay");
+    (void) snprintf(c->mounted, sizeof c->mounted, "%s", lower[0]); /* a cut one is not found */
+    return directory_make(upper, err) && directory_make(work, err) && root_copy(lower[0], upper, err) &&
+           overlay_make(&overlay, &fd, err) && overlay_attach(fd, container_root(c), err);
 }
 
 struct container_process *container_process_find(struct container *container, const char *id)

@@ -58,7 +58,7 @@ struct container {
     uint64_t                  unpacked_ms; /* for the timeline of its owner */
     struct policy_grant       grant;
     char                      image[CONTAINER_IMAGE_MAX + 1]; /* its manifest's digest, as it was asked for or found by name */
-    char                      mounted[CONTAINER_MOUNTED_MAX + 1]; /* what its root shows below its own writes; "": nothing yet */
+    char                      mounted[CONTAINER_MOUNTED_MAX + 1]; /* the first of what its root shows below its own writes; "": nothing yet */
     char                      volumes[VOLUME_DISKS_MAX][VOLUME_DISK_NAME_MAX + 1]; /* persistent ones that it may write */
     size_t                    n_volumes;
     struct cgroup_limits      limits;
@@ -107,7 +107,7 @@ FALLIBLE containers_add(struct containers *all, const char *id, struct policy_gr
                         struct err *err);
 
 /*
- * Where the images are that containers other than `but` show, as told to container_mount_root; borrowed. False when one of
+ * Where the images are that containers other than `but` show: the first that container_mount_root was told; borrowed. False when one of
  * them has none yet, so that not all are known.
  */
 bool containers_images(struct containers *all, const struct container *but, char *out[static CONTAINERS_MAX], size_t *n);
@@ -119,10 +119,10 @@ FALLIBLE container_id_check(const char *id, struct err *err);
 const char *container_root(const struct container *container);
 
 /*
- * Makes the root show what is mounted at `lower`, read-only and perhaps for others too, with the container's own writes in
- * memory above it. The root is empty so far. Fails OS.
+ * Makes the root show the image, which others may show too: the folders `lower`, the top first, with the container's own writes
+ * in memory above them. The root is empty so far. Fails LIMIT, OS.
  */
-FALLIBLE container_mount_root(struct container *container, const char *lower, struct err *err);
+FALLIBLE container_mount_root(struct container *container, char *const *lower, size_t n, struct err *err);
 
 /* The process of that id, "" for the first; NULL when there is none. */
 struct container_process *container_process_find(struct container *container, const char *id);

@@ -378,6 +378,18 @@ FALLIBLE policy_allow_network(const struct policy *policy, struct err *err)
     return fail_with(err, ERR_DENIED, "policy allows no network");
 }
 
+bool policy_has_one_image(const struct policy *policy)
+{
+    struct json_object *list = policy->document ? json_object_object_get(policy->document, "containers") : NULL;
+    size_t              n    = list ? json_object_array_length(list) : 0;
+
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(json_object_get_string(json_object_object_get(json_object_array_get_idx(list, i), "image")),
+                   json_object_get_string(json_object_object_get(json_object_array_get_idx(list, 0), "image"))) != 0)
+            return false;
+    return n > 0;
+}
+
 FALLIBLE policy_allow_create(const struct policy *policy, const struct policy_request *request,
                              const struct image_config *image, struct policy_grant *out, struct err *err)
 {

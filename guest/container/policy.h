@@ -104,6 +104,9 @@ FALLIBLE policy_read(struct bytes text, struct policy *out, struct err *err);
 void     policy_free(struct policy *policy);
 static inline void auto_policy(struct policy *policy) { policy_free(policy); }
 
+/* Whether all containers that it allows have one image, so that no other will come. */
+bool policy_has_one_image(const struct policy *policy);
+
 /* Whether the guest may have a network, which is the host's to choose. Fails DENIED. */
 FALLIBLE policy_allow_network(const struct policy *policy, struct err *err);
 

@@ -328,6 +328,15 @@ static FALLIBLE layer_fetch(struct ledger *ledger, struct fetching *f, struct er
     return !key || (layer_mac_verify(&f->mac, key->public.hmac, err) && layer_ctr_begin(&f->out->ctr, &key->private, err));
 }
 
+FALLIBLE blob_charge(struct ledger *ledger, const struct descriptor *layer, struct err *err)
+{
+    if (layer->size > ledger->packed_left)
+        return fail_with(err, ERR_LIMIT, "%llu bytes, more than what the budget leaves, %llu",
+                         (unsigned long long) layer->size, (unsigned long long) ledger->packed_left);
+    ledger->packed_left -= layer->size;
+    return true;
+}
+
 FALLIBLE blob_fetch(struct ledger *ledger, const struct descriptor *layer, const struct layer_key *key,
                     int scratch_fd, struct blob *out, struct err *err)
 {
@@ -335,10 +344,8 @@ FALLIBLE blob_fetch(struct ledger *ledger, const struct descriptor *layer, const
     struct fetching        fetching = { .layer = layer, .key = key, .scratch_fd = scratch_fd, .out = &blob };
 
     phase_enter(ledger, IMAGE_PULL);
-    if (layer->size > ledger->packed_left)
-        return fail_with(err, ERR_LIMIT, "%llu bytes, more than what the budget leaves, %llu",
-                         (unsigned long long) layer->size, (unsigned long long) ledger->packed_left);
-    ledger->packed_left -= layer->size;
+    if (!blob_charge(ledger, layer, err))
+        return false;
     bool ok = layer_fetch(ledger, &fetching, err);
 
     auto_layer_mac(&fetching.mac);

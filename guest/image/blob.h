@@ -51,6 +51,9 @@ struct blob {
 
 #define NO_BLOB ((struct blob){ .fd = NO_FD })
 
+/* Counts a layer's bytes on the budget, whether they are fetched or not: blob_fetch does it by itself. Fails LIMIT. */
+FALLIBLE blob_charge(struct ledger *ledger, const struct descriptor *layer, struct err *err);
+
 /*
  * Fetches a layer to `scratch_fd`'s folder, or into memory with NO_FD.
  * Fails as blob_read; UNTRUSTED for a wrong HMAC; OS when there is no room. `out` is yours, AUTO(blob).

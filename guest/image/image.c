@@ -247,6 +247,108 @@ static FALLIBLE plan_make(struct ledger *ledger, const struct image_request *req
            keys_open(ledger, request, plan, err);
 }
 
+/* All layers into one folder, one after the other. */
+static FALLIBLE unpack_flat(struct ledger *ledger, const struct image_request *request, const struct plan *plan, int target_fd,
+                            struct rootfs *rootfs, struct err *err)
+{
+    rootfs_move(rootfs, target_fd, false);
+    for (size_t i = 0; i < plan->manifest.n_layers; i++)
+        if (!layer_unpack(ledger, request, plan, i, rootfs, err)) {
+            struct err unheard; /* the first failure is the one to report; the target is useless either way */
+            bool       is_clean = layer_tree_clear(target_fd, NULL, &unheard);
+
+            (void) is_clean;
+            return contextf(err, "layer %zu of %zu", i + 1, plan->manifest.n_layers);
+        }
+    return true;
+}
+
+/* The image as a stack in the store: how its layers are named, and how far it has come. */
+struct stacking {
+    struct layer_store *store;
+    struct layer_id     ids[OCI_LAYERS_MAX];
+    size_t              n_there;
+    struct manifest     missing; /* the part of the image's that is not there, borrowed */
+    struct layer_begun  begun;
+    unsigned            top;
+};
+
+static void layers_name(const struct plan *plan, struct layer_id ids[static OCI_LAYERS_MAX])
+{
+    struct layer_id id = { { 0 } };
+
+    for (size_t i = 0; i < plan->manifest.n_layers; i++) {
+        layer_id_next(&id, &plan->manifest.layers[i], plan->types[i], plan->types[i]->is_encrypted ? &plan->keys[i] : NULL,
+                      &plan->config.diff_ids[i]);
+        ids[i] = id;
+    }
+}
+
+/* What is there counts as if it came: whether an image is within its budgets must not depend on others. */
+static FALLIBLE layers_find(struct ledger *ledger, const struct plan *plan, struct stacking *s, struct rootfs *rootfs, struct err *err)
+{
+    const struct stored_layer *found = layer_store_find(s->store, s->ids, plan->manifest.n_layers, &s->n_there);
+
+    phase_enter(ledger, IMAGE_UNPACK);
+    for (size_t i = 0; i < s->n_there; i++)
+        if (!blob_charge(ledger, &plan->manifest.layers[i], err))
+            return contextf(err, "layer %zu of %zu", i + 1, plan->manifest.n_layers);
+    s->missing = plan->manifest;
+    s->missing.layers += s->n_there;
+    s->missing.n_layers -= s->n_there;
+    ledger->manifest = &s->missing;
+    if (!found)
+        return true;
+    s->top = found->number;
+    if (!rootfs_count(rootfs, found->bytes, found->n_inodes, err))
+        return false;
+    ledger->progress->n_layers_there = s->n_there;
+    ledger->progress->bytes_unpacked = rootfs->bytes;
+    ledger->progress->n_inodes       = rootfs->n_inodes;
+    return true;
+}
+
+static FALLIBLE layer_stack(struct ledger *ledger, const struct image_request *request, const struct plan *plan, size_t i,
+                            struct stacking *s, struct rootfs *rootfs, struct err *err)
+{
+    bool is_last = i + 1 == plan->manifest.n_layers;
+
+    if (s->begun.root_fd < 0) {
+        phase_enter(ledger, IMAGE_UNPACK);
+        if (!layer_store_begin(s->store, s->top, &s->begun, err))
+            return false;
+        rootfs_move(rootfs, s->begun.root_fd, s->top != 0);
+    }
+    if (!layer_unpack(ledger, request, plan, i, rootfs, err))
+        return false;
+    if (!is_last && !s->store->is_apart)
+        return true;
+    rootfs_move(rootfs, NO_FD, false); /* it lets go of the root, with all that it had open there */
+    s->top = s->begun.number;
+    return layer_store_end(s->store, &s->begun, &s->ids[i], rootfs->bytes, rootfs->n_inodes, err);
+}
+
+/* Each layer that is not there yet, on top of those that are. */
+static FALLIBLE unpack_stacked(struct ledger *ledger, const struct image_request *request, const struct plan *plan,
+                               struct rootfs *rootfs, struct err *err)
+{
+    struct stacking s        = { .store = request->layers, .begun = NO_LAYER_BEGUN };
+    size_t          n_before = s.store->n;
+
+    layers_name(plan, s.ids);
+    if (!layers_find(ledger, plan, &s, rootfs, err))
+        return false;
+    for (size_t i = s.n_there; i < plan->manifest.n_layers; i++)
+        if (!layer_stack(ledger, request, plan, i, &s, rootfs, err)) {
+            rootfs_move(rootfs, NO_FD, false);
+            layer_store_abandon(s.store, &s.begun);
+            layer_store_shorten(s.store, n_before);
+            return contextf(err, "layer %zu of %zu", i + 1, plan->manifest.n_layers);
+        }
+    ledger->progress->top = s.top;
+    return true;
+}
+
 FALLIBLE image_unpack(const struct image_request *request, int target_fd, struct image_config *config,
                       struct image_progress *progress, struct err *err)
 {
@@ -267,17 +369,10 @@ FALLIBLE image_unpack(const struct image_request *request, int target_fd, struct
     if (plan.types[0]->packing == LAYER_EROFS) {
         if (!layer_mount(&ledger, request, &plan, err))
             return context(err, "layer 1 of 1");
-        *config = TAKE(plan.config);
-        return true;
+    } else if (!(request->layers ? unpack_stacked(&ledger, request, &plan, &rootfs, err)
+                                 : unpack_flat(&ledger, request, &plan, target_fd, &rootfs, err))) {
+        return false;
     }
-    for (size_t i = 0; i < plan.manifest.n_layers; i++)
-        if (!layer_unpack(&ledger, request, &plan, i, &rootfs, err)) {
-            struct err unheard; /* the first failure is the one to report; the target is useless either way */
-            bool       is_clean = layer_tree_clear(target_fd, NULL, &unheard);
-
-            (void) is_clean;
-            return contextf(err, "layer %zu of %zu", i + 1, plan.manifest.n_layers);
-        }
     *config = TAKE(plan.config);
     return true;
 }

@@ -4,8 +4,9 @@
  */
 #pragma once
 
-#include "keys/ocicrypt/image_config.h"
+#include "guest/image/layer_store.h"
 #include "keys/ocicrypt/block_layer.h"
+#include "keys/ocicrypt/image_config.h"
 #include "keys/ocicrypt/layer_key.h"
 
 enum { IMAGE_READ_MAX = 256 << 10, /* bytes asked of a source at once */
@@ -77,6 +78,7 @@ struct image_request {
     void               *kek_owner;
     image_mount_fn     *mount; /* for images of one layer that is mounted; NULL: there are none */
     void               *mount_owner;
+    struct layer_store *layers; /* where layers are kept apart for other images to share; NULL: all go into the target */
     struct image_budget budget;
     /*
      * Directory that holds the ciphertext until it is verified, in a nameless file; NO_FD: in memory. It is given
@@ -96,18 +98,22 @@ struct image_progress {
     uint64_t         bytes_cached; /* of bytes_pulled: from sources that are a cache */
     unsigned         n_failures;   /* of sources that another one made up for; "no such blob" does not count */
     char             last_failure[200]; /* the last of them, with the source's name */
-    char             mounted[IMAGE_MOUNT_PATH_MAX]; /* where the image is, instead of in the target; "": it is there */
+    char             mounted[IMAGE_MOUNT_PATH_MAX]; /* where the image is, instead of in the target; "": it is there, or else */
+    unsigned         top;            /* of the image's stack in `layers`; 0: it has none */
+    size_t           n_layers_there; /* that another image had brought */
 };
 
 /*
- * Unpacks the whole image into the empty directory `target_fd`, as root of the container; or, when it is one layer of
- * blocks, mounts it and leaves the target empty. The container's own rules
+ * Unpacks the whole image into the empty directory `target_fd`, as root of the container; or, with `layers`, into folders
+ * there, except for layers that are there already: these cost neither a byte of a source nor memory, and all that is asked
+ * of the image is asked of them (keys, policy, digests, budgets). When it is one layer of blocks, mounts it. In both cases
+ * the target is not used, and may be NO_FD. The container's own rules
  * on devices apply later: mount the target `nodev` where it can be.
  *
  *   config      yours, AUTO(image_config): from the verified config blob; written only on success
  *   progress    always written; on failure `phase` is the phase that failed
  *
- * On failure everything below the target is removed again, as far as that works. `err` begins with what failed
+ * On failure all that was unpacked is removed again, as far as that works. `err` begins with what failed
  * ("layer 2 of 3: ..."), not with the phase. Fails as the callbacks do, and MALFORMED, LIMIT (a budget),
  * UNSUPPORTED, UNTRUSTED (digest, HMAC, wrong key), DENIED, NOT_FOUND, OS (disk full and the like).
  */

@@ -9,9 +9,9 @@
 #include "keys/ocicrypt/layer_cipher.h"
 #include "keys/ocicrypt/packet.h"
 
-/* A source of up to eight blobs by digest, built in memory, and a broker with one key. */
+/* A source of up to 16 blobs by digest, built in memory, and a broker with one key. */
 struct rig {
-    struct buffer blobs[8];
+    struct buffer blobs[16];
     size_t        n_blobs, n_reads, n_asked;
     struct secret kek;
     char         *target;
@@ -19,6 +19,8 @@ struct rig {
     bool          broker_refuses, has_disk, disk_lies, disk_is_missing;
     size_t        n_mounted;
     const char   *required_kid;
+    struct layer_store store; /* used when it has a folder */
+    size_t        n_overlays;
 };
 
 static bool rig_read(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
@@ -72,6 +74,19 @@ static bool rig_mount(void *owner, const struct digest *layer, const struct bloc
     return true;
 }
 
+/* Shows only what is on top, which does for files of different names. */
+static bool rig_overlay(void *owner, unsigned upper, const unsigned *lower, size_t n_lower, int *root_fd, struct err *err)
+{
+    struct rig *r = owner;
+    char        path[LAYER_PATH_MAX];
+
+    r->n_overlays++;
+    assert_true(n_lower > 0 && lower[0] < upper);
+    layer_store_path(r->target, upper, path);
+    *root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *root_fd >= 0 || err_os(err, "%s", path);
+}
+
 static struct rig *rig_new(void)
 {
     struct rig *r = calloc(1, sizeof *r);
@@ -93,6 +108,7 @@ static void auto_rig(struct rig **rig)
     for (size_t i = 0; i < r->n_blobs; i++)
         buffer_free(&r->blobs[i]);
     secret_free(&r->kek);
+    layer_store_free(&r->store);
     auto_fd(&r->target_fd);
     assert_true(directory_remove(r->target, &err));
     free(r->target);
@@ -222,7 +238,8 @@ static bool unpack(struct rig *r, const struct digest *manifest, bool must_be_en
                                      .kek = rig_kek, .kek_owner = r, .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD,
                                      .keeps_our_owner = true, .must_be_encrypted = must_be_encrypted,
                                      .required_kid = r->required_kid, .mount = r->has_disk ? rig_mount : NULL,
-                                     .keep = { never_kept, r }, .mount_owner = r };
+                                     .keep = { never_kept, r }, .mount_owner = r,
+                                     .layers = r->store.folder ? &r->store : NULL };
 
     return image_unpack(&request, r->target_fd, config, progress, err);
 }
@@ -375,6 +392,255 @@ static void empties_the_root_when_a_later_layer_fails(void **state)
     assert_false(has_file(r, "a"));
 }
 
+/* ---- layers that images share ---- */
+
+static struct rig *sharing_rig_new(void)
+{
+    struct rig *r = rig_new();
+
+    r->store = (struct layer_store){ .folder = r->target, .overlay = rig_overlay, .owner = r, .is_apart = true };
+    return r;
+}
+
+static const struct buffer *blob_of(const struct rig *r, const struct digest *digest)
+{
+    for (size_t i = 0; i < r->n_blobs; i++) {
+        struct digest d;
+
+        digest_of(buffer_bytes(&r->blobs[i]), DIGEST_SHA256, &d);
+        if (digest_equal(&d, digest))
+            return &r->blobs[i];
+    }
+    fail_msg("no such blob");
+    return NULL;
+}
+
+/* The same document with other words in one place. */
+static struct digest document_change(struct rig *r, const struct digest *digest, const char *from, const char *to)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    const char                *all  = buffer_text((struct buffer *) (uintptr_t) blob_of(r, digest));
+    const char                *at   = strstr(all, from);
+
+    assert_non_null(at);
+    buffer_printf(&text, "%.*s%s%s", (int) (at - all), all, to, at + strlen(from));
+    return put_blob(r, buffer_bytes(&text));
+}
+
+static void must_unpack(struct rig *r, const struct digest *manifest, struct image_progress *progress)
+{
+    AUTO(image_config) struct image_config config = { 0 };
+    struct err                             err;
+
+    if (!unpack(r, manifest, false, &config, progress, &err))
+        fail_msg("%s", err.text);
+}
+
+static void assert_stack(const struct rig *r, const struct image_progress *progress, size_t n)
+{
+    static const char *const NAMES[] = { "a", "b" };
+    unsigned                 stack[OCI_LAYERS_MAX];
+
+    assert_int_equal(layer_store_stack(&r->store, progress->top, stack), n);
+    for (size_t i = 0; i < n; i++) {
+        char path[LAYER_PATH_MAX + 2];
+
+        layer_store_path(r->target, stack[n - 1 - i], path);
+        assert_int_equal(faccessat(AT_FDCWD, strcat(strcat(path, "/"), NAMES[i]), F_OK, 0), 0); /* fits */
+    }
+}
+
+static void layers_of_an_image_serve_another_that_has_them(void **state)
+{
+    (void) state;
+    for (int is_encrypted = 0; is_encrypted < 2; is_encrypted++) {
+        AUTO(rig) struct rig *r = sharing_rig_new();
+        struct image_progress first, second;
+        struct digest         manifest = image_make(r, 2, is_encrypted), again;
+
+        must_unpack(r, &manifest, &first);
+        assert_stack(r, &first, 2);
+        assert_int_equal(first.n_layers_there, 0);
+        again      = document_change(r, &manifest, "{", "{ ");
+        r->n_reads = 0;
+        must_unpack(r, &again, &second);
+        assert_int_equal(second.n_layers_there, 2);
+        assert_int_equal(second.top, first.top);
+        assert_int_equal(r->n_reads, 2);              /* manifest and config */
+        assert_int_equal(r->n_asked, is_encrypted * 2); /* the key is wanted of each image */
+        assert_int_equal(second.n_inodes, first.n_inodes);
+        assert_int_equal(r->store.n, 2);
+        assert_int_equal(r->n_overlays, 1);
+    }
+}
+
+static void layers_that_nobody_will_share_go_into_one_tree(void **state)
+{
+    AUTO(rig) struct rig *r = sharing_rig_new();
+    struct image_progress progress;
+    struct digest         manifest = image_make(r, 2, true);
+    unsigned              stack[OCI_LAYERS_MAX];
+    char                  path[LAYER_PATH_MAX + 2];
+
+    (void) state;
+    r->store.is_apart = false;
+    must_unpack(r, &manifest, &progress);
+    assert_int_equal(layer_store_stack(&r->store, progress.top, stack), 1);
+    assert_int_equal(r->n_overlays, 0);
+    for (char name = 'a'; name <= 'b'; name++) {
+        layer_store_path(r->target, progress.top, path);
+        assert_int_equal(faccessat(AT_FDCWD, strcat(strcat(path, "/"), (char[]){ name, 0 }), F_OK, 0), 0); /* fits */
+    }
+    must_unpack(r, &manifest, &progress);
+    assert_int_equal(progress.n_layers_there, 2);
+}
+
+/* Spoils the demand or the manifest; what the first image brought lies there, encrypted, as two layers. */
+typedef struct digest spoil_fn(struct rig *r, const struct digest *manifest);
+
+static struct digest asks_in_vain(struct rig *r, const struct digest *manifest)
+{
+    r->broker_refuses = true;
+    return *manifest;
+}
+
+static struct digest wants_another_key(struct rig *r, const struct digest *manifest)
+{
+    r->required_kid = "kbs:///default/image/other";
+    return *manifest;
+}
+
+static struct digest has_no_packet(struct rig *r, const struct digest *manifest)
+{
+    return document_change(r, manifest, ENC_KEYS_ANNOTATION, "nothing");
+}
+
+static struct digest calls_ciphertext_plain(struct rig *r, const struct digest *manifest)
+{
+    return document_change(r, manifest, "tar+encrypted", "tar");
+}
+
+/* The plaintext's digest is no secret: it stands in the config. */
+static struct digest names_the_plaintext(struct rig *r, const struct digest *manifest)
+{
+    AUTO(json) struct json_object *document = NULL, *config = NULL;
+    struct json_object            *layer, *ids;
+    AUTO(buffer) struct buffer     text = { 0 };
+    struct manifest                m;
+    struct err                     err;
+
+    assert_true(oci_document_read(buffer_bytes(blob_of(r, manifest)), &document, &err));
+    assert_true(manifest_read_take(json_object_get(document), &m, &err));
+    assert_true(oci_document_read(buffer_bytes(blob_of(r, &m.config.digest)), &config, &err));
+    manifest_free(&m);
+    layer = json_object_array_get_idx(json_object_object_get(document, "layers"), 0);
+    ids   = json_object_object_get(json_object_object_get(config, "rootfs"), "diff_ids");
+    json_object_object_add(layer, "mediaType", json_object_new_string("application/vnd.oci.image.layer.v1.tar"));
+    json_object_object_add(layer, "digest", json_object_get(json_object_array_get_idx(ids, 0)));
+    json_object_object_del(layer, "annotations");
+    json_write(document, &text);
+    return put_blob(r, buffer_bytes(&text));
+}
+
+/* A packet of its own, rightly sealed, beside the digest of another's ciphertext. */
+static struct digest brings_its_own_packet(struct rig *r, const struct digest *manifest)
+{
+    struct digest       own = image_make(r, 1, true), theirs;
+    struct digest_text  hex[2];
+    struct manifest     m[2];
+    struct json_object *document;
+    struct err          err;
+
+    for (int i = 0; i < 2; i++) {
+        assert_true(oci_document_read(buffer_bytes(blob_of(r, i ? &own : manifest)), &document, &err));
+        assert_true(manifest_read_take(document, &m[i], &err));
+        hex[i] = digest_text(&m[i].layers[0].digest);
+        manifest_free(&m[i]);
+    }
+    theirs = document_change(r, &own, hex[1].at, hex[0].at);
+    return theirs;
+}
+
+static struct digest says_another_size(struct rig *r, const struct digest *manifest)
+{
+    return document_change(r, manifest, "\"size\":2048", "\"size\":2047");
+}
+
+static void what_is_there_is_not_given_by_the_one_defect(void **state)
+{
+    static const struct { spoil_fn *spoil; enum err_kind kind; enum image_phase phase; const char *why; } CASES[] = {
+        { asks_in_vain, ERR_DENIED, IMAGE_KEY, "layer 1 of 2: key kbs:///default/image/k: the broker says no" },
+        { wants_another_key, ERR_DENIED, IMAGE_KEY,
+          "layer 1 of 2: encrypted with key kbs:///default/image/k; the policy wants kbs:///default/image/other" },
+        { has_no_packet, ERR_UNSUPPORTED, IMAGE_KEY, "layer 1 of 2: encrypted, but not for provider.attestation-agent (found: no recipient)" },
+        { calls_ciphertext_plain, ERR_MALFORMED, IMAGE_UNPACK, NULL },
+        { names_the_plaintext, ERR_NOT_FOUND, IMAGE_PULL, "layer 1 of 2: the source has no such blob" },
+        { brings_its_own_packet, ERR_UNTRUSTED, IMAGE_VERIFY, NULL },
+        { says_another_size, ERR_MALFORMED, IMAGE_PULL, NULL },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        AUTO(rig) struct rig                  *r        = sharing_rig_new();
+        AUTO(image_config) struct image_config config   = { 0 };
+        struct digest                          manifest = image_make(r, 2, true), spoilt;
+        struct image_progress                  progress;
+        struct err                             err;
+
+        must_unpack(r, &manifest, &progress);
+        spoilt = CASES[i].spoil(r, &manifest);
+        if (unpack(r, &spoilt, false, &config, &progress, &err))
+            fail_msg("case %zu was served", i);
+        if (CASES[i].why)
+            assert_string_equal(err.text, CASES[i].why);
+        assert_true(strncmp(err.text, "layer 1 of ", 11) == 0);
+        assert_int_equal(err.kind, CASES[i].kind);
+        assert_int_equal(progress.phase, CASES[i].phase);
+        assert_int_equal(progress.n_layers_there, 0);
+        assert_int_equal(r->store.n, 2); /* as before: nothing of the failed one stays */
+        assert_null(config.document);
+    }
+}
+
+static void an_image_that_must_be_encrypted_is_not_served_plain(void **state)
+{
+    AUTO(rig) struct rig                  *r        = sharing_rig_new();
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct digest                          manifest = image_make(r, 2, false);
+    struct image_progress                  progress;
+    struct err                             err;
+
+    (void) state;
+    must_unpack(r, &manifest, &progress);
+    assert_false(unpack(r, &manifest, true, &config, &progress, &err));
+    assert_string_equal(err.text, "layer 1 of 2: not encrypted");
+}
+
+static void a_failed_image_leaves_no_layer_but_those_of_others(void **state)
+{
+    AUTO(rig) struct rig                  *r        = sharing_rig_new();
+    AUTO(image_config) struct image_config config   = { 0 };
+    struct digest                          manifest = image_make(r, 2, true);
+    struct image_progress                  progress;
+    struct err                             err;
+    char                                   path[LAYER_PATH_MAX];
+
+    (void) state;
+    r->blobs[1].at[700] ^= 1; /* the second layer: its digest is not found any more */
+    for (unsigned i = 0; i < 2; i++) {
+        assert_false(unpack(r, &manifest, false, &config, &progress, &err));
+        assert_string_equal(err.text, "layer 2 of 2: the source has no such blob");
+        assert_int_equal(r->store.n, 0);
+    }
+    for (unsigned n = 1; n <= r->store.n_made; n++) {
+        layer_store_path(r->target, n, path);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+    r->blobs[1].at[700] ^= 1;
+    must_unpack(r, &manifest, &progress);
+    assert_stack(r, &progress, 2);
+}
+
 static void names_the_phases_as_the_command_line_does(void **state)
 {
     (void) state;
@@ -394,6 +660,11 @@ int main(void)
         cmocka_unit_test(wants_the_key_that_the_policy_names),
         cmocka_unit_test(passes_on_what_the_broker_says_before_a_layer_is_pulled),
         cmocka_unit_test(empties_the_root_when_a_later_layer_fails),
+        cmocka_unit_test(layers_of_an_image_serve_another_that_has_them),
+        cmocka_unit_test(layers_that_nobody_will_share_go_into_one_tree),
+        cmocka_unit_test(what_is_there_is_not_given_by_the_one_defect),
+        cmocka_unit_test(an_image_that_must_be_encrypted_is_not_served_plain),
+        cmocka_unit_test(a_failed_image_leaves_no_layer_but_those_of_others),
         cmocka_unit_test(names_the_phases_as_the_command_line_does),
     };
 

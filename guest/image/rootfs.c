@@ -52,6 +52,14 @@ void rootfs_free(struct rootfs *rootfs)
     buffer_free(&rootfs->parent_path);
 }
 
+void rootfs_move(struct rootfs *rootfs, int root_fd, bool is_stacked)
+{
+    layer_forget(rootfs);
+    rootfs->root_fd    = root_fd;
+    rootfs->is_stacked = is_stacked;
+    rootfs->is_bottom  = !is_stacked;
+}
+
 void rootfs_layer_begin(struct rootfs *rootfs)
 {
     layer_forget(rootfs);
@@ -85,10 +93,27 @@ static FALLIBLE charge(struct rootfs *fs, uint64_t bytes, uint64_t n_inodes, str
     return true;
 }
 
+FALLIBLE rootfs_count(struct rootfs *rootfs, uint64_t bytes, uint64_t n_inodes, struct err *err)
+{
+    return charge(rootfs, bytes, n_inodes, err);
+}
+
 static void remember_written(struct rootfs *fs, ino_t folder, const char *name)
 {
     if (!fs->is_bottom)
         layer_names_add(&fs->written, folder, name);
+}
+
+/*
+ * What lies in a lower tree is copied when it changes: a folder with the first name in it, a file, content and all, when it
+ * gets another name. Counted once a layer; folders above are not.
+ */
+static FALLIBLE charge_copy(struct rootfs *fs, ino_t inode, uint64_t bytes, struct err *err)
+{
+    if (!fs->is_stacked || layer_names_have(&fs->written, inode, ""))
+        return true;
+    layer_names_add(&fs->written, inode, ""); /* no name is empty */
+    return charge(fs, bytes, 1, err);
 }
 
 static FALLIBLE parent_fail(struct err *err)
@@ -359,7 +384,7 @@ static FALLIBLE apply_hard_link(struct rootfs *fs, const char *base, const struc
         if (!room_make(fs, base, err))
             return false;
     }
-    if (!charge(fs, 0, 1, err))
+    if (!charge(fs, 0, 1, err) || !charge_copy(fs, there.st_ino, (uint64_t) there.st_blocks * 512, err))
         return false;
     return linkat(folder, target.base, fs->parent_fd, base, 0) == 0 || err_os(err, "make the hard link");
 }
@@ -372,6 +397,8 @@ static FALLIBLE apply_node(struct rootfs *fs, const char *base, const struct tar
 
     if (fs->keeps_our_owner && e->kind != TAR_FIFO)
         return true;
+    if (S_ISCHR(type) && dev == 0) /* overlayfs's own mark, which would hide the name: so it does, whatever shows the layer */
+        return room_make(fs, base, err);
     if (!charge(fs, 0, 1, err))
         return false;
     if (mknodat(fs->parent_fd, base, type | 0600, dev) < 0) {
@@ -455,7 +482,7 @@ static FALLIBLE apply_path(struct rootfs *fs, const struct tar_entry *e, struct 
     if (path.has_final_slash && e->kind != TAR_FOLDER)
         return fail_with(err, ERR_MALFORMED, "a name with a final slash that is not a folder's");
     buffer_printf(&whole, "%s%s%s", path.parent, path.parent[0] ? "/" : "", path.base);
-    if (!parent_open(fs, path.parent, true, err) || !apply_kind(fs, &path, buffer_text(&whole), e, tar, err))
+    if (!parent_open(fs, path.parent, true, err) || !charge_copy(fs, fs->parent_inode, PAGE, err) || !apply_kind(fs, &path, buffer_text(&whole), e, tar, err))
         return false;
     remember_written(fs, fs->parent_inode, path.base);
     return true;

@@ -12,6 +12,7 @@ struct rootfs {
     int                 root_fd; /* borrowed */
     struct image_budget budget;
     bool                keeps_our_owner;
+    bool                is_stacked;      /* the root is an overlay: what it shows of lower trees is copied when it changes */
     uint64_t            bytes, n_inodes; /* so far, over all layers */
 
     /* of the current layer */
@@ -29,6 +30,15 @@ struct rootfs {
 struct rootfs rootfs_over(int root_fd, const struct image_budget *budget, bool keeps_our_owner);
 void          rootfs_free(struct rootfs *rootfs);
 static inline void auto_rootfs(struct rootfs *rootfs) { rootfs_free(rootfs); }
+
+/*
+ * The next layer goes through another root: an overlay over the trees of those below it (guest/image/layer_store.h), or, when
+ * there are none, an empty directory. Between layers only. The budgets go on.
+ */
+void rootfs_move(struct rootfs *rootfs, int root_fd, bool is_stacked);
+
+/* So much of the image is there already. Fails LIMIT. */
+FALLIBLE rootfs_count(struct rootfs *rootfs, uint64_t bytes, uint64_t n_inodes, struct err *err);
 
 void rootfs_layer_begin(struct rootfs *rootfs);
 /*

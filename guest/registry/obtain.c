@@ -239,7 +239,7 @@ static FALLIBLE image_get(struct job *job, const struct image_verdict *verdict, 
     struct obtain       *o = job->obtain;
     struct image_source  sources[IMAGE_SOURCES_MAX];
     struct image_request request = { .manifest = job->manifest, .architecture = "amd64", .sources = sources,
-                                     .keep = o->keep, .kek = o->kek, .kek_owner = o->owner, .mount = o->mount, .mount_owner = o->owner, .budget = o->budget,
+                                     .keep = o->keep, .kek = o->kek, .kek_owner = o->owner, .mount = o->mount, .mount_owner = o->owner, .layers = o->layers, .budget = o->budget,
                                      .scratch_fd = o->scratch_fd, .keeps_our_owner = o->keeps_our_owner,
                                      .must_be_encrypted = verdict->must_be_encrypted,
                                      .required_kid = verdict->required_kid[0] ? verdict->required_kid : NULL };

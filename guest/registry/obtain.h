@@ -19,6 +19,7 @@ struct obtain {
     bool   (*resource)(void *owner, const char *kid, struct buffer *out, struct err *err);
     kek_fn  *kek;
     image_mount_fn *mount; /* NULL: nothing can be mounted */
+    struct layer_store *layers; /* NULL: everything goes into the target */
     /* Whether this image is here already, as it came under the same verdict; NULL: none ever is. Nothing is fetched then. */
     bool   (*have)(void *owner, const struct digest *manifest, const struct image_verdict *verdict);
     void    *owner;

@@ -1,6 +1,6 @@
 /*
- * For tests: unpacks an image from an OCI layout folder as the guest does, with a key from a file instead of a broker.
- * On failure it prints "phase: what" and exits 1.
+ * For tests: unpacks images from an OCI layout folder as the guest does, with a key from a file instead of a broker; with
+ * --layers as layers that they share, which it then shows at their targets. On failure it prints "phase: what" and exits 1.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,11 @@
 #include "base/file.h"
 #include "base/options.h"
 #include "guest/image/image.h"
+#include "guest/init/overlay.h"
 
 struct run {
-    const char        *layout, *target, *manifest, *key_file, *scratch;
+    const char        *layout, *target, *manifest, *key_file, *scratch, *layers;
+    struct layer_store store;
     uint64_t           budget_bytes, budget_inodes, budget_depth, most_each_read;
     bool               keeps_our_owner, prints_config, prints_times;
 };
@@ -58,6 +60,48 @@ static void print_list(const char *name, const struct text_list *list)
         printf("%s[%zu]=%s\n", name, i, list->at[i]);
 }
 
+static FALLIBLE overlay_of(const char *folder, const unsigned *lower, size_t n, const char *upper, const char *work, int *out, struct err *err)
+{
+    char        paths[OCI_LAYERS_MAX][LAYER_PATH_MAX];
+    const char *at[OCI_LAYERS_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        layer_store_path(folder, lower[i], paths[i]);
+        at[i] = paths[i];
+    }
+    return overlay_make(&(struct overlay){ at, n, upper, work }, out, err);
+}
+
+static bool make_overlay(void *owner, unsigned upper, const unsigned *lower, size_t n, int *root_fd, struct err *err)
+{
+    const struct run *run = owner;
+    char              tree[LAYER_PATH_MAX], work[LAYER_PATH_MAX];
+
+    layer_store_path(run->layers, upper, tree);
+    layer_store_work_path(run->layers, upper, work);
+    return overlay_of(run->layers, lower, n, tree, work, root_fd, err);
+}
+
+/* As a container sees it: with room of its own above. */
+static FALLIBLE show(const struct run *run, const struct image_progress *progress, struct err *err)
+{
+    unsigned     stack[OCI_LAYERS_MAX];
+    size_t       n = layer_store_stack(&run->store, progress->top, stack);
+    char         upper[LAYER_PATH_MAX * 2], work[LAYER_PATH_MAX * 2], top[LAYER_PATH_MAX];
+    AUTO(fd) int fd = NO_FD;
+    struct stat  st;
+
+    (void) snprintf(upper, sizeof upper, "%s.upper", run->target); /* cut, it is not found, as the next */
+    (void) snprintf(work, sizeof work, "%s.work", run->target);
+    layer_store_path(run->layers, progress->top, top);
+    if (!directory_make(upper, err) || !directory_make(work, err))
+        return false;
+    if (stat(top, &st) < 0 || chown(upper, st.st_uid, st.st_gid) < 0 || chmod(upper, st.st_mode & 07777) < 0)
+        return err_os(err, "root");
+    printf("layers=%zu there=%zu pulled=%" PRIu64 " inodes=%" PRIu64 "\n", n, progress->n_layers_there, progress->bytes_pulled, progress->n_inodes);
+    return overlay_of(run->layers, stack, n, upper, work, &fd, err) && overlay_attach(fd, run->target, err);
+}
+
 static FALLIBLE unpack(struct run *run, struct image_progress *progress, struct err *err)
 {
     AUTO(image_config) struct image_config config  = { 0 };
@@ -69,7 +113,11 @@ static FALLIBLE unpack(struct run *run, struct image_progress *progress, struct 
                                                        .kek_owner       = run,
                                                        .budget          = IMAGE_BUDGET_DEFAULT,
                                                        .keeps_our_owner = run->keeps_our_owner };
-    AUTO(fd) int target  = open(run->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    run->store.folder   = run->layers;
+    run->store.overlay  = make_overlay;
+    run->store.owner    = run;
+    request.layers      = run->layers ? &run->store : NULL;
+    AUTO(fd) int target = open(run->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     AUTO(fd) int scratch = run->scratch ? open(run->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : NO_FD;
 
     request.budget.unpacked_bytes = run->budget_bytes;
@@ -87,18 +135,19 @@ static FALLIBLE unpack(struct run *run, struct image_progress *progress, struct 
         print_list("entrypoint", &config.entrypoint);
         print_list("cmd", &config.cmd);
     }
-    return true;
+    return !run->layers || show(run, progress, err);
 }
 
 int main(int argc, char **argv)
 {
-    struct run              run      = { .budget_bytes = 8ULL << 30, .budget_inodes = 1 << 20, .budget_depth = 128,
+    struct run              run      = { .store = { .is_apart = true }, .budget_bytes = 8ULL << 30, .budget_inodes = 1 << 20, .budget_depth = 128,
                                          .most_each_read = IMAGE_READ_MAX };
     struct image_progress   progress = { .phase = IMAGE_PULL };
     struct err              err      = { 0 };
     const struct option_row rows[]   = {
         { "key-file", OPTION_TEXT, &run.key_file, "FILE", "the key encryption key", 0, 0 },
         { "scratch", OPTION_TEXT, &run.scratch, "DIR", "where ciphertext waits; default: memory", 0, 0 },
+        { "layers", OPTION_TEXT, &run.layers, "DIR", "where layers are kept that the images share", 0, 0 },
         { "bytes", OPTION_NUMBER, &run.budget_bytes, "N", "budget of unpacked bytes", 0, 0 },
         { "inodes", OPTION_NUMBER, &run.budget_inodes, "N", "budget of files", 0, 0 },
         { "depth", OPTION_NUMBER, &run.budget_depth, "N", "budget of path steps", 0, 0 },
@@ -107,8 +156,8 @@ int main(int argc, char **argv)
         { "config", OPTION_FLAG, &run.prints_config, NULL, "print the image config", 0, 0 },
         { "times", OPTION_FLAG, &run.prints_times, NULL, "print what each phase took", 0, 0 },
     };
-    const struct option_table table = { .command = "unpack-layout", .synopsis = "[OPTION]... LAYOUT DIGEST TARGET",
-                                        .about = "Unpacks an image as the guest does.", .rows = rows,
+    const struct option_table table = { .command = "unpack-layout", .synopsis = "[OPTION]... LAYOUT [DIGEST TARGET]...",
+                                        .about = "Unpacks images as the guest does.", .rows = rows,
                                         .n_rows = sizeof rows / sizeof *rows };
     enum options_outcome outcome;
     char               **operands;
@@ -120,14 +169,19 @@ int main(int argc, char **argv)
     }
     if (outcome == OPTIONS_HELP_WAS_PRINTED)
         return 0;
-    if (n != 3) {
+    if (n < 3 || n % 2 == 0) {
         fprintf(stderr, "unpack-layout: LAYOUT DIGEST TARGET are wanted\n");
         return 2;
     }
-    run.layout   = operands[0];
-    run.manifest = operands[1];
-    run.target   = operands[2];
-    bool ok      = unpack(&run, &progress, &err);
+    run.layout = operands[0];
+    bool ok    = true;
+
+    for (size_t i = 1; i < n && ok; i += 2) {
+        run.manifest = operands[i];
+        run.target   = operands[i + 1];
+        ok           = unpack(&run, &progress, &err);
+    }
+    layer_store_free(&run.store);
 
     if (run.prints_times)
         for (int p = 0; p < IMAGE_PHASES; p++)

@@ -1,5 +1,5 @@
 """Runs unpack-layout on images in a sandbox and watches everything around the root that it may not touch."""
-import hashlib, os, pathlib, shutil, subprocess, sys, tarfile, tempfile
+import hashlib, os, pathlib, shutil, subprocess, sys, tarfile, tempfile, time
 
 import oci_image
 from oci_image import file, folder, hard_link, link, node
@@ -61,8 +61,8 @@ class Sandbox:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def listing(root, with_times=True):
-    """What a tree consists of, for comparison with another one."""
+def listing(root, with_times=True, since=None, with_groups=True):
+    """What a tree consists of, for comparison with another one; a time from `since` on is the one at which it was made."""
     seen, groups = {}, {}
     for folder, names, files in os.walk(root):
         for name in [".", *names, *files] if folder == str(root) else [*names, *files]:
@@ -73,11 +73,11 @@ def listing(root, with_times=True):
                 what.append(os.readlink(path))
             elif os.path.isfile(path):
                 what += [st.st_size, hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:16]]
-                what += [groups.setdefault(st.st_ino, os.path.relpath(path, root)) if st.st_nlink > 1 else ""]
+                what += [groups.setdefault(st.st_ino, os.path.relpath(path, root)) if st.st_nlink > 1 and with_groups else ""]
             else:
                 what.append(st.st_rdev)
             if with_times:
-                what.append(st.st_mtime_ns)
+                what.append("now" if since and since <= st.st_mtime <= time.time() else st.st_mtime_ns)
             if not os.path.islink(path):
                 what.append(sorted((a, os.getxattr(path, a)) for a in os.listxattr(path) if a.startswith("user.")))
             seen[os.path.relpath(path, root)] = what

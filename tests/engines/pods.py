@@ -12,8 +12,8 @@ def start_pod(node, name, handler="cloister-dev", **more):
     return node.cri.run_pod(config, handler), config, logs
 
 
-def start_container(node, pod, config, name, argv, **more):
-    container = node.cri.create(pod, cri.container_config(name, IMAGE, argv, **more), config)
+def start_container(node, pod, config, name, argv, image=IMAGE, **more):
+    container = node.cri.create(pod, cri.container_config(name, image, argv, **more), config)
     node.cri.call("StartContainer", {1: container})
     return container
 

@@ -3,10 +3,11 @@
 of volumes, attach, restarts; the pod's size and control group, and a guest that hangs.
 
     pods_test.py [--suite SUITE] [--sandboxer podsandbox|shim] [TEST...]    SUITE: of tests/newer_containerd"""
-import argparse, os, pathlib, signal, subprocess
+import argparse, json, os, pathlib, signal, subprocess
 
-from node import GIVEN_FILES, GROUP, IMAGE, PAUSE, Node, allowed, enter_namespaces, run_tests, vms_of
+from node import GIVEN_FILES, GROUP, IMAGE, PAUSE, Node, allowed, enter_namespaces, file, run_tests, vms_of
 
+OTHER = "docker.io/library/other:latest"
 enter_namespaces()
 import cri_client as cri  # noqa: E402  needs gRPC, which only Debian's own Python has
 from pods import connect, refused, remove_pod, start_container, start_pod, wait_for_log  # noqa: E402
@@ -103,20 +104,62 @@ def check_parts(node, pod, config, logs, volumes):
     node.cri.call("StopContainer", {1: writes, 2: 0})
     node.cri.call("RemoveContainer", {1: writes})
     assert node.cri.exec_sync(whole, KEPT) == ("mine\n", "", 0)
+    return whole
+
+
+# An image whose lower two layers are those of the one that runs already.
+SEES = SH + [f"cat /etc/mine; [ -e /etc/gone ] || echo hidden; echo changed > /etc/group; rm /etc/passwd; mv /bin/id /bin/me; ls -ld /etc /bin; echo up; {BUSY}"]
+UNCHANGED = SH + ["cat /etc/group /etc/passwd; ls /bin/id /bin/me /etc/mine 2>&1; [ -e /etc/gone ] || echo hidden"]
+
+
+class Hidden:
+    """Blobs of an image that containerd's store no longer has."""
+
+    def __init__(self, node, digest, which):
+        blobs = node.path("c/root/io.containerd.content.v1.content/blobs/sha256")
+        manifest = json.loads((blobs / digest[7:]).read_text())
+        self.paths = [blobs / layer["digest"][7:] for layer in manifest["layers"][which]]
+
+    def __enter__(self):
+        for path in self.paths:
+            path.rename(path.with_suffix(".hidden"))
+
+    def __exit__(self, *_):
+        for path in self.paths:
+            path.with_suffix(".hidden").rename(path)
+
+
+def check_layers(node, pod, config, logs, whole):
+    def start(name):
+        return start_container(node, pod, config, name, SEES, image=OTHER, processes=cri.OF_POD)
+    with Hidden(node, node.other_digest, slice(2, 3)):  # what is its own it needs
+        refused(lambda: start("lacks"), "pull: layer 3 of 3: ")
+    with Hidden(node, node.other_digest, slice(0, 2)):  # and not a byte of what is there
+        other = start("other")
+    wait_for_log(logs / "other.log", "stdout F other\n", "stdout F hidden\n", "stdout F up\n")
+    assert (logs / "other.log").read_text().count("F drwxr-xr-x") == 2, (logs / "other.log").read_text()
+    said, _, code = node.cri.exec_sync(whole, UNCHANGED)
+    assert code == 0 and said.startswith("root:x:0:") and "changed" not in said and "nobody:" in said, said
+    assert "\n/bin/id\n" in said and said.endswith("hidden\n") and "/bin/me: No such" in said and "/etc/mine: No such" in said, said
+    node.cri.call("StopContainer", {1: other, 2: 0})
+    node.cri.call("RemoveContainer", {1: other})
+    assert node.cri.exec_sync(whole, UNCHANGED)[0] == said
 
 
 def containers_share_processes_and_volumes(node):
-    may = {"env_names": ["HOSTNAME"], "share_processes": True, "exec": [FIRST, SLEEPERS, TELL, READ, SWAP, STILL, KEPT]}
+    may = {"env_names": ["HOSTNAME"], "share_processes": True, "exec": [FIRST, SLEEPERS, TELL, READ, SWAP, STILL, KEPT, UNCHANGED]}
     data = [{"path": "/data", "volume": "cache", "sub_path": "a/b"}]
     node.development_initdata(*(allowed(node.image_digest, argv, **{**may, **more}) for argv, more in (
         (HEARS, {}), (PARENT, {}), (LOOKS, {}), (EXIT, {"share_processes": False}), (LATE, {"empty_directories": data}),
         (WRITES, {"files": GIVEN_FILES + [{"directory": "/part"}], "empty_directories": data}),
-        (WHOLE, {"empty_directories": [{"path": "/cache", "volume": "cache"}]}))), network=True)
+        (WHOLE, {"empty_directories": [{"path": "/cache", "volume": "cache"}]}))),
+        allowed(node.other_digest, SEES, **may), network=True)
     refused(lambda: start_pod(node, "host", processes=cri.OF_NODE), "hostPID", "does not see the host's processes")
     volumes = Volumes(node)
     pod, config, logs = start_pod(node, "shared", processes=cri.OF_POD)
     check_processes(node, pod, config, logs)
-    check_parts(node, pod, config, logs, volumes)
+    whole = check_parts(node, pod, config, logs, volumes)
+    check_layers(node, pod, config, logs, whole)
     remove_pod(node, pod)
     volumes.unmount()
 
@@ -276,5 +319,6 @@ with Node(options.suite, options.sandboxer) as node:
     node.start_containerd()
     connect(node)
     node.image_digest = node.make_image("workload", IMAGE, namespaces=["k8s.io"])
+    node.other_digest = node.make_image("other", OTHER, namespaces=["k8s.io"], files=[file("etc/mine", "other\n")])
     node.make_image("pause", PAUSE, namespaces=["k8s.io"])
     run_tests(TESTS, node, options.tests)
