@@ -169,6 +169,31 @@ static void refuses(const char *policy_text, enum err_kind kind, const char *why
         assert_string_equal(err.text, why);
 }
 
+static void whether_images_can_share_is_known_from_their_number(void **state)
+{
+#define ROW(digit) "{\"image\":\"sha256:" ZEROS digit "\",\"args\":null,\"env\":[],\"output\":true}"
+#define ZEROS "000000000000000000000000000000000000000000000000000000000000000"
+    static const struct { const char *text; bool has_one; } cases[] = {
+        { "{\"containers\":[]}", false },
+        { "{\"containers\":[" ROW("1") "]}", true },
+        { "{\"containers\":[" ROW("1") "," ROW("1") "]}", true },
+        { "{\"containers\":[" ROW("1") "," ROW("2") "]}", false },
+        { "{\"containers\":[" ROW("1") "," ROW("1") "," ROW("2") "]}", false },
+    };
+    struct policy rules = { .rules_decide = true };
+    struct err    err;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO(policy) struct policy policy = { 0 };
+
+        if (!policy_read(bytes_of_text(cases[i].text), &policy, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(policy_has_one_image(&policy), cases[i].has_one);
+    }
+    assert_false(policy_has_one_image(&rules)); /* they name no images that could be counted */
+}
+
 static void a_network_is_granted_by_name_only(void **state)
 {
     static const struct { const char *text; bool granted; } cases[] = {
@@ -558,6 +583,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resources_tokens_and_evidence_are_given_by_name),
+        cmocka_unit_test(whether_images_can_share_is_known_from_their_number),
         cmocka_unit_test(a_network_is_granted_by_name_only),
         cmocka_unit_test(allows_what_equals_an_entry_and_grants_what_it_says),
         cmocka_unit_test(denies_each_field_that_differs),

@@ -38,7 +38,7 @@ def told_of_it_the_broker_gives_it_keys_as_any(world):
     world.expect(world.good, initrd="initrd-debug")
     with Session(world, world.good) as session:
         session.sees("guest# ")
-        session.type("until grep tea /run/images/*/etc/word 2>/dev/null; do sleep 1; done")
+        session.type("until grep tea /run/images/*/tree/etc/word 2>/dev/null; do sleep 1; done")
         session.sees("\ntea\nguest# ")
         session.type("ls -ld /run; for s in /proc/[0-9]*/status; do grep -qs '^Uid:.40000' $s && grep '^Seccomp:' $s; done; echo lo''oked")
         session.sees(r"\ndrwx------ .* /run\n(Seccomp:\s2\n){3}looked")  # tunnel, fetcher, workload services

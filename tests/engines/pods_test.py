@@ -135,14 +135,14 @@ def check_layers(node, pod, config, logs, whole):
     with Hidden(node, node.other_digest, slice(2, 3)):  # what is its own it needs
         refused(lambda: start("lacks"), "pull: layer 3 of 3: ")
     with Hidden(node, node.other_digest, slice(0, 2)):  # and not a byte of what is there
-        other = start("other")
-    wait_for_log(logs / "other.log", "stdout F other\n", "stdout F hidden\n", "stdout F up\n")
-    assert (logs / "other.log").read_text().count("F drwxr-xr-x") == 2, (logs / "other.log").read_text()
+        derived = start("derived")
+    wait_for_log(logs / "derived.log", "stdout F other\n", "stdout F hidden\n", "stdout F up\n")
+    assert (logs / "derived.log").read_text().count("F drwxr-xr-x") == 2, (logs / "derived.log").read_text()
     said, _, code = node.cri.exec_sync(whole, UNCHANGED)
     assert code == 0 and said.startswith("root:x:0:") and "changed" not in said and "nobody:" in said, said
     assert "\n/bin/id\n" in said and said.endswith("hidden\n") and "/bin/me: No such" in said and "/etc/mine: No such" in said, said
-    node.cri.call("StopContainer", {1: other, 2: 0})
-    node.cri.call("RemoveContainer", {1: other})
+    node.cri.call("StopContainer", {1: derived, 2: 0})
+    node.cri.call("RemoveContainer", {1: derived})
     assert node.cri.exec_sync(whole, UNCHANGED)[0] == said
 
 
