@@ -259,7 +259,7 @@ static const yaml_node_t *volume_named(const struct pod_reading *r, const char *
     return NULL;
 }
 
-enum volume_kind { VOLUME_OTHER, VOLUME_OF_FILES, VOLUME_EMPTY };
+enum volume_kind { VOLUME_OTHER, VOLUME_OF_FILES, VOLUME_EMPTY, VOLUME_OF_HOST };
 
 static enum volume_kind kind_of_volume(const struct pod_reading *r, const char *name)
 {
@@ -270,7 +270,7 @@ static enum volume_kind kind_of_volume(const struct pod_reading *r, const char *
     for (size_t k = 0; k < sizeof of_files / sizeof *of_files; k++)
         if (yaml_member(r, volume, of_files[k]))
             return VOLUME_OF_FILES;
-    return yaml_member(r, volume, "emptyDir") ? VOLUME_EMPTY : VOLUME_OTHER;
+    return yaml_member(r, volume, "emptyDir") ? VOLUME_EMPTY : yaml_member(r, volume, "hostPath") ? VOLUME_OF_HOST : VOLUME_OTHER;
 }
 
 static void push_file(struct json_object *files, const char *path)
@@ -376,6 +376,9 @@ static FALLIBLE add_mount(const struct pod_reading *r, const yaml_node_t *mount,
 
     if (!given || *given != '/')
         return fail_with(err, ERR_MALFORMED, "volumeMounts: an entry has no absolute mountPath");
+    if (kind == VOLUME_OF_HOST)
+        return fail_with(err, ERR_UNSUPPORTED, "volume %.60s: hostPath: what the host has does not reach into a guest: use an emptyDir, "
+                         "a configMap, or an encrypted volume (docs/storage.md)", name);
     if (kind != VOLUME_OTHER && yaml_member(r, mount, "subPathExpr"))
         return fail_with(err, ERR_UNSUPPORTED, "volumeMounts: subPathExpr of the volume %.60s: give a subPath", name);
     buffer_append_text(&path, given);

@@ -168,9 +168,9 @@ static void what_the_host_chooses_is_said(void **state)
 static void volumes_are_allowed_where_they_are_mounted(void **state)
 {
     static const char text[] = "kind: Pod\nspec:\n  automountServiceAccountToken: false\n"
-                               "  volumes: [{name: c, configMap: {name: x}}, {name: e, emptyDir: {sizeLimit: 2Mi}}, {name: h, hostPath: {path: /}}]\n"
+                               "  volumes: [{name: c, configMap: {name: x}}, {name: e, emptyDir: {sizeLimit: 2Mi}}, {name: n, nfs: {path: /}}, {name: h, hostPath: {path: /}}]\n"
                                "  containers: [{name: a, image: \"x:1\", volumeMounts: [{name: c, mountPath: /etc/c/}, {name: e, mountPath: /e, readOnly: true},"
-                               " {name: c, mountPath: /one, subPath: k}, {name: h, mountPath: /h}]}]\n";
+                               " {name: c, mountPath: /one, subPath: k}, {name: n, mountPath: /n}]}]\n";
 
     (void) state;
     assert_string_equal(read_text(text, sizeof text - 1),
@@ -179,7 +179,18 @@ static void volumes_are_allowed_where_they_are_mounted(void **state)
                         "{\"directory\":\"/etc/c\",\"update\":true},{\"path\":\"/one\"}],\"empty_directories\":[{\"path\":\"/e\",\"volume\":\"e\",\"read_only\":true,\"size\":2097152}],"
                         "\"output\":true,\"termination_log\":\"/dev/termination-log\"}],\"network\":true}"
                         "[\"container a: the host chooses the files at /etc/c/\",\"container a: the host chooses the files at /one\","
-                        "\"container a: a guest does not have the volume at /h\"]");
+                        "\"container a: a guest does not have the volume at /n\"]");
+}
+
+/* Where it is mounted: a pod that is written for several clusters may list more than it uses, as above. */
+static void folders_of_the_host_are_refused_with_what_to_use_instead(void **state)
+{
+    static const char text[] = "kind: Pod\nspec:\n  volumes: [{name: logs, hostPath: {path: /var/log, type: Directory}}]\n"
+                               "  containers: [{name: a, image: \"x:1\", volumeMounts: [{name: logs, mountPath: /logs}]}]\n";
+
+    (void) state;
+    assert_string_equal(read_text(text, sizeof text - 1), "container a: volume logs: hostPath: what the host has does not reach into a guest: use an "
+                                                          "emptyDir, a configMap, or an encrypted volume (docs/storage.md)");
 }
 
 /* A folder only where an item is placed in it; of an emptyDir always, in one form. */
@@ -293,6 +304,7 @@ int main(void)
         cmocka_unit_test(what_a_guest_has_in_another_way_is_said),
         cmocka_unit_test(what_the_host_chooses_is_said),
         cmocka_unit_test(volumes_are_allowed_where_they_are_mounted),
+        cmocka_unit_test(folders_of_the_host_are_refused_with_what_to_use_instead),
         cmocka_unit_test(a_sub_path_is_a_part_of_its_volume),
         cmocka_unit_test(refuses_what_cannot_be_pinned),
         cmocka_unit_test(every_truncation_is_read_or_refused),
