@@ -36,7 +36,8 @@ static FALLIBLE ca_read(const struct broker_access *access, struct buffer *pem, 
 FALLIBLE broker_access_check(const struct broker_access *access, struct err *err)
 {
     return (access->url && access->admin_key) ||
-           fail_with(err, ERR_CONFIG, "give --%s; see --help", access->url ? "admin-key FILE" : "broker URL");
+           fail_with(err, ERR_CONFIG, "give %s%s%s; see --help", access->url ? "" : "--broker URL", access->url || access->admin_key ? "" : " and ",
+                     access->admin_key ? "" : "--admin-key FILE");
 }
 
 /* In plain HTTP nobody shows a certificate. */

@@ -38,8 +38,31 @@ static void scope_print(const struct kind *kind, const char *name)
         printf(": counts for %s%s only\n", name, strchr(name, '/') && strchr(strchr(name, '/') + 1, '/') ? "" : "/");
 }
 
-static FALLIBLE set_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
+/* One of KINDS: the verbs' check has seen it. */
+static const struct kind *kind_named(const char *word)
 {
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        if (strcmp(KINDS[i].word, word) == 0)
+            return &KINDS[i];
+    }
+    return NULL;
+}
+
+static FALLIBLE kind_check(char **operands, struct err *err)
+{
+    const char *words[] = { KINDS[0].word, KINDS[1].word };
+    const char *meant   = word_meant(operands[0], words, 2);
+
+    return kind_named(operands[0]) ||
+           (meant ? fail_with(err, ERR_CONFIG, "there is no kind \"%.40s\": did you mean %s?", operands[0], meant)
+                  : fail_with(err, ERR_CONFIG, "there is no kind \"%.40s\"; there are attestation (what evidence is worth) and "
+                              "resource (which guest may have what)", operands[0]));
+}
+
+static FALLIBLE set_run(struct admin_client *client, const void *owner, struct err *err)
+{
+    const struct remote_call  *call     = owner;
+    const struct kind         *kind     = kind_named(call->operands[0]);
     AUTO(buffer) struct buffer text     = { 0 };
     struct admin_document      document = { .kind = kind->document, .name = call->name ? call->name : kind->name };
     uint64_t                   version;
@@ -77,9 +100,11 @@ static FALLIBLE names_advise(struct admin_client *client, const struct kind *kin
     return fail_with(err, ERR_NOT_FOUND, "there is no %s %.64s; there are %.120s", kind->document, name, buffer_text(&all));
 }
 
-static FALLIBLE unset_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
+static FALLIBLE unset_run(struct admin_client *client, const void *owner, struct err *err)
 {
-    const char *name = call->name ? call->name : kind->name;
+    const struct remote_call *call = owner;
+    const struct kind        *kind = kind_named(call->operands[0]);
+    const char               *name = call->name ? call->name : kind->name;
 
     if (!admin_document_remove(client, kind->document, name, err))
         return names_advise(client, kind, name, err);
@@ -87,60 +112,34 @@ static FALLIBLE unset_run(struct admin_client *client, const struct remote_call 
     return true;
 }
 
-static FALLIBLE list_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
+static FALLIBLE list_run(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct remote_call      *call = owner;
     AUTO(json) struct json_object *list = NULL;
 
-    return admin_documents(client, kind->document, NULL, &list, err) && documents_print(list, call->json, false, err);
+    return admin_documents(client, kind_named(call->operands[0])->document, NULL, &list, err) && documents_print(list, call->json, false, err);
 }
 
-static FALLIBLE history_run(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err)
+static FALLIBLE history_run(struct admin_client *client, const void *owner, struct err *err)
 {
+    const struct remote_call      *call = owner;
+    const struct kind             *kind = kind_named(call->operands[0]);
+    const char                    *name = call->name ? call->name : kind->name;
     AUTO(json) struct json_object *list = NULL;
-
-    const char *name = call->name ? call->name : kind->name;
 
     return admin_documents(client, kind->document, name, &list, err) &&
            (json_object_array_length(list) > 0 || fail_with(err, ERR_NOT_FOUND, "there never was a %s %s", kind->document, name)) &&
            documents_print(list, call->json, true, err);
 }
 
-static const struct remote_verb {
-    const char *name;
-    size_t      n_operands;
-    FALLIBLE  (*run)(struct admin_client *client, const struct remote_call *call, const struct kind *kind, struct err *err);
-} VERBS[] = { { "set", 2, set_run }, { "unset", 1, unset_run }, { "list", 1, list_run }, { "history", 1, history_run } };
+static const struct verb VERBS[] = {
+    { "set", 2, set_run, kind_check },
+    { "unset", 1, unset_run, kind_check },
+    { "list", 1, list_run, kind_check },
+    { "history", 1, history_run, kind_check },
+};
 
-static const struct kind *kind_named(const char *word)
-{
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
-        if (strcmp(KINDS[i].word, word) == 0)
-            return &KINDS[i];
-    }
-    return NULL;
-}
-
-static int kind_refuse(const char *verb, const char *word)
-{
-    const char *words[] = { KINDS[0].word, KINDS[1].word };
-    const char *meant   = word ? word_meant(word, words, 2) : NULL;
-
-    if (!word)
-        fprintf(stderr, "cloister: policy %s: of which kind? attestation (what evidence is worth) or resource (which guest may have what)\n", verb);
-    else
-        fprintf(stderr, "cloister: policy %s: there is no kind \"%.40s\"%s%s%s there are attestation and resource\n", verb, word,
-                meant ? ": did you mean " : "", meant ? meant : "", meant ? "?" : ";");
-    return VERB_UNUSABLE;
-}
-
-static FALLIBLE remote_run(const struct remote_verb *verb, const struct remote_call *call, const struct kind *kind, struct err *err)
-{
-    AUTO(admin_client) struct admin_client *client = NULL;
-
-    return (broker_access_open(&call->access, &client, err) && verb->run(client, call, kind, err)) || broker_access_advise(&call->access, err);
-}
-
-/* argv[0] is the verb: policy.c has found it in its table. */
+/* argv[0] is the verb, which policy.c has found in its table; before it stands the command. */
 int policy_remote(int argc, char **argv)
 {
     struct remote_call      call   = { 0 };
@@ -154,30 +153,6 @@ int policy_remote(int argc, char **argv)
         .about = "Keeps a broker's policies. KIND is attestation (what evidence is worth) or resource (which guest may have what).",
         .rows = rows, .n_rows = sizeof rows / sizeof *rows,
     };
-    const struct remote_verb *verb = NULL;
-    const struct kind   *kind;
-    enum options_outcome outcome;
-    char               **operands;
-    size_t               n_operands;
-    struct err           err;
 
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
-        verb = strcmp(VERBS[i].name, argv[0]) == 0 ? &VERBS[i] : verb;
-    if (!options_parse(&table, argc, argv, &outcome, &operands, &n_operands, &err))
-        return policy_fail(argv[0], &err);
-    if (outcome == OPTIONS_HELP_WAS_PRINTED)
-        return 0;
-    kind = n_operands > 0 ? kind_named(operands[0]) : NULL;
-    if (!kind)
-        return kind_refuse(argv[0], n_operands > 0 ? operands[0] : NULL);
-    if (!verb || n_operands != verb->n_operands)
-        return verb_misused("policy", argv[0], table.synopsis);
-    call.operands = operands;
-    if (!broker_access_check(&call.access, &err))
-        return policy_fail(argv[0], &err);
-    if (!remote_run(verb, &call, kind, &err)) {
-        (void) policy_fail(argv[0], &err); /* prints */
-        return 1;
-    }
-    return 0;
+    return verbs_run("policy", &table, VERBS, sizeof VERBS / sizeof *VERBS, &call.access, &call, &call.operands, argc + 1, argv - 1);
 }

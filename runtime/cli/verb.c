@@ -95,9 +95,9 @@ int verb_misused(const char *command, const char *verb, const char *synopsis)
     operands = strstr(at, "   [") ? (size_t) (strstr(at, "   [") - at) : strlen(at);
     operands = strstr(at, " | ") ? least(operands, (size_t) (strstr(at, " | ") - at)) : operands;
     if (operands == 0 || at[0] != ' ' || at[1] == '[')
-        fprintf(stderr, "cloister: %s %s: nothing but options is wanted behind it; see cloister %s --help\n", command, verb, command);
+        fprintf(stderr, "cloister: %s %s: nothing but options is wanted behind it; see cloister %s %s --help\n", command, verb, command, verb);
     else
-        fprintf(stderr, "cloister: %s %s: wanted is%.*s; see cloister %s --help\n", command, verb, (int) operands, at, command);
+        fprintf(stderr, "cloister: %s %s: wanted is%.*s; see cloister %s %s --help\n", command, verb, (int) operands, at, command, verb);
     return VERB_UNUSABLE;
 }
 
@@ -107,12 +107,10 @@ static int told(const char *command, const struct err *why, int code)
     return code;
 }
 
-static FALLIBLE run(const struct verb *verb, const struct broker_access *access, const void *owner, char **operands, struct err *err)
+static FALLIBLE run(const struct verb *verb, const struct broker_access *access, const void *owner, struct err *err)
 {
     AUTO(admin_client) struct admin_client *client = NULL;
 
-    if (verb->check && !verb->check(operands, err))
-        return false;
     return ((verb->is_offline || broker_access_open(access, &client, err)) && verb->run(client, owner, err)) ||
            broker_access_advise(access, err);
 }
@@ -137,7 +135,9 @@ int verbs_run(const char *command, const struct option_table *table, const struc
     if (n - 1 != verb->n_operands)
         return verb_misused(command, words[0], table->synopsis);
     *operands = words + 1;
+    if (verb->check && !verb->check(*operands, &err))
+        return told(command, &err, VERB_UNUSABLE);
     if (!verb->is_offline && !broker_access_check(access, &err))
         return told(command, &err, VERB_UNUSABLE);
-    return run(verb, access, owner, *operands, &err) ? 0 : told(command, &err, VERB_FAILED);
+    return run(verb, access, owner, &err) ? 0 : told(command, &err, VERB_FAILED);
 }

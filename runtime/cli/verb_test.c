@@ -49,11 +49,11 @@ static void a_wrong_verb_is_told_with_the_one_that_was_meant(void **state)
 static void a_right_verb_is_told_what_it_wants_behind_it(void **state)
 {
     static const char *const ROWS[][2] = {
-        { "put", "cloister: key put: wanted is URI FILE; see cloister key --help\n" },
-        { "get", "cloister: key get: wanted is URI; see cloister key --help\n" },
-        { "list", "cloister: key list: nothing but options is wanted behind it; see cloister key --help\n" },
-        { "verify", "cloister: key verify: nothing but options is wanted behind it; see cloister key --help\n" },
-        { "prove", "cloister: key prove: wanted is NUMBER; see cloister key --help\n" },
+        { "put", "cloister: key put: wanted is URI FILE; see cloister key put --help\n" },
+        { "get", "cloister: key get: wanted is URI; see cloister key get --help\n" },
+        { "list", "cloister: key list: nothing but options is wanted behind it; see cloister key list --help\n" },
+        { "verify", "cloister: key verify: nothing but options is wanted behind it; see cloister key verify --help\n" },
+        { "prove", "cloister: key prove: wanted is NUMBER; see cloister key prove --help\n" },
     };
     char out[512];
 

@@ -43,7 +43,7 @@ def wrong_words_are_named():
         refused('"nonsense"', command, "nonsense")
     for wanted, words in (("did you mean put?", "key putt"), ("key put: wanted is URI FILE;", "key put kbs:///a/b/c"),
                           ("nothing but options", "key list all"), ("did you mean resource?", "policy set ressource x.rego"),
-                          ("attestation and resource", "policy list everything"), ("of which kind?", "policy history"),
+                          ("there are attestation (what evidence is worth) and resource", "policy list everything"), ("policy history: wanted is KIND; see cloister policy history --help", "policy history"),
                           ("policy set: wanted is KIND FILE;", "policy set resource"), ("did you mean set?", "policy sett"),
                           ("reference rm: wanted is NUMBER-OR-NAME;", "reference rm"), ("did you mean list?", "audit lsit"),
                           ("did you mean tdx?", "measure tdz"), ("did you mean policy?", "polciy list")):
