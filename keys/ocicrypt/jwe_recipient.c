@@ -1,6 +1,7 @@
 #include "keys/ocicrypt/jwe_recipient.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <string.h>
 
@@ -18,9 +19,11 @@ static FALLIBLE pem_read(const char *path, EVP_PKEY *(*read)(FILE *, EVP_PKEY **
     if (!file)
         return errno == ENOENT ? fail_with(err, ERR_NOT_FOUND, "no key file %s", path) : err_os(err, "open %s", path);
     key = read(file, NULL, NULL, no_password);
-    if (!key)
-        return err_openssl(err, ERR_MALFORMED, read == PEM_read_PUBKEY ? "no public key in PEM" : "no private key in PEM") ||
-               context(err, path);
+    if (!key) {
+        ERR_clear_error(); /* "unsupported": no more than that there is none */
+        return read == PEM_read_PUBKEY ? fail_with(err, ERR_MALFORMED, "%s: no public key in PEM: openssl pkey -in PRIVATE -pubout makes it", path)
+                                       : fail_with(err, ERR_MALFORMED, "%s: no private key in PEM, or one under a password", path);
+    }
     if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1 ||
         (strcmp(group, "prime256v1") != 0 && strcmp(group, "secp521r1") != 0))
         return fail_with(err, ERR_UNSUPPORTED, "%s: an EC key on P-256 or P-521 is wanted: "

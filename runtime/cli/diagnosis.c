@@ -306,8 +306,7 @@ static void check_guest(struct diagnosis *d, const struct diagnosis_options *o)
     AUTO(guest_bundle) struct guest_bundle bundle  = { 0 };
     struct guest_bundle_options            options = { .directory = o->guest_directory, .tee = TEE_SIM };
     struct err                             err;
-    bool                                   is_here = guest_bundle_find(&options, &bundle, &err) && access(bundle.kernel, R_OK) == 0 &&
-                                                     access(bundle.initrd, R_OK) == 0 && access(bundle.firmware, R_OK) == 0;
+    bool                                   is_here = guest_bundle_find(&options, &bundle, &err);
 
     diagnosis_add(d, is_here ? FINDING_GOOD : FINDING_MISSING, "guest image", "build it (./demo does), or name one with --guest DIR",
                   "%s", is_here ? bundle.initrd : "not found, or not whole");

@@ -75,7 +75,9 @@ static FALLIBLE options_check(const struct image_verb *verb, const struct image_
     if (n_operands != 2)
         return fail_with(err, ERR_CONFIG, "%s: SRC and DST are wanted, found %zu operands (see cloister image %s --help)",
                          verb->name, n_operands, verb->name);
-    if (!options->key_file && (verb->wants_key_id || !options->opener))
+    if (!options->key_file && !verb->wants_key_id)
+        return options->opener || fail_with(err, ERR_CONFIG, "%s: give --key-file FILE, the key that the image was encrypted with, or --opener PEM", verb->name);
+    if (!options->key_file)
         return fail_with(err, ERR_CONFIG, "%s: --key-file is missing; make a key with `openssl rand -out FILE 32`",
                          verb->name);
     if (!verb->wants_key_id)

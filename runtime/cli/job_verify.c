@@ -176,7 +176,7 @@ int job_verify(int argc, char **argv)
         { "crl", OPTION_TEXT, &o.roots.crl, "FILE", "SNP: the root's revocation list; then it must be fresh", 0, 0 },
         { "root-ca", OPTION_TEXT, &o.roots.root_ca, "FILE", "TDX: the trust root, PEM or DER: Intel SGX Root CA", 0, 0 },
         { "collateral", OPTION_TEXT, &o.roots.collateral, "FILE", "TDX: a bundle of Intel's collateral, as the broker takes it", 0, 0 },
-        { "ak", OPTION_LIST, &o.roots.aks, "FILE", "TPM: public part of an attestation key that you know, PEM or DER (may be given again)", 0, 0 },
+        { "ak", OPTION_LIST, &o.roots.aks, "FILE", "TPM: public part of an attestation key that you know, PEM or DER", 0, 0 },
         { "policy", OPTION_TEXT, &o.roots.policy, "FILE", "JSON: TCB, VMPL, PCRs and the like (docs/attestation.md); report data and initdata are the receipt's", 0, 0 },
         { "at", OPTION_TEXT, &o.at, "TIME", "judge validity at this time instead of now (2026-11-23T12:00:00Z)", 0, 0 },
         { "measurement", OPTION_TEXT, &o.roots.measurement, "HEX", "the guest that you trust: cloister measure; of TDX it is MRTD, RTMRs belong into --policy", 0, 0 },
@@ -184,7 +184,7 @@ int job_verify(int argc, char **argv)
         { "image", OPTION_TEXT, &o.image, "sha256:...", "the image that it must have run", 0, 0 },
         { "nonce", OPTION_TEXT, &o.nonce, "HEX", "that was given to `cloister job run --nonce`", 0, 0 },
         { "output", OPTION_TEXT, &o.output, "FILE", "the standard output that it is about", 0, 0 },
-        { "volume", OPTION_LIST, &o.volumes, "NAME=DIR", "the files that the job left in this volume, as you opened it: cryptsetup (may be given again)", 0, 0 },
+        { "volume", OPTION_LIST, &o.volumes, "NAME=DIR", "the files that the job left in this volume, as you opened it: cryptsetup", 0, 0 },
         { "explain", OPTION_FLAG, &o.explain, NULL, "print each check of the evidence, on standard error", 0, 0 },
     };
     const struct option_table table = {

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "guest/image/inflate.h"
 #include "keys/ocicrypt/image_config.h"
 #include "runtime/erofs/erofs_image.h"
@@ -85,14 +87,19 @@ struct conversion {
     struct erofs_layers            layers;
     struct layout_sink             sink;
     struct verity_tree             tree;
+    bool                           made_folder; /* the destination, which holds no image so far */
 };
 
 static void auto_conversion(struct conversion *c)
 {
+    struct err ignored; /* what failed before is what the caller hears of */
+
     auto_manifest(&c->manifest);
     auto_image_config(&c->config);
     auto_erofs_layers(&c->layers);
     layout_sink_free(&c->sink);
+    if (c->made_folder)
+        (void) !directory_remove(c->to->directory, &ignored); /* at worst some clutter stays */
     auto_verity_tree(&c->tree);
 }
 
@@ -215,5 +222,11 @@ FALLIBLE image_convert(const struct layout_reference *from, const struct layout_
 {
     AUTO(conversion) struct conversion c = { .from = from, .to = to, .layers = NO_EROFS_LAYERS, .sink = NO_LAYOUT_SINK };
 
-    return source_read(&c, err) && layout_make(to->directory, err) && layers_apply(&c, err) && destination_write(&c, out, err);
+    if (!source_read(&c, err))
+        return false;
+    c.made_folder = access(to->directory, F_OK) != 0;
+    if (!layout_make(to->directory, err) || !layers_apply(&c, err) || !destination_write(&c, out, err))
+        return false;
+    c.made_folder = false;
+    return true;
 }

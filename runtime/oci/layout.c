@@ -22,9 +22,12 @@ FALLIBLE layout_reference_read(const char *text, struct layout_reference *out, s
     const char *colon;
     size_t      len;
 
-    if (!path)
-        return fail_with(err, ERR_CONFIG, "image \"%.120s\": oci:DIR[:TAG] is wanted; for a registry's image, first: skopeo copy docker://%.40s oci:DIR:TAG",
-                         text, text);
+    if (!path) {
+        const char *name = strncmp(text, "docker://", 9) == 0 ? text + 9 : text;
+
+        return fail_with(err, ERR_CONFIG, "image \"%.80s\": oci:DIR[:TAG] is wanted; for a registry's image, first: skopeo copy docker://%.60s oci:DIR:TAG",
+                         text, name);
+    }
     colon = strchr(path, ':'); /* the first, as skopeo has it: a tag may be a whole REGISTRY/NAME:TAG */
     len   = colon ? (size_t) (colon - path) : strlen(path);
     if (len == 0 || len >= sizeof out->directory || (colon && !is_tag(colon + 1)))

@@ -14,6 +14,7 @@ static void note_cause(struct console *c)
         { "cloister-agent: ", "" },
         { "stage0: ", "boot: stage0: " },
         { "Kernel panic - ", "boot: guest kernel panic: " },
+        { "KVM internal error. ", "boot: KVM gave the guest up (where the CPU offers neither svm nor vmx, use --accel tcg): " }, /* QEMU's word */
     };
 
     for (size_t i = 0; c->cause[0] == 0 && i < sizeof causes / sizeof *causes; i++) {

@@ -40,6 +40,16 @@ static void firmware_and_kernel_causes_belong_to_boot(void **state)
     assert_string_equal(console_cause(&console), "boot: guest kernel panic: not syncing: System is deadlocked on memory");
 }
 
+static void what_kvm_cannot_run_is_told_with_the_way_out(void **state)
+{
+    static const char text[] = "KVM internal error. Suberror: 1\nextra data[0]: 0x1\nEAX=00000000\nCode=5c c3 0f 20\n";
+    struct console    console;
+
+    (void) state;
+    feed(text, sizeof text - 1, &console);
+    assert_string_equal(console_cause(&console), "boot: KVM gave the guest up (where the CPU offers neither svm nor vmx, use --accel tcg): Suberror: 1");
+}
+
 static void endless_lines_and_no_lines_are_bounded(void **state)
 {
     char           text[3000];
@@ -59,6 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_first_cause_and_the_last_line),
         cmocka_unit_test(firmware_and_kernel_causes_belong_to_boot),
+        cmocka_unit_test(what_kvm_cannot_run_is_told_with_the_way_out),
         cmocka_unit_test(endless_lines_and_no_lines_are_bounded),
     };
 

@@ -1,5 +1,6 @@
 #include "runtime/sandbox/guest_bundle.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +36,17 @@ static FALLIBLE find_directory(const char *asked, char **out, struct err *err)
     return fail_with(err, ERR_NOT_FOUND, "no guest image found; build it (./demo does), or name one with --guest DIR");
 }
 
-static void choose(char **out, const char *asked, const char *directory, const char *name)
+/* The file that was asked for as `option`, or the bundle's. */
+static FALLIBLE choose(char **out, const char *option, const char *asked, const char *directory, const char *name, struct err *err)
 {
     if ((asked ? asprintf(out, "%s", asked) : asprintf(out, "%s/%s", directory, name)) < 0)
         abort();
+    if (access(*out, R_OK) == 0)
+        return true;
+    if (asked)
+        return err_os(err, "%s %s", option, asked);
+    return fail_with(err, ERR_NOT_FOUND, "guest image %.100s: %s: %s; build it (./demo does), or name another with --guest DIR", directory, name,
+                     strerror(errno));
 }
 
 /* The builds that can be launched as they are: with a table for the hashes of -kernel (SNP), with TDVF metadata (TDX). */
@@ -72,10 +80,8 @@ static FALLIBLE choose_firmware(const struct guest_bundle_options *o, const char
     bool is_confidential = o->tee == TEE_SNP || o->tee == TEE_TDX;
     bool wants_ovmf      = o->firmware ? strcmp(o->firmware, "ovmf") == 0 : is_confidential;
 
-    if (o->firmware && !wants_ovmf && strcmp(o->firmware, "stage0") != 0) {
-        choose(out, o->firmware, NULL, NULL);
-        return true;
-    }
+    if (o->firmware && !wants_ovmf && strcmp(o->firmware, "stage0") != 0)
+        return choose(out, "firmware", o->firmware, NULL, NULL, err);
     if (wants_ovmf && find_ovmf(o, out))
         return true;
     if (wants_ovmf && o->firmware)
@@ -84,8 +90,7 @@ static FALLIBLE choose_firmware(const struct guest_bundle_options *o, const char
     if (wants_ovmf)
         fprintf(stderr, "cloister: warning: no OVMF for --tee %s is installed; booting with stage0, which has not run on such "
                         "hardware yet\n", tee_name(o->tee));
-    choose(out, NULL, directory, "firmware");
-    return true;
+    return choose(out, NULL, NULL, directory, "firmware", err);
 }
 
 static FALLIBLE read_command_line(const struct guest_bundle_options *options, const char *directory, char **out,
@@ -95,8 +100,7 @@ static FALLIBLE read_command_line(const struct guest_bundle_options *options, co
     AUTO(text) char           *path = NULL;
     size_t                     len;
 
-    choose(&path, NULL, directory, "cmdline");
-    if (!file_read(path, VM_APPEND_MAX, &text, err))
+    if (!choose(&path, NULL, NULL, directory, "cmdline", err) || !file_read(path, VM_APPEND_MAX, &text, err))
         return false;
     len = strcspn(buffer_text(&text), "\n");
     if (asprintf(out, "cloister.tee=%s %.*s", tee_name(options->tee), (int) len, buffer_text(&text)) < 0)
@@ -113,12 +117,12 @@ FALLIBLE guest_bundle_find(const struct guest_bundle_options *options, struct gu
         return false;
     if (!choose_firmware(options, directory, &found.firmware, err))
         return false;
-    choose(&found.kernel, options->kernel, directory, "kernel");
-    choose(&found.initrd, options->initrd, directory, options->is_debug ? "initrd-debug" : "initrd");
-    if (options->append)
-        choose(&found.append, options->append, NULL, NULL);
-    else if (!read_command_line(options, directory, &found.append, err))
+    if (!choose(&found.kernel, "kernel", options->kernel, directory, "kernel", err) ||
+        !choose(&found.initrd, "initrd", options->initrd, directory, options->is_debug ? "initrd-debug" : "initrd", err) ||
+        (!options->append && !read_command_line(options, directory, &found.append, err)))
         return false;
+    if (options->append && asprintf(&found.append, "%s", options->append) < 0)
+        abort();
     *out = TAKE(found);
     return true;
 }

@@ -23,7 +23,7 @@ struct guest_bundle_options {
 };
 
 /*
- * Fails NOT_FOUND, with the way out, when there is no bundle, or no OVMF for this TEE where one was asked for.
+ * Fails NOT_FOUND, with the way out, when there is no bundle, or one that lacks a file, or no OVMF for this TEE where one was asked for.
  * stage0 has not run on SNP or TDX hardware yet; where it is taken there for want of an OVMF, standard error says so.
  */
 FALLIBLE guest_bundle_find(const struct guest_bundle_options *options, struct guest_bundle *out, struct err *err);

@@ -75,9 +75,35 @@ static void an_installed_ovmf_is_the_default_on_snp_and_tdx_only(void **state)
     firmware_is(TEE_SNP, "stage0", "/guest/firmware");
 }
 
+/* One line with the way out, before anything is started. */
+static void a_file_that_is_not_there_is_named(void **state)
+{
+    struct guest_bundle_options            o     = options_for(TEE_SIM, NULL);
+    AUTO(guest_bundle) struct guest_bundle found = { 0 };
+    struct err                             err;
+    char                                   wanted[512];
+
+    (void) state;
+    o.is_debug = true; /* no initrd-debug was put there */
+    assert_false(guest_bundle_find(&o, &found, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    (void) snprintf(wanted, sizeof wanted, "guest image %s: initrd-debug: No such file or directory; build it (./demo does), or name another with "
+                    "--guest DIR", o.directory);
+    assert_string_equal(err.text, wanted);
+    o.is_debug  = false;
+    o.directory = "/nonexistent";
+    assert_false(guest_bundle_find(&o, &found, &err));
+    assert_string_equal(err.text, "guest image /nonexistent: firmware: No such file or directory; build it (./demo does), or name another with --guest DIR");
+    o        = options_for(TEE_SIM, NULL);
+    o.kernel = "/nonexistent/vmlinuz";
+    assert_false(guest_bundle_find(&o, &found, &err));
+    assert_string_equal(err.text, "kernel /nonexistent/vmlinuz: No such file or directory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_that_is_not_there_is_named),
         cmocka_unit_test(the_command_line_begins_with_the_tee),
         cmocka_unit_test(without_an_ovmf_stage0_boots),
         cmocka_unit_test(an_installed_ovmf_is_the_default_on_snp_and_tdx_only),

@@ -132,6 +132,8 @@ static void end_with_cause(struct sandbox *s, enum err_kind kind, const char *ot
     console_drain(&s->words);
     if (console_cause(&s->console))
         (void) fail_with(&why, kind, "%s", console_cause(&s->console)); /* only fills the record */
+    else if (console_cause(&s->words))
+        (void) fail_with(&why, kind, "%s", console_cause(&s->words)); /* as above */
     else if (s->words.last[0])
         (void) fail_with(&why, kind, "%s: %.180s", phase, s->words.last); /* as above */
     else
