@@ -32,7 +32,14 @@ FALLIBLE layout_make(const char *directory, struct err *err)
     return access(path, F_OK) == 0 || file_write(path, bytes_of_text(VERSION_TEXT), 0644, err);
 }
 
-FALLIBLE layout_sink_open(const char *directory, struct layout_sink *out, struct err *err)
+static void sink_begin(struct layout_sink *sink, struct layout_sink *out)
+{
+    digest_run_begin(&sink->digest, DIGEST_SHA256);
+    *out  = *sink;
+    *sink = NO_LAYOUT_SINK;
+}
+
+FALLIBLE layout_sink_open_named(const char *directory, struct layout_sink *out, struct err *err)
 {
     AUTO(layout_sink) struct layout_sink sink = NO_LAYOUT_SINK;
 
@@ -42,9 +49,20 @@ FALLIBLE layout_sink_open(const char *directory, struct layout_sink *out, struct
         sink.temporary[0] = '\0';
         return err_os(err, "make a file in %.160s", directory);
     }
-    digest_run_begin(&sink.digest, DIGEST_SHA256);
-    *out = sink;
-    sink = NO_LAYOUT_SINK;
+    sink_begin(&sink, out);
+    return true;
+}
+
+FALLIBLE layout_sink_open(const char *directory, struct layout_sink *out, struct err *err)
+{
+    AUTO(layout_sink) struct layout_sink sink = NO_LAYOUT_SINK;
+    char                                 path[PATH_ROOM];
+
+    (void) snprintf(path, sizeof path, "%s/blobs/sha256", directory);
+    sink.fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (sink.fd < 0) /* whatever the reason: if a name does not help either, it says why */
+        return layout_sink_open_named(directory, out, err);
+    sink_begin(&sink, out);
     return true;
 }
 
@@ -55,6 +73,20 @@ FALLIBLE layout_sink_write(struct layout_sink *sink, struct bytes piece, struct 
     return write_all(sink->fd, piece, err);
 }
 
+/* A name to rename from: a link cannot replace what is there. Only this process uses names with its number. */
+static FALLIBLE temporary_name(struct layout_sink *sink, const char *directory, struct err *err)
+{
+    char from[64];
+
+    (void) snprintf(from, sizeof from, "/proc/self/fd/%d", sink->fd);
+    (void) snprintf(sink->temporary, sizeof sink->temporary, "%s/blobs/sha256/.new-%ld", directory, (long) getpid());
+    (void) unlink(sink->temporary); /* left by one that was killed between the two; else there is none */
+    if (linkat(AT_FDCWD, from, AT_FDCWD, sink->temporary, AT_SYMLINK_FOLLOW) == 0)
+        return true;
+    sink->temporary[0] = '\0';
+    return err_os(err, "name a file in %.160s", directory);
+}
+
 FALLIBLE layout_sink_keep(struct layout_sink *sink, const char *directory, struct descriptor *out, struct err *err)
 {
     char path[PATH_ROOM];
@@ -62,7 +94,11 @@ FALLIBLE layout_sink_keep(struct layout_sink *sink, const char *directory, struc
     digest_run_end(&sink->digest, &out->digest);
     out->size = sink->size;
     blob_path(path, directory, &out->digest);
-    if (fchmod(sink->fd, 0644) < 0 || fsync(sink->fd) < 0 || rename(sink->temporary, path) < 0)
+    if (fchmod(sink->fd, 0644) < 0 || fsync(sink->fd) < 0)
+        return err_os(err, "keep %.160s", path);
+    if (!sink->temporary[0] && !temporary_name(sink, directory, err))
+        return false;
+    if (rename(sink->temporary, path) < 0)
         return err_os(err, "keep %.160s", path);
     sink->temporary[0] = '\0';
     return true;

@@ -1,4 +1,4 @@
-/* Writing into an OCI layout on disk: blobs first, each under a temporary name until its digest is known; the index last. */
+/* Writing into an OCI layout on disk: blobs first, each without a name until its digest is known; the index last. */
 #pragma once
 
 #include "runtime/oci/layout.h"
@@ -9,9 +9,9 @@ FALLIBLE layout_make(const char *directory, struct err *err);
 /* Stores `content` under its sha256; `out` gets the digest and the size, no media type. */
 FALLIBLE layout_put_blob(const char *directory, struct bytes content, struct descriptor *out, struct err *err);
 
-/* A blob that is written piece by piece. What is not kept is removed. */
+/* A blob that is written piece by piece. What is not kept is gone, also when this process is killed. */
 struct layout_sink {
-    char              temporary[LAYOUT_PATH_MAX + 64]; /* "": nothing to remove */
+    char              temporary[LAYOUT_PATH_MAX + 64]; /* "": it has no name */
     int               fd;
     uint64_t          size;
     struct digest_run digest;
@@ -20,6 +20,8 @@ struct layout_sink {
 #define NO_LAYOUT_SINK ((struct layout_sink){ .fd = NO_FD })
 
 FALLIBLE layout_sink_open(const char *directory, struct layout_sink *out, struct err *err);
+/* The same with a name from the start, for file systems that have no files without one: a kill leaves it behind. */
+FALLIBLE layout_sink_open_named(const char *directory, struct layout_sink *out, struct err *err);
 FALLIBLE layout_sink_write(struct layout_sink *sink, struct bytes piece, struct err *err);
 /* Gives the blob its name; `digest` and `size` of `out` are set. */
 FALLIBLE layout_sink_keep(struct layout_sink *sink, const char *directory, struct descriptor *out, struct err *err);

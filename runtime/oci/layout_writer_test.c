@@ -1,7 +1,10 @@
 #include "tests/harness/test.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/file.h"
 #include "runtime/oci/layout_writer.h"
@@ -60,17 +63,71 @@ static void puts_a_blob_under_its_digest(void **state)
     assert_string_equal(err.text, "blob of 3 bytes; its descriptor says 4");
 }
 
+typedef bool open_fn(const char *directory, struct layout_sink *out, struct err *err);
+
+static open_fn *const WAYS[] = { layout_sink_open, layout_sink_open_named };
+
+enum { N_WAYS = sizeof WAYS / sizeof *WAYS };
+
+static bool has_nameless_files(const char *folder)
+{
+    AUTO(fd) int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    return fd >= 0;
+}
+
 static void leaves_nothing_of_a_blob_that_is_not_kept(void **state)
 {
-    {
-        AUTO(layout_sink) struct layout_sink sink = NO_LAYOUT_SINK;
+    for (int way = 0; way < N_WAYS; way++) {
+        {
+            AUTO(layout_sink) struct layout_sink sink = NO_LAYOUT_SINK;
+            struct err                           err;
+
+            assert_true(WAYS[way](*state, &sink, &err));
+            assert_true(layout_sink_write(&sink, bytes_of_text("half"), &err));
+        }
+        assert_int_equal(count_blobs(*state), 0);
+    }
+}
+
+static void leaves_nothing_when_it_is_killed(void **state)
+{
+    int   status = 0;
+    pid_t child;
+
+    if (!has_nameless_files(*state))
+        skip();
+    child = fork();
+    if (child == 0) {
+        struct layout_sink sink = NO_LAYOUT_SINK;
+        struct err         err;
+
+        if (layout_sink_open(*state, &sink, &err) && layout_sink_write(&sink, bytes_of_text("secret"), &err))
+            (void) raise(SIGKILL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(count_blobs(*state), 0);
+}
+
+static void keeps_a_blob_in_the_place_of_one_of_that_name(void **state)
+{
+    char path[4096];
+
+    (void) snprintf(path, sizeof path, "%s/blobs/sha256/%s", (char *) *state, &ABC[sizeof "sha256:" - 1]); /* fits */
+    for (int way = 0; way < N_WAYS; way++) {
+        AUTO(layout_sink) struct layout_sink sink  = NO_LAYOUT_SINK;
+        AUTO(buffer) struct buffer           again = { 0 };
+        struct descriptor                    made  = { 0 };
         struct err                           err;
 
-        assert_true(layout_sink_open(*state, &sink, &err));
-        assert_true(layout_sink_write(&sink, bytes_of_text("half"), &err));
+        assert_true(file_write(path, bytes_of_text("cut"), 0600, &err));
+        assert_true(WAYS[way](*state, &sink, &err) && layout_sink_write(&sink, bytes_of_text("abc"), &err) &&
+                    layout_sink_keep(&sink, *state, &made, &err));
+        assert_true(layout_read_blob(*state, ABC, 100, &again, &err));
         assert_int_equal(count_blobs(*state), 1);
     }
-    assert_int_equal(count_blobs(*state), 0);
 }
 
 static void assert_finds(const char *folder, const char *tag, const struct descriptor *wanted)
@@ -113,6 +170,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(puts_a_blob_under_its_digest, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(leaves_nothing_of_a_blob_that_is_not_kept, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(leaves_nothing_when_it_is_killed, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(keeps_a_blob_in_the_place_of_one_of_that_name, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(names_manifests_and_renames_the_same_tag, open_folder, close_folder),
     };
 

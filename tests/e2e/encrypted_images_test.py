@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Encrypted images between our tools, Debian's skopeo and the guest's unpacking; and what tampering leads to."""
-import json, os, pathlib, shutil, subprocess, sys
+import json, os, pathlib, resource, shutil, signal, subprocess, sys
 
 import oci_image
 from oci_image import Layer, file, folder, get_blob, get_json, manifest_digest, put_blob, put_json, write_index
@@ -123,6 +123,20 @@ for arguments, wanted in [
     report.claim(refused.returncode in (1, 2) and refused.stderr.startswith("cloister: image: ") and refused.stderr.count("\n") == 1 and wanted in refused.stderr,
                  f"{arguments[:3]}: wanted {wanted!r}, got {refused.returncode} {refused.stderr}")
     report.claim(not (work / "no").exists(), f"{arguments[:3]}: something was left behind")
+
+# --- killed in the middle: at a byte of the first layer that a limit names, with no chance to clean up ---
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+
+
+killed = run(BUILD / "cloister", "image", "decrypt", "--key-file", key, f"oci:{sealed}:v1", f"oci:{work}/killed:v1", preexec_fn=limit_files)
+report.claim(killed.returncode == -signal.SIGXFSZ, f"a limit of 20000 bytes a file: {killed.returncode} {killed.stderr}")
+try:
+    os.close(os.open(work, os.O_TMPFILE | os.O_RDWR))
+    report.claim(not any((work / "killed/blobs/sha256").iterdir()), "a decryption that was killed leaves plaintext")
+except OSError:
+    print("note: this file system has no files without a name; what a kill leaves there is documented, not tried")
 
 # --- tampering ---
 def tampered(change):
