@@ -1,6 +1,9 @@
 /* The archive is read twice: in one piece, and a few bytes at a time. Both must see the same. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "guest/image/tar.h"
 
 enum { ENTRIES_MOST = 1000 };
@@ -64,13 +67,36 @@ static uint64_t walk(struct bytes archive, size_t piece, bool *ok)
     return sum;
 }
 
+/* A mutation hardly ever hits the checksum; so it is set right in all that looks like a header. tar_header_fuzz has wrong ones. */
+static void checksums_mend(uint8_t *archive, size_t size)
+{
+    for (size_t at = 0; at + TAR_BLOCK_LEN <= size; at += TAR_BLOCK_LEN) {
+        uint8_t *block = archive + at;
+        unsigned sum   = 0;
+
+        if (memcmp(block + 257, "ustar", 5) != 0)
+            continue;
+        memset(block + 148, ' ', 8);
+        for (size_t i = 0; i < TAR_BLOCK_LEN; i++)
+            sum += block[i];
+        (void) snprintf((char *) block + 148, 8, "%06o", sum); /* fits: at most 512 * 255 */
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct bytes archive = { data, size };
-    bool         whole = false, pieces = false;
-    uint64_t     first = walk(archive, size, &whole);
-    uint64_t     again = walk(archive, 7, &pieces);
+    AUTO(heap) uint8_t *mended  = malloc(size ? size : 1);
+    struct bytes        archive = { mended, size };
+    bool                whole = false, pieces = false;
+
+    if (!mended)
+        abort();
+    if (size > 0)
+        memcpy(mended, data, size);
+    checksums_mend(mended, size);
+    uint64_t first = walk(archive, size, &whole);
+    uint64_t again = walk(archive, 7, &pieces);
 
     if (whole != pieces || (whole && first != again))
         __builtin_trap();

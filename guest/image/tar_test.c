@@ -49,7 +49,7 @@ static void assert_lists(const char *name, const char *wanted)
     static const size_t PIECES[] = { 1, 7, 511, 512, 513, 1 << 20 };
     AUTO(buffer) struct buffer archive = { 0 }, path = { 0 };
 
-    buffer_printf(&path, "../corpus/guest_image_tar/%s", name);
+    buffer_printf(&path, "tar/%s", name);
     vector_read(buffer_text(&path), &archive);
     for (size_t i = 0; i < sizeof PIECES / sizeof *PIECES; i++) {
         AUTO(buffer) struct buffer found = { 0 };
@@ -87,7 +87,7 @@ static void reads_all_four_sparse_forms_alike(void **state)
         struct tar_entry           e;
         struct err                 err;
 
-        buffer_printf(&path, "../corpus/guest_image_tar/%s", NAMES[i]);
+        buffer_printf(&path, "tar/%s", NAMES[i]);
         vector_read(buffer_text(&path), &archive);
         f.left = buffer_bytes(&archive);
         if (!tar_next(&tar, &e, &is_end, &err))
@@ -105,7 +105,7 @@ static void refuses_every_cut_but_those_between_entries(void **state)
     size_t                     n_taken = 0;
 
     (void) state;
-    vector_read("../corpus/guest_image_tar/pax.tar", &archive);
+    vector_read("tar/pax.tar", &archive);
     for (size_t len = 0; len < archive.len; len++) {
         AUTO(heap) uint8_t        *exact = exact_copy(archive.at, len);
         AUTO(buffer) struct buffer found = { 0 };

@@ -25,10 +25,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t               n;
     struct err           err;
 
+    if (size > 0 && data[0] == '-') { /* a key costs OpenSSL more time than all the rest: it is no document */
+        if (cosign_key_read(all, &key, &err) && !key)
+            __builtin_trap();
+        return 0;
+    }
     layers_add(all);
     if (cosign_referrers_read(all, digests, &n, &err) && n > SIGNATURES_MAX)
-        __builtin_trap();
-    if (cosign_key_read(all, &key, &err) && !key)
         __builtin_trap();
     return 0;
 }
