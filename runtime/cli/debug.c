@@ -11,7 +11,7 @@
 /* As guest/debug/shell.h has it, which is the guest's own. */
 #define GREETING "cloister-agent debug: "
 
-enum { END_OF_INPUT = 4, LEAVE = 0x1d /* Ctrl-D, Ctrl-] */, END_EVERY_MS = 1000 };
+enum { END_OF_INPUT = 4, LEAVE = 0x1d /* Ctrl-D, Ctrl-] */, END_EVERY_MS = 1000, PIECE_EVERY_MS = 20 };
 
 static void send(struct debug_session *s, struct bytes typed)
 {
@@ -33,11 +33,20 @@ static void say_the_end(struct loop_source *source, uint32_t events)
         send(s, BYTES_OF(end));
 }
 
+static void stop_reading(struct debug_session *s)
+{
+    loop_remove(&s->input);
+    if (s->is_file)
+        auto_fd(&s->input.fd);
+    s->input.fd = NO_FD;
+    s->is_file  = false;
+}
+
 static void input_ended(struct debug_session *s)
 {
     struct err err;
 
-    loop_remove(&s->input);
+    stop_reading(s);
     s->ended = (struct loop_source){ .fd = NO_FD, .ready = say_the_end, .owner = s };
     if (!loop_timer_fd(1, END_EVERY_MS, &s->ended.fd, &err) || !loop_add(s->loop, &s->ended, EPOLLIN, &err))
         fprintf(stderr, "cloister: the end of standard input: %s\n", err.text);
@@ -47,9 +56,13 @@ static void input_came(struct loop_source *source, uint32_t events)
 {
     struct debug_session *s = source->owner;
     uint8_t               typed[1024];
-    ssize_t               n = read(source->fd, typed, sizeof typed);
+    uint64_t              ticks;
+    ssize_t               n;
 
     (void) events;
+    if (s->is_file && read(source->fd, &ticks, sizeof ticks) != sizeof ticks)
+        return;
+    n = read(STDIN_FILENO, typed, sizeof typed);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -75,6 +88,16 @@ static void make_raw(struct debug_session *s)
     s->is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
+static FALLIBLE start_reading(struct debug_session *s, struct err *err)
+{
+    s->input = (struct loop_source){ .fd = STDIN_FILENO, .ready = input_came, .owner = s };
+    if (loop_add(s->loop, &s->input, EPOLLIN, err))
+        return true;
+    s->is_file  = err->os_errno == EPERM; /* a script in a file, or /dev/null */
+    s->input.fd = NO_FD;
+    return s->is_file && loop_timer_fd(PIECE_EVERY_MS, PIECE_EVERY_MS, &s->input.fd, err) && loop_add(s->loop, &s->input, EPOLLIN, err);
+}
+
 void debug_console_said(void *owner, const char *line)
 {
     struct debug_session *s = owner;
@@ -85,18 +108,19 @@ void debug_console_said(void *owner, const char *line)
     if (s->has_shell || strncmp(line, GREETING, sizeof GREETING - 1) != 0)
         return;
     s->has_shell = true;
-    s->input     = (struct loop_source){ .fd = STDIN_FILENO, .ready = input_came, .owner = s };
     sandbox_console_copy(s->sandbox, STDOUT_FILENO);
     make_raw(s);
     if (s->is_raw)
         fprintf(stderr, "cloister: Ctrl-] ends the guest\r\n");
-    if (!loop_add(s->loop, &s->input, EPOLLIN, &err))
-        fprintf(stderr, "cloister: config: standard input: a terminal or a pipe is wanted: %s\r\n", err.text);
+    if (!start_reading(s, &err)) {
+        fprintf(stderr, "cloister: config: standard input: %s\r\n", err.text);
+        input_ended(s);
+    }
 }
 
 void debug_session_end(struct debug_session *session)
 {
-    loop_remove(&session->input);
+    stop_reading(session);
     loop_remove(&session->ended);
     if (session->ended.owner)
         auto_fd(&session->ended.fd);

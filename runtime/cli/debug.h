@@ -10,7 +10,8 @@ struct sandbox;
 struct debug_session {
     struct sandbox    *sandbox;   /* to be set before the guest can say anything */
     struct loop       *loop;
-    struct loop_source input;
+    struct loop_source input;     /* standard input, or the timer by which a file is read */
+    bool               is_file;   /* it is always ready, and so cannot be waited for */
     struct loop_source ended;     /* a timer, since the input has come to its end */
     bool               has_shell; /* the guest said that there is one: it is a debug image */
     bool               is_raw;    /* the terminal, which was as in */

@@ -355,7 +355,7 @@ static void signal_came(struct loop_source *source, uint32_t events)
     (void) events;
     if (read(source->fd, &came, sizeof came) != sizeof came)
         return;
-    if (!run->has_started) {
+    if (!run->has_started || run->debug.has_shell) { /* a shell's session is ours to end, not the workload's */
         run->ended_by = (int) came.ssi_signo;
         stop(run);
         return;
@@ -383,6 +383,14 @@ static FALLIBLE choose_platform(const struct run_options *options, struct platfo
     AUTO(host) struct host host = { 0 };
 
     return host_look("", &host, err) && platform_choose(&options->platform, &host, out, err);
+}
+
+/* The node's cache may have all of an image that is asked for by digest. */
+static FALLIBLE check_network(const struct run_options *options, struct err *err)
+{
+    return options->pod.image.directory[0] || options->netns || options->cache ||
+           fail_with(err, ERR_CONFIG, "the guest pulls an image of a registry itself: give it a network with --netns PATH, or copy the image first: "
+                     "skopeo copy docker://... oci:DIR:TAG");
 }
 
 static FALLIBLE get_initdata(const struct run_options *options, struct buffer *text, struct initdata_broker *broker,
@@ -451,7 +459,7 @@ static FALLIBLE run_pod(struct run_options *options, int *exit_code, struct err 
     if (!choose_platform(options, &platform, err))
         return context(err, "config");
     options->guest.tee = platform.tee;
-    if (!guest_bundle_find(&options->guest, &guest, err))
+    if (!guest_bundle_find(&options->guest, &guest, err) || !check_network(options, err))
         return context(err, "config");
     if (!get_initdata(options, &initdata, &broker, err))
         return context(err, options->initdata_file ? "initdata" : "config");

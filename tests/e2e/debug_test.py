@@ -34,6 +34,13 @@ def the_broker_gives_a_debug_guest_nothing_and_the_shell_stays(world):
         assert session.end() == 0, session.said
 
 
+def a_signal_ends_the_guest_whatever_its_workload_does(world):
+    with Session(world, f"oci:{world.path('good-plain')}", "/bin/true") as session:
+        session.sees("the workload ended with code 0")
+        session.process.terminate()
+        assert session.process.wait(60) == 128 + 15, session.said
+
+
 def told_of_it_the_broker_gives_it_keys_as_any(world):
     world.expect(world.good, initrd="initrd-debug")
     with Session(world, world.good) as session:
@@ -45,6 +52,15 @@ def told_of_it_the_broker_gives_it_keys_as_any(world):
         assert session.end() == 0, session.said  # the end of the input is the shell's
 
 
+def a_script_may_be_a_file(world):
+    """Which cannot be waited for as a pipe can; its end is the shell's. /dev/null is one that is empty."""
+    script = world.path("script")
+    script.write_text("echo I am $(id -u)\n" + "true a line that is longer than what is typed at once\n" * 60 + "echo at the e''nd\n")
+    with script.open() as opened:
+        done = world.cloister("debug", *world.run_words(world.good)[1:], stdin=opened)
+    assert "\nI am 0" in done.stdout and "\nat the end" in done.stdout, (done.stdout, done.stderr)
+
+
 if not (GUEST / "initrd-debug").exists():
     skip("no debug image was built: busybox is not installed")
 with World() as world:
@@ -53,4 +69,5 @@ with World() as world:
     world.put_key()
     world.expect(world.good)
     run_tests([the_image_for_use_has_neither_a_shell_nor_what_would_start_one, a_guest_of_the_image_for_use_refuses,
-               the_broker_gives_a_debug_guest_nothing_and_the_shell_stays, told_of_it_the_broker_gives_it_keys_as_any], world)
+               the_broker_gives_a_debug_guest_nothing_and_the_shell_stays,
+               a_script_may_be_a_file, a_signal_ends_the_guest_whatever_its_workload_does, told_of_it_the_broker_gives_it_keys_as_any], world)

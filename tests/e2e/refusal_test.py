@@ -142,6 +142,7 @@ def bad_options(world):
     for words in (["--cpus", "0"], ["--memory", "1"], ["--tee", "sgx"], ["--tee", "snp"], ["--accel", "x"], ["--env", "novalue"], ["--kernel", "/nonexistent"],
                   ["--broker", "http://x"], ["--initdata", "/nonexistent"]):
         world.refused("(config|initdata): ", *words, world.good)
+    world.refused("config: the guest pulls .*--netns PATH, .*skopeo copy docker://.* oci:DIR:TAG", "registry.test/x@sha256:" + "a" * 64)
     world.refused("config: guest image /nonexistent: .*name another with --guest", "--guest", "/nonexistent", world.good)
 
 
