@@ -79,7 +79,7 @@ try:
     ours, theirs, *umoci = best(unpack, by_tar, *([by_umoci] if has_umoci else []))
     show("verify, decrypt and unpack / tar xzf of the plain one", ours, theirs, "1.1")
     if has_umoci:
-        show("the same / umoci unpack", ours, umoci[0], "0.25")
+        show("the same / umoci unpack", ours, umoci[0], "0.25; what it would take: docs/decisions/gzip-by-zlib.md")
     else:
         missing.append("umoci")
 
