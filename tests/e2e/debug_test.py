@@ -5,6 +5,9 @@ from oci_image import file
 from world import GUEST, World, run_tests, skip
 
 GREETING = "cloister-agent debug: "
+IMAGE_KEY = b"tea-at-five-is-the-key-of-images"  # a text, so that a shell can look for it
+MEMORY_OF_PID_1 = "while read r w x; do case $w in rw*) dd if=/proc/1/mem bs=4096 skip=$((0x${r%-*} / 4096)) " \
+                  "count=$(((0x${r#*-} - 0x${r%-*}) / 4096)) 2>/dev/null;; esac; done < /proc/1/maps | tr '\\0' '\\n' > /tmp/memory"
 
 
 def the_image_for_use_has_neither_a_shell_nor_what_would_start_one(world):
@@ -47,8 +50,11 @@ def told_of_it_the_broker_gives_it_keys_as_any(world):
         session.sees("guest# ")
         session.type("until grep tea /run/images/*/tree/etc/word 2>/dev/null; do sleep 1; done")
         session.sees("\ntea\nguest# ")
-        session.type("ls -ld /run; for s in /proc/[0-9]*/status; do grep -qs '^Uid:.40000' $s && grep '^Seccomp:' $s; done; echo lo''oked")
-        session.sees(r"\ndrwx------ .* /run\n(Seccomp:\s2\n){3}looked")  # tunnel, fetcher, workload services
+        session.type("ls -ld /run; for s in /proc/[0-9]*/status; do grep -qs '^Uid:.40000' $s && grep -E '^(CapEff|CapBnd|Seccomp):' $s; done; echo lo''oked")
+        session.sees(r"\ndrwx------ .* /run\n(CapEff:\s0{16}\nCapBnd:\s0{16}\nSeccomp:\s2\n){3}looked")  # tunnel, fetcher, workload services
+        session.type(MEMORY_OF_PID_1)  # which serves the host, and knows the policy, but not a key
+        session.type("echo keys $(grep -cF 'tea-at-fi''ve' /tmp/memory), images $(grep -cF sha256: /tmp/memory)")
+        session.sees(r"\nkeys 0, images [1-9]")
         assert session.end() == 0, session.said  # the end of the input is the shell's
 
 
@@ -65,6 +71,7 @@ if not (GUEST / "initrd-debug").exists():
     skip("no debug image was built: busybox is not installed")
 with World() as world:
     world.start_broker()
+    world.path("image.key").write_bytes(IMAGE_KEY)
     world.good = world.image("good", ["/bin/sh", "-c", "sleep 600"], [file("etc/word", "tea\n")])
     world.put_key()
     world.expect(world.good)
