@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,12 +71,62 @@ void layer_names_free(struct layer_names *names)
     *names = (struct layer_names){ 0 };
 }
 
-static FALLIBLE clear_take(int folder_fd_take, const struct layer_names *keep, int depth, struct err *err);
+/* Folders that are being emptied, the innermost last: on the heap, since a layer says how deep they are nested. */
+struct folder {
+    DIR  *dir;
+    ino_t inode;
+    bool  is_kept;            /* by its own name in the folder around it */
+    char  name[NAME_MAX + 1]; /* there; "" for the one that is to be emptied only */
+};
 
-static FALLIBLE remove_at(int folder_fd, ino_t folder, const char *name, const struct layer_names *keep, int depth,
-                          struct err *err)
+struct walk {
+    const struct layer_names *keep;
+    int                       outside; /* the folder around the first */
+    struct folder            *folders;
+    size_t                    n, room;
+};
+
+static void auto_walk(struct walk *w)
 {
-    bool is_kept = layer_names_have(keep, folder, name);
+    while (w->n > 0)
+        (void) closedir(w->folders[--w->n].dir);
+    free(w->folders);
+}
+
+static struct folder *walk_room(struct walk *w)
+{
+    if (w->n == w->room) {
+        w->room    = w->room ? 2 * w->room : 8;
+        w->folders = reallocarray(w->folders, w->room, sizeof *w->folders);
+        if (!w->folders)
+            abort();
+    }
+    return &w->folders[w->n];
+}
+
+static FALLIBLE enter_take(struct walk *w, int fd_take, const char *name, bool is_kept, struct err *err)
+{
+    AUTO(fd) int   fd = fd_take;
+    struct folder *in = walk_room(w);
+    struct stat    st;
+
+    if (w->n == LAYER_DEPTH_MAX)
+        return fail_with(err, ERR_LIMIT, "folders nested deeper than %d", LAYER_DEPTH_MAX);
+    if (fstat(fd, &st) < 0)
+        return err_os(err, "look at a folder of a lower layer");
+    *in = (struct folder){ .dir = fdopendir(fd), .inode = st.st_ino, .is_kept = is_kept };
+    (void) snprintf(in->name, sizeof in->name, "%s", name); /* the system has no longer ones */
+    if (!in->dir)
+        return err_os(err, "read a folder of a lower layer");
+    (void) TAKE_FD(fd); /* it is the stream's now */
+    w->n++;
+    return true;
+}
+
+/* Removes a file, and enters a folder. */
+static FALLIBLE visit(struct walk *w, int folder_fd, ino_t folder, const char *name, struct err *err)
+{
+    bool is_kept = layer_names_have(w->keep, folder, name);
     int  inner_fd;
 
     if (!is_kept && unlinkat(folder_fd, name, 0) == 0)
@@ -86,54 +137,58 @@ static FALLIBLE remove_at(int folder_fd, ino_t folder, const char *name, const s
     if (inner_fd < 0)
         return errno == ENOENT || (is_kept && (errno == ENOTDIR || errno == ELOOP)) ||
                err_os(err, "open a folder of a lower layer");
-    if (!clear_take(inner_fd, keep, depth + 1, err))
-        return false;
-    if (is_kept || unlinkat(folder_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-        return true;
-    /* with something kept inside, the folder stays */
-    return ((errno == ENOTEMPTY || errno == EEXIST) && keep) || err_os(err, "remove a folder of a lower layer");
+    return enter_take(w, inner_fd, name, is_kept, err);
 }
 
-static FALLIBLE clear_take(int folder_fd_take, const struct layer_names *keep, int depth, struct err *err)
+static FALLIBLE leave(struct walk *w, struct err *err)
 {
-    AUTO(fd) int   fd  = folder_fd_take;
-    AUTO(dir) DIR *dir = NULL;
-    struct stat    st;
+    const struct folder *left   = &w->folders[--w->n];
+    int                  around = w->n > 0 ? dirfd(w->folders[w->n - 1].dir) : w->outside;
 
-    if (depth > LAYER_DEPTH_MAX)
-        return fail_with(err, ERR_LIMIT, "folders nested deeper than %d", LAYER_DEPTH_MAX);
-    if (fstat(fd, &st) < 0)
-        return err_os(err, "look at a folder of a lower layer");
-    dir = fdopendir(fd);
-    if (!dir)
-        return err_os(err, "read a folder of a lower layer");
-    (void) TAKE_FD(fd); /* it is the stream's now */
-    for (;;) {
-        struct dirent *entry;
+    (void) closedir(left->dir); /* it was only read */
+    if (left->is_kept || !left->name[0] || unlinkat(around, left->name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return true;
+    /* with something kept inside, the folder stays */
+    return ((errno == ENOTEMPTY || errno == EEXIST) && w->keep) || err_os(err, "remove a folder of a lower layer");
+}
+
+static FALLIBLE walk_all(struct walk *w, struct err *err)
+{
+    while (w->n > 0) {
+        const struct folder *in = &w->folders[w->n - 1];
+        struct dirent       *entry;
 
         errno = 0;
-        entry = readdir(dir);
-        if (!entry)
-            return errno == 0 || err_os(err, "read a folder of a lower layer");
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (!remove_at(dirfd(dir), st.st_ino, entry->d_name, keep, depth, err))
+        entry = readdir(in->dir);
+        if (!entry) {
+            if (errno != 0)
+                return err_os(err, "read a folder of a lower layer");
+            if (!leave(w, err))
+                return false;
+        } else if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+                   !visit(w, dirfd(in->dir), in->inode, entry->d_name, err)) {
             return false;
+        }
     }
+    return true;
 }
 
 FALLIBLE layer_tree_clear(int folder_fd, const struct layer_names *keep, struct err *err)
 {
-    int again = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* with an offset of its own */
+    AUTO(walk) struct walk w     = { .keep = keep, .outside = folder_fd };
+    int                    again = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* with an offset of its own */
 
-    return again < 0 ? err_os(err, "open a folder of a lower layer") : clear_take(again, keep, 0, err);
+    if (again < 0)
+        return err_os(err, "open a folder of a lower layer");
+    return enter_take(&w, again, "", false, err) && walk_all(&w, err);
 }
 
 FALLIBLE layer_tree_remove(int folder_fd, const char *name, const struct layer_names *keep, struct err *err)
 {
-    struct stat st;
+    AUTO(walk) struct walk w = { .keep = keep, .outside = folder_fd };
+    struct stat            st;
 
     if (fstat(folder_fd, &st) < 0)
         return err_os(err, "look at a folder");
-    return remove_at(folder_fd, st.st_ino, name, keep, 0, err);
+    return visit(&w, folder_fd, st.st_ino, name, err) && walk_all(&w, err);
 }

@@ -1,6 +1,7 @@
 #include "tests/harness/test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -113,14 +114,12 @@ static void keeps_a_folder_that_is_named_but_not_what_was_in_it(void **state)
     assert_false(is_there(&p, "d/a") || is_there(&p, "d/e/f"));
 }
 
-static void stops_at_the_depth_limit(void **state)
+/* `n` folders, each in the one before. */
+static void nest(const struct place *p, int n)
 {
-    AUTO(place) struct place p  = place_make();
-    int                      at = openat(p.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct err               err;
+    int at = dup(p->fd);
 
-    (void) state;
-    for (int i = 0; i < LAYER_DEPTH_MAX + 2; i++) {
+    for (int i = 0; i < n; i++) {
         assert_int_equal(mkdirat(at, "x", 0755), 0);
         int next = openat(at, "x", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -128,8 +127,46 @@ static void stops_at_the_depth_limit(void **state)
         at = next;
     }
     (void) close(at);
+}
+
+static void stops_at_the_depth_limit(void **state)
+{
+    AUTO(place) struct place p = place_make();
+    struct err               err;
+
+    (void) state;
+    nest(&p, LAYER_DEPTH_MAX + 1);
     assert_false(layer_tree_remove(p.fd, "x", NULL, &err));
     assert_int_equal(err.kind, ERR_LIMIT);
+    assert_string_equal(err.text, "folders nested deeper than 512");
+}
+
+static void *remove_x(void *of)
+{
+    const struct place *p = of;
+    static struct err   err;
+
+    return layer_tree_remove(p->fd, "x", NULL, &err) ? NULL : err.text;
+}
+
+/* A layer's own nesting takes no stack: it would be of a worker, which has little. */
+static void removes_the_deepest_on_a_small_stack(void **state)
+{
+    enum { SMALL_LEN = 96 << 10 };
+    AUTO(place) struct place p = place_make();
+    pthread_attr_t           small;
+    pthread_t                thread;
+    void                    *why = NULL;
+
+    (void) state;
+    nest(&p, LAYER_DEPTH_MAX);
+    assert_int_equal(pthread_attr_init(&small), 0);
+    assert_int_equal(pthread_attr_setstacksize(&small, SMALL_LEN), 0);
+    assert_int_equal(pthread_create(&thread, &small, remove_x, &p), 0);
+    assert_int_equal(pthread_join(thread, &why), 0);
+    assert_int_equal(pthread_attr_destroy(&small), 0);
+    assert_null(why);
+    assert_false(is_there(&p, "x"));
 }
 
 int main(void)
@@ -140,6 +177,7 @@ int main(void)
         cmocka_unit_test(keeps_what_is_to_be_kept_and_the_way_there),
         cmocka_unit_test(keeps_a_folder_that_is_named_but_not_what_was_in_it),
         cmocka_unit_test(stops_at_the_depth_limit),
+        cmocka_unit_test(removes_the_deepest_on_a_small_stack),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
