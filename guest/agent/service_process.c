@@ -166,18 +166,7 @@ void service_write_input(void *owner, struct ttrpc_pending pending, const Protob
     service_refuse(pending, "start", &err);
 }
 
-/* Whoever still waits for something of this container hears that it is gone. */
-static void dismiss(struct container_process *p)
-{
-    struct err gone;
-
-    (void) fail_with(&gone, ERR_NOT_FOUND, "start: it was deleted"); /* false is what it returns */
-    for (size_t i = 0; i < p->n_waiters; i++)
-        ttrpc_refuse(p->waiters[i], &gone);
-    for (size_t i = 0; i < STREAMS; i++)
-        ttrpc_refuse(TAKE(p->readers[i]), &gone);
-    p->n_waiters = 0;
-}
+static const char deleted[] = "start: it was deleted";
 
 static void on_deleted(void *owner, struct container *c, struct ttrpc_pending pending, const struct err *why)
 {
@@ -185,10 +174,10 @@ static void on_deleted(void *owner, struct container *c, struct ttrpc_pending pe
 
     (void) owner;
     (void) why; /* always NULL */
-    dismiss(&c->first);
+    container_process_dismiss(&c->first, deleted);
     for (size_t i = 0; i < CONTAINER_EXECS_MAX; i++)
         if (c->execs[i])
-            dismiss(c->execs[i]);
+            container_process_dismiss(c->execs[i], deleted);
     ttrpc_answer(pending, &answer.base);
 }
 
@@ -207,7 +196,7 @@ void service_delete_container(void *owner, struct ttrpc_pending pending, const P
         return;
     }
     if (p->has_ended)
-        dismiss(p);
+        container_process_dismiss(p, deleted);
     if (exec_delete(p, &err))
         ttrpc_answer(pending, &answer.base);
     else

@@ -38,6 +38,7 @@ struct rig {
     enum err_kind            kind;
     char                     text[256];
     ProtobufCMessage        *answer; /* a copy */
+    char                     waiter_heard[256];
 };
 
 static void serve_unpack(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
@@ -239,6 +240,36 @@ static void what_the_keeper_refuses_comes_through_and_uses_the_id_up(void **stat
     assert_int_equal(containers_count(rig->guest.service.containers), 0);
     assert_int_equal(create(rig, "web"), ERR_DENIED);
     assert_string_equal(rig->text, "config: container id web was used before");
+}
+
+static void on_end_told(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    struct rig *rig = owner;
+
+    (void) snprintf(rig->waiter_heard, sizeof rig->waiter_heard, "%s", response ? "ended" : why->text);
+}
+
+/* Sent behind the creation, so that it is asked while the keeper unpacks. */
+static void whoever_waits_for_a_container_that_never_came_is_told(void **state)
+{
+    static const struct ttrpc_method create_container = { &agent_service, "CreateContainer" };
+    static const struct ttrpc_method wait_container   = { &agent_service, "WaitContainer" };
+    char                             id[] = "web", digest[] = IMAGE;
+    struct rig                      *rig    = *state;
+    Agent__CreateContainerRequest    create = AGENT__CREATE_CONTAINER_REQUEST__INIT;
+    Agent__WaitContainerRequest      wait   = AGENT__WAIT_CONTAINER_REQUEST__INIT;
+    Agent__GetStatusRequest          status = AGENT__GET_STATUS_REQUEST__INIT;
+    struct err                       err;
+
+    create.id = wait.id = id;
+    create.image_digest = digest;
+    rig->keeper_refuses = true;
+    assert_true(ttrpc_connection_call(rig->host, &create_container, &create.base, on_reply, rig, &err));
+    assert_true(ttrpc_connection_call(rig->host, &wait_container, &wait.base, on_end_told, rig, &err));
+    assert_true(loop_run(rig->guest.loop, &err));
+    assert_string_equal(rig->text, "verify: layer 1 of 1: digest");
+    assert_int_equal(ask(rig, "GetStatus", &status.base), ERR_NONE); /* what was answered before this was heard */
+    assert_string_equal(rig->waiter_heard, "start: it never ran");
 }
 
 static void input_is_denied_without_a_grant_and_streams_have_names(void **state)
@@ -550,6 +581,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_in_any_order_do_what_the_model_says, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_request_that_policy_denies_leaves_no_trace, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(what_the_keeper_refuses_comes_through_and_uses_the_id_up, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(whoever_waits_for_a_container_that_never_came_is_told, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(input_is_denied_without_a_grant_and_streams_have_names, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(the_timeline_names_the_container, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_receipt_is_refused_before_the_end, open_rig, close_rig),

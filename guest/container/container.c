@@ -198,6 +198,18 @@ static struct volume_places places_of(const struct container *c, struct place_te
     return (struct volume_places){ texts->files, texts->shared, texts->subs };
 }
 
+void container_process_dismiss(struct container_process *p, const char *why)
+{
+    struct err gone;
+
+    (void) fail_with(&gone, ERR_NOT_FOUND, "%s", why); /* false is what it returns */
+    for (size_t i = 0; i < p->n_waiters; i++)
+        ttrpc_refuse(p->waiters[i], &gone);
+    for (size_t i = 0; i < STREAMS; i++)
+        ttrpc_refuse(TAKE(p->readers[i]), &gone);
+    p->n_waiters = 0;
+}
+
 void container_discard(struct container *container)
 {
     struct containers   *all = container->all;
@@ -213,6 +225,7 @@ void container_discard(struct container *container)
     (void) !directory_remove(path, &ignored); /* what stays behind is memory of a guest that will end */
     late_signals_end(&container->late);
     exec_discard_all(container);
+    container_process_dismiss(&container->first, "start: it never ran"); /* after a deletion nobody is left to be told */
     streams_close(&container->first.streams);
     json_object_put(container->template);
     for (size_t i = 0; i < CONTAINERS_MAX; i++)

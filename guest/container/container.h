@@ -150,8 +150,13 @@ FALLIBLE container_start(struct container *container, container_done_fn *done, s
 FALLIBLE container_delete(struct container *container, container_done_fn *done, struct ttrpc_pending pending,
                           struct err *err);
 
-/* Removes one whose root could not be filled or that crun refused; no process of it exists. */
+/*
+ * Removes one whose root could not be filled or that crun refused; no process of it exists. Whoever waits for its end
+ * hears that it never ran.
+ */
 void container_discard(struct container *container);
+/* Whoever still waits for something of this process hears NOT_FOUND, and why. */
+void container_process_dismiss(struct container_process *process, const char *why);
 
 /* Fails CONFIG when it does not run, MALFORMED for a number that is no signal. */
 FALLIBLE container_signal(struct container_process *process, uint32_t signal_number, bool all, struct err *err);

@@ -27,6 +27,7 @@ static void discard(struct container_process *p)
 {
     struct container *c = p->container;
 
+    container_process_dismiss(p, "start: it never ran"); /* of one that has ended nobody waits any more */
     streams_close(&p->streams);
     c->execs[p->slot] = NULL;
     free(p);
