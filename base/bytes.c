@@ -1,5 +1,6 @@
 #include "base/bytes.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,27 @@ void *zeroed(size_t n, size_t size)
     return at;
 }
 
+void wiped_free(void *at)
+{
+    if (at)
+        explicit_bzero(at, malloc_usable_size(at)); /* OpenSSL's own way is many times slower */
+    free(at);
+}
+
+/* Never in place: what the system's own one leaves behind when it moves a block is not wiped. */
+void *wiped_realloc(void *at, size_t size)
+{
+    size_t held  = at ? malloc_usable_size(at) : 0;
+    void  *moved = malloc(size);
+
+    if (!moved)
+        return NULL;
+    if (at)
+        memcpy(moved, at, held < size ? held : size);
+    wiped_free(at);
+    return moved;
+}
+
 enum { PRINTED_USUALLY = 64 };
 
 /* Keeps one byte behind the end, so that buffer_text never has to move the block. */
@@ -180,7 +202,7 @@ static void buffer_reserve(struct buffer *b, size_t n)
 
     while (capacity - b->len <= n)
         capacity *= 2;
-    moved = realloc(b->at, capacity);
+    moved = b->is_wiped ? wiped_realloc(b->at, capacity) : realloc(b->at, capacity);
     if (!moved)
         abort(); /* sizes are capped by the callers, so this is not something a peer can reach */
     b->at       = moved;
@@ -249,6 +271,9 @@ struct bytes buffer_bytes(const struct buffer *b)
 
 void buffer_free(struct buffer *b)
 {
-    free(b->at);
-    *b = (struct buffer){ 0 };
+    if (b->is_wiped)
+        wiped_free(b->at);
+    else
+        free(b->at);
+    *b = (struct buffer){ .is_wiped = b->is_wiped };
 }

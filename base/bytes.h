@@ -92,6 +92,13 @@ struct bytes  writer_bytes(const struct writer *w);
 void *zeroed(size_t n, size_t size);
 
 /*
+ * free() and realloc() for memory that may have held a secret: whole blocks are zeroed before they go back. For what
+ * libraries allocate; own secrets are in a struct secret, or pass through a buffer that is wiped.
+ */
+void  wiped_free(void *at);
+void *wiped_realloc(void *at, size_t size); /* NULL when memory is out; then `at` is as it was */
+
+/*
  * Owned, growing bytes. The zero state is empty. Growth aborts when memory is out: whatever a peer
  * can make large is compared with a named limit before it is appended.
  */
@@ -99,7 +106,10 @@ struct buffer {
     uint8_t *at;
     size_t   len;
     size_t   capacity;
+    bool     is_wiped; /* may hold a secret: no copy of it stays behind when it grows, and none when it is freed */
 };
+
+#define WIPED_BUFFER { .is_wiped = true } /* its zero state; outlives buffer_free, but not TAKE */
 
 void         buffer_append(struct buffer *b, struct bytes more);
 void         buffer_append_text(struct buffer *b, const char *text);

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <json-c/printbuf.h>
 #include <string.h>
 
 #include "base/json_packed.h"
@@ -194,14 +195,48 @@ static FALLIBLE text_check(struct bytes text, size_t len_max, bool is_packed, si
     return at < text.len || fail_with(err, ERR_MALFORMED, "JSON: empty");
 }
 
-static FALLIBLE text_parse(struct bytes text, size_t n_names, struct json_object **out, struct err *err)
+/* Room at once for whatever text may come: json-c's scratch then never moves, and is wiped when it goes. */
+static struct json_tokener *wiping_tokener(size_t len)
 {
-    AUTO(tokener) struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-    AUTO(json) struct json_object     *read    = NULL;
-    size_t                             end;
+    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
 
-    if (!tokener)
+    if (!tokener || printbuf_memset(tokener->pb, 0, 0, (int) len + 1) < 0)
         abort();
+    printbuf_reset(tokener->pb);
+    return tokener;
+}
+
+static void wiped_tokener_free(struct json_tokener *tokener)
+{
+    explicit_bzero(tokener->pb->buf, (size_t) tokener->pb->size);
+    json_tokener_free(tokener);
+}
+
+DEFINE_AUTO(wiped_tokener, struct json_tokener *, wiped_tokener_free)
+
+void json_wipe(struct json_object *document)
+{
+    size_t n = json_object_is_type(document, json_type_array) ? json_object_array_length(document) : 0;
+
+    if (json_object_is_type(document, json_type_string))
+        explicit_bzero((void *) (uintptr_t) json_object_get_string(document), (size_t) json_object_get_string_len(document));
+    for (size_t i = 0; i < n; i++)
+        json_wipe(json_object_get(json_object_array_get_idx(document, i)));
+    if (json_object_is_type(document, json_type_object)) {
+        json_object_object_foreach(document, name, value) {
+            (void) name;
+            json_wipe(json_object_get(value));
+        }
+    }
+    json_object_put(document);
+}
+
+static FALLIBLE text_parse_with(struct json_tokener *tokener, struct bytes text, size_t n_names, struct json_object **out,
+                                struct err *err)
+{
+    AUTO(wiped_json) struct json_object *read = NULL;
+    size_t                               end;
+
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     read = json_tokener_parse_ex(tokener, (const char *) text.at, (int) text.len);
     end  = json_tokener_get_parse_end(tokener);
@@ -219,6 +254,25 @@ static FALLIBLE text_parse(struct bytes text, size_t n_names, struct json_object
         return fail_with(err, ERR_MALFORMED, "JSON: a name stands twice in one object");
     *out = TAKE(read);
     return true;
+}
+
+static FALLIBLE text_parse(struct bytes text, size_t n_names, struct json_object **out, struct err *err)
+{
+    AUTO(tokener) struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
+
+    if (!tokener)
+        abort();
+    return text_parse_with(tokener, text, n_names, out, err);
+}
+
+FALLIBLE json_read_wiped(struct bytes text, size_t len_max, struct json_object **out, struct err *err)
+{
+    size_t n_names = 0;
+
+    if (!text_check(text, len_max, false, &n_names, err))
+        return false;
+    AUTO(wiped_tokener) struct json_tokener *tokener = wiping_tokener(text.len);
+    return text_parse_with(tokener, text, n_names, out, err);
 }
 
 FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, struct err *err)

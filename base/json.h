@@ -23,6 +23,14 @@ enum { JSON_DEPTH_MAX = 64 };
 FALLIBLE json_read(struct bytes text, size_t len_max, struct json_object **out, struct err *err);
 
 /*
+ * The same, for documents with a secret among their texts: of those nothing stays behind in memory, from here to
+ * AUTO(wiped_json). [base/secret.h]
+ */
+FALLIBLE json_read_wiped(struct bytes text, size_t len_max, struct json_object **out, struct err *err);
+void     json_wipe(struct json_object *document); /* its texts, and frees it */
+DEFINE_AUTO(wiped_json, struct json_object *, json_wipe)
+
+/*
  * The same, for documents with arrays of bytes in them: a long one is read packed, at a tenth of the cost. Read such
  * members with json_is_packed of base/json_packed.h. [json_packed.h]
  */

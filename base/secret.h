@@ -1,6 +1,7 @@
 /*
  * Key material. Its own type, so that it cannot be logged, compared with memcmp, printed as hex or put
- * into JSON by accident. Lives in OpenSSL's secure heap: guarded, locked in RAM, wiped on release.
+ * into JSON by accident. Lives in OpenSSL's secure heap: guarded, locked in RAM, wiped on release. What a secret has
+ * to pass through on its way, a message or a header, is a buffer that is wiped, or memory of wiped_free. [base/bytes.h]
  */
 #pragma once
 

@@ -1,6 +1,5 @@
 #include "guest/agent/desk.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -22,7 +21,6 @@ static void on_given(void *owner, const ProtobufCMessage *message, const struct 
     if (given) {
         answer.content = given->content;
         ttrpc_answer(errand->pending, &answer.base);
-        OPENSSL_cleanse(given->content.data, given->content.len); /* it is not ours to keep; the sender's is in the port's queue */
     } else {
         ttrpc_refuse(errand->pending, why);
     }

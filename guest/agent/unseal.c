@@ -1,6 +1,5 @@
 #include "guest/agent/unseal.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -83,8 +82,7 @@ static FALLIBLE exchange(struct unsealing *u, struct bytes secret, struct err *e
         return fail_with(err, ERR_MALFORMED, "the secret is no UTF-8 text, or has a zero byte in it: no value of a variable");
     if (slot->content && secret.len > VOLUME_FILE_LEN_MAX)
         return fail_with(err, ERR_LIMIT, "the secret is over %d bytes", VOLUME_FILE_LEN_MAX);
-    (void) buffer_grow(opened, name + secret.len + 1); /* room at once: a growing buffer would leave copies behind */
-    opened->len = 0;
+    *opened = (struct buffer) WIPED_BUFFER;
     if (slot->entry)
         buffer_append(opened, (struct bytes){ (const uint8_t *) *slot->entry, name });
     buffer_append(opened, secret);
@@ -111,7 +109,6 @@ static void on_unsealed(void *owner, const ProtobufCMessage *message, const stru
     struct desk_fact facts[] = { { "signer", u->signer }, { "resource", answer->resource } };
     ok = desk_ask_rules(u->service, u->container, "UnsealSecret", facts, 2, &err) &&
          exchange(u, (struct bytes){ answer->content.data, answer->content.len }, &err);
-    OPENSSL_cleanse(answer->content.data, answer->content.len);
     if (!ok) {
         finish(u, &err);
         return;
@@ -156,8 +153,6 @@ void unseal_begin(struct unsealing *u)
 
 void unsealing_free(struct unsealing *u)
 {
-    for (size_t i = 0; i < u->n; i++) {
-        OPENSSL_cleanse(u->opened[i].at, u->opened[i].capacity);
+    for (size_t i = 0; i < u->n; i++)
         buffer_free(&u->opened[i]);
-    }
 }

@@ -16,7 +16,7 @@ FALLIBLE ttrpc_client_over(int fd, struct ttrpc_client *out, struct err *err)
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fstat(fd, &about) < 0)
         return err_os(err, "ttrpc client on descriptor %d", fd);
-    *out = (struct ttrpc_client){ .fd = fd, .is_port = S_ISCHR(about.st_mode), .next_stream = 1 };
+    *out = (struct ttrpc_client){ .fd = fd, .is_port = S_ISCHR(about.st_mode), .next_stream = 1, .input = WIPED_BUFFER };
     return true;
 }
 
@@ -115,7 +115,7 @@ FALLIBLE ttrpc_call(struct ttrpc_client *client, const struct ttrpc_method *meth
                     int timeout_ms, ProtobufCMessage **response, struct err *err)
 {
     const ProtobufCMethodDescriptor *contract = service_method(method->service, method->name);
-    AUTO(buffer) struct buffer       frame    = { 0 };
+    AUTO(buffer) struct buffer       frame    = WIPED_BUFFER;
     int64_t                          deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
     uint32_t                         stream   = client->next_stream;
 

@@ -78,7 +78,7 @@ static void end(struct ttrpc_connection *c, const struct err *why)
     c->is_over = true;
     loop_remove(&c->port);
     loop_remove(&c->retry);
-    c->output.len = 0;
+    ttrpc_drop(&c->output, c->output.len);
     memset(c->pending, 0, sizeof c->pending);
     c->depth++;
     fail_calls(c, why);
@@ -287,8 +287,8 @@ static void wait_for_host(struct ttrpc_connection *c)
     if (c->has_met) {
         c->has_met    = false;
         c->host++;
-        c->input.len  = 0;
-        c->output.len = 0;
+        ttrpc_drop(&c->input, c->input.len);
+        ttrpc_drop(&c->output, c->output.len);
         memset(c->pending, 0, sizeof c->pending);
         (void) fail_with(&err, ERR_OS, "the host closed the port"); /* false is what it returns */
         fail_calls(c, &err);
@@ -399,6 +399,7 @@ FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, in
     c->options     = *options;
     c->is_port     = S_ISCHR(about.st_mode);
     c->next_stream = 1;
+    c->input       = c->output = (struct buffer) WIPED_BUFFER;
     c->is_listening = S_ISSOCK(about.st_mode) && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
     c->watched     = EPOLLIN;
     c->port        = (struct loop_source){ .fd = TAKE_FD(fd), .ready = on_port, .owner = c };

@@ -5,7 +5,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/secret.h"
+#include "guest/api/call.h"
 #include "guest/api/connection.h"
+#include "tests/harness/traces.h"
 
 static const struct ttrpc_method read_output = { &agent_service, "ReadOutput" };
 static const struct ttrpc_method start       = { &agent_service, "StartContainer" };
@@ -352,6 +355,86 @@ static void a_listener_becomes_the_connection_of_its_first_peer(void **state)
     close_ends(&e);
 }
 
+/* ---- what stays in memory ---- */
+
+enum { PASSED_LEN = 40000, PASSED_TIMES = 3 };
+
+static struct secret passed;
+
+static void serve_secret(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *request)
+{
+    Agent__ReadOutputResponse answer  = AGENT__READ_OUTPUT_RESPONSE__INIT;
+    struct bytes              content = secret_expose(&passed);
+
+    (void) owner;
+    (void) request;
+    answer.data = (ProtobufCBinaryData){ content.len, (uint8_t *) (uintptr_t) content.at };
+    ttrpc_answer(pending, &answer.base);
+}
+
+static void compare_with_passed(const ProtobufCMessage *response)
+{
+    const Agent__ReadOutputResponse *answer = (const Agent__ReadOutputResponse *) response;
+
+    assert_int_equal(answer->data.len, passed.len);
+    assert_memory_equal(answer->data.data, passed.held, passed.len);
+}
+
+static void on_secret(void *owner, const ProtobufCMessage *response, const struct err *why)
+{
+    AUTO(message) ProtobufCMessage *copy = message_copy(response);
+
+    compare_with_passed(copy);
+    on_reply(owner, response, why);
+}
+
+/* Over two connections, and once more to a client that calls. */
+static void pass_secrets(int fd)
+{
+    static const struct ttrpc_row secret_rows[] = { { "ReadOutput", serve_secret } };
+    struct ttrpc_connection_options serving = { .service = &agent_service, .rows = secret_rows, .n_rows = 1, .closed = on_closed };
+    Agent__ReadOutputRequest        request = AGENT__READ_OUTPUT_REQUEST__INIT;
+    Agent__ReadOutputResponse       answer  = AGENT__READ_OUTPUT_RESPONSE__INIT;
+    struct ttrpc_client             client;
+    struct ends                     e;
+    struct err                      err;
+    AUTO(message) ProtobufCMessage *response = NULL;
+    AUTO(buffer) struct buffer      wire     = WIPED_BUFFER;
+    char                           *mark     = strdup(TRACES_MARK); /* leaked by design */
+    int                             fds[2];
+
+    assert_non_null(mark);
+    assert_true(secret_random(PASSED_LEN, &passed, &err));
+    int far = open_ends(&e, false);
+    ttrpc_connection_free(TAKE(e.server));
+    (void) close(far);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    serving.loop = e.loop;
+    serving.owner = &e;
+    assert_true(ttrpc_connection_new(&serving, fds[0], &e.server, &err) && ttrpc_connection_new(&serving, fds[1], &e.client, &err));
+    e.stop_after = PASSED_TIMES;
+    for (int i = 0; i < PASSED_TIMES; i++)
+        assert_true(ttrpc_connection_call(e.client, &read_output, &request.base, on_secret, &e, &err));
+    run(&e);
+    close_ends(&e);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    answer.data = (ProtobufCBinaryData){ passed.len, passed.held };
+    assert_true(ttrpc_client_over(fds[0], &client, &err) && ttrpc_append_response(&wire, 1, &answer.base, &err));
+    assert_int_equal(write(fds[1], wire.at, wire.len), wire.len);
+    assert_true(ttrpc_call(&client, &read_output, &request.base, -1, &response, &err));
+    compare_with_passed(response);
+    auto_ttrpc_client(&client);
+    assert_int_equal(write(fd, passed.held, 4096), 4096);
+    secret_free(&passed);
+}
+
+static void leaves_no_trace_of_what_passed_through(void **state)
+{
+    (void) state;
+    assert_no_traces_of(pass_secrets);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_callback_may_free_its_own_connection),
         cmocka_unit_test(a_frame_may_come_byte_by_byte),
         cmocka_unit_test(a_listener_becomes_the_connection_of_its_first_peer),
+        cmocka_unit_test(leaves_no_trace_of_what_passed_through),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,5 @@
 #include "guest/api/message.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -25,7 +24,7 @@ static void *budget_alloc(void *owner, size_t len)
 static void budget_free(void *owner, void *block)
 {
     (void) owner;
-    free(block);
+    wiped_free(block); /* any message may have had a secret in it */
 }
 
 static FALLIBLE check_fields(const ProtobufCMessage *message, enum message_form form, unsigned depth, struct err *err);
@@ -79,7 +78,7 @@ static FALLIBLE check_fields(const ProtobufCMessage *message, enum message_form 
 /* What cannot be written back as it came has a second meaning: a zero inside text, a field given twice. */
 static FALLIBLE check_exact(const ProtobufCMessage *message, struct bytes wire, struct err *err)
 {
-    AUTO(buffer) struct buffer again = { 0 };
+    AUTO(buffer) struct buffer again = WIPED_BUFFER;
 
     if (protobuf_c_message_get_packed_size(message) == wire.len) {
         message_append(&again, message);
@@ -120,18 +119,19 @@ void message_append(struct buffer *out, const ProtobufCMessage *message)
 
 ProtobufCMessage *message_copy(const ProtobufCMessage *message)
 {
-    AUTO(buffer) struct buffer wire = { 0 };
+    AUTO(buffer) struct buffer wire = WIPED_BUFFER;
     ProtobufCMessage          *copy = NULL;
     struct err                 err;
 
     message_append(&wire, message);
     if (!message_read(message->descriptor, buffer_bytes(&wire), MESSAGE_LOOSE, &copy, &err))
         abort(); /* it was read just so a moment ago */
-    OPENSSL_cleanse(wire.at, wire.capacity);
     return copy;
 }
 
 void message_free(ProtobufCMessage *message)
 {
-    protobuf_c_message_free_unpacked(message, NULL);
+    ProtobufCAllocator wiping = { .free = budget_free };
+
+    protobuf_c_message_free_unpacked(message, &wiping);
 }

@@ -30,6 +30,6 @@ FALLIBLE message_read(const ProtobufCMessageDescriptor *type, struct bytes wire,
 void message_append(struct buffer *out, const ProtobufCMessage *message);
 /* A copy of its own of a message that was read. */
 ProtobufCMessage *message_copy(const ProtobufCMessage *message);
-void message_free(ProtobufCMessage *message);
+void message_free(ProtobufCMessage *message); /* wipes */
 
 DEFINE_AUTO(message, ProtobufCMessage *, message_free)

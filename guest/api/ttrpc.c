@@ -55,7 +55,7 @@ static FALLIBLE append_frame(struct buffer *out, uint32_t stream, enum ttrpc_typ
 FALLIBLE ttrpc_append_request(struct buffer *out, uint32_t stream, const struct ttrpc_method *method,
                               const ProtobufCMessage *request, struct err *err)
 {
-    AUTO(buffer) struct buffer payload  = { 0 };
+    AUTO(buffer) struct buffer payload  = WIPED_BUFFER;
     Envelope__Request          envelope = ENVELOPE__REQUEST__INIT;
     char                       name[TTRPC_NAME_MAX]; /* protobuf-c wants text that it could write to */
     char                       service[TTRPC_NAME_MAX];
@@ -71,7 +71,7 @@ FALLIBLE ttrpc_append_request(struct buffer *out, uint32_t stream, const struct 
 
 FALLIBLE ttrpc_append_response(struct buffer *out, uint32_t stream, const ProtobufCMessage *response, struct err *err)
 {
-    AUTO(buffer) struct buffer payload  = { 0 };
+    AUTO(buffer) struct buffer payload  = WIPED_BUFFER;
     Envelope__Response         envelope = ENVELOPE__RESPONSE__INIT;
 
     message_append(&payload, response);
@@ -143,4 +143,6 @@ void ttrpc_drop(struct buffer *input, size_t used)
     if (used > 0 && used < input->len)
         memmove(input->at, input->at + used, input->len - used);
     input->len -= used;
+    if (input->is_wiped && used > 0)
+        explicit_bzero(input->at + input->len, used);
 }

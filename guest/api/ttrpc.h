@@ -28,6 +28,11 @@ struct ttrpc_frame {
  */
 FALLIBLE ttrpc_frame_read(struct bytes input, struct ttrpc_frame *out, size_t *used, struct err *err);
 
+/*
+ * Any message may have a secret in it: what these make on their way is wiped, and so is what ttrpc_drop removes from a
+ * buffer that is.
+ */
+
 /* Appends a whole frame with a request for `method`, or fails LIMIT when it would be too long to be read. */
 FALLIBLE ttrpc_append_request(struct buffer *out, uint32_t stream, const struct ttrpc_method *method,
                               const ProtobufCMessage *request, struct err *err);

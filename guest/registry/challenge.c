@@ -128,11 +128,11 @@ FALLIBLE challenge_read(struct bytes header, struct challenge *out, struct err *
 
 FALLIBLE token_answer_read(struct bytes json, struct buffer *token, struct err *err)
 {
-    AUTO(json) struct json_object *document = NULL;
-    const char                    *text;
-    struct err                     unheard; /* there are two names for it */
+    AUTO(wiped_json) struct json_object *document = NULL;
+    const char                          *text;
+    struct err                           unheard; /* there are two names for it */
 
-    if (!json_read(json, TOKEN_ANSWER_MAX, &document, err))
+    if (!json_read_wiped(json, TOKEN_ANSWER_MAX, &document, err))
         return context(err, "token service");
     if (!json_get_text(document, "token", &text, &unheard) && !json_get_text(document, "access_token", &text, err))
         return context(err, "token service");

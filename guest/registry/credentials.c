@@ -27,8 +27,8 @@ static FALLIBLE entry_check(struct json_object *entry, struct err *err)
 
 FALLIBLE credentials_read(struct bytes json, struct credentials *out, struct err *err)
 {
-    AUTO(json) struct json_object *document = NULL;
-    struct json_object             *auths   = NULL;
+    AUTO(wiped_json) struct json_object *document = NULL;
+    struct json_object                  *auths    = NULL;
 
     if (!json_read(json, CREDENTIALS_MAX, &document, err) ||
         !json_get(document, "auths", json_type_object, &auths, err))
@@ -101,7 +101,5 @@ void credentials_find(const struct credentials *credentials, const char *registr
 
 void credentials_free(struct credentials *credentials)
 {
-    if (credentials->document)
-        json_object_put(credentials->document);
-    credentials->document = NULL;
+    json_wipe(TAKE(credentials->document));
 }

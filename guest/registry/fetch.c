@@ -1,6 +1,5 @@
 #include "guest/registry/fetch.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -36,8 +35,6 @@ struct fetch {
 
 void origin_free(struct origin *origin)
 {
-    OPENSSL_cleanse(origin->credential.at, origin->credential.len);
-    OPENSSL_cleanse(origin->token.at, origin->token.len);
     buffer_free(&origin->credential);
     buffer_free(&origin->token);
 }
@@ -215,7 +212,8 @@ static FALLIBLE start_transfer(struct fetch *f, const char *url, const char *acc
                                const char *basic, uint64_t offset, struct err *err)
 {
     struct transfer_request request = { .url = url, .allows_http = f->options.origin->place.is_insecure,
-                                        .accept = accept, .bearer = bearer, .basic = basic, .offset = offset,
+                                        .accept = accept, .bearer = bearer, .basic = basic, .is_secret = f->is_asking_for_token,
+                                        .offset = offset,
                                         .piece = on_piece, .done = on_done, .owner = f };
 
     f->answer.len = 0;
@@ -284,11 +282,10 @@ static FALLIBLE take_token(struct fetch *f, struct err *err)
 {
     struct origin *o = f->options.origin;
 
-    OPENSSL_cleanse(o->token.at, o->token.len);
-    o->token.len = 0;
+    buffer_free(&o->token);
     if (!token_answer_read(buffer_bytes(&f->answer), &o->token, err))
         return false;
-    OPENSSL_cleanse(f->answer.at, f->answer.len);
+    buffer_free(&f->answer);
     begin(f);
     return true;
 }
@@ -397,6 +394,7 @@ struct fetch *fetch_new(const struct fetch_options *options)
     f->options = *options;
     buffer_append_text(&f->object, options->object);
     f->options.object = buffer_text(&f->object);
+    f->answer  = (struct buffer) WIPED_BUFFER; /* it may be a token */
     f->offset = options->offset;
     f->total  = UINT64_MAX;
     /* the first try starts from the loop, so that no failure is told before the caller has what we return */
@@ -414,7 +412,6 @@ void fetch_free(struct fetch *fetch)
     transfer_free(fetch->transfer);
     loop_remove(&fetch->timer);
     auto_fd(&fetch->timer.fd);
-    OPENSSL_cleanse(fetch->answer.at, fetch->answer.len);
     buffer_free(&fetch->answer);
     buffer_free(&fetch->window);
     buffer_free(&fetch->object);

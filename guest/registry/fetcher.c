@@ -106,8 +106,11 @@ static FALLIBLE open_image(struct fetcher *f, const char *name, struct err *err)
     close_all(f);
     for (size_t i = 0; i < n; i++) {
         f->origins[i] = (struct origin){ .all = f->transfers, .loop = f->loop, .place = attempts[i],
-                                         .backoff_ms = f->backoff_ms };
-        credentials_find(&f->credentials, attempts[i].registry, attempts[i].repository, &f->origins[i].credential);
+                                         .backoff_ms = f->backoff_ms, .credential = WIPED_BUFFER,
+                                         .token = WIPED_BUFFER };
+        if (!attempts[i].is_insecure) /* plain HTTP would show them to everybody on the way */
+            credentials_find(&f->credentials, attempts[i].registry, attempts[i].repository,
+                             &f->origins[i].credential);
     }
     f->n_origins = n;
     return true;

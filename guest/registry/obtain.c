@@ -42,7 +42,7 @@ static FALLIBLE fetcher_configure(struct obtain *o, struct err *err)
 {
     static const struct image_settings none  = { 0 };
     const struct image_settings       *s     = o->settings ? o->settings : &none;
-    AUTO(buffer) struct buffer         files = { 0 }, credentials = { 0 };
+    AUTO(buffer) struct buffer         files = { 0 }, credentials = WIPED_BUFFER;
     struct pull_config                 config;
 
     if (o->is_configured)
@@ -54,7 +54,6 @@ static FALLIBLE fetcher_configure(struct obtain *o, struct err *err)
                                    .http_proxy = s->http_proxy, .no_proxy = s->no_proxy, .parallel = s->parallel,
                                    .backoff_ms = o->backoff_ms, .patience_s = o->patience_s };
     o->is_configured = pull_configure(o->fetcher, &config, err);
-    OPENSSL_cleanse(credentials.at, credentials.len);
     return o->is_configured;
 }
 

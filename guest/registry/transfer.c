@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -182,8 +183,8 @@ FALLIBLE transfers_new(const struct transfers_options *options, struct transfers
 {
     AUTO(transfers) struct transfers *all = calloc(1, sizeof *all);
 
-    if (!all || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        abort();
+    if (!all || curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiped_free, wiped_realloc, strdup, calloc) != CURLE_OK)
+        abort(); /* wiped: its headers have what lets us in */
     all->loop  = options->loop;
     all->timer = (struct loop_source){ .fd = NO_FD, .ready = timer_is_over, .owner = all };
     all->multi = curl_multi_init();
@@ -249,6 +250,14 @@ static size_t on_header(char *at, size_t size, size_t n, void *owner)
     return t->header_bytes <= HEADERS_MAX ? size * n : size * n + 1; /* any other number ends it */
 }
 
+static CURLcode wipe_records(CURL *curl, void *context, void *owner)
+{
+    (void) curl;
+    (void) owner;
+    (void) SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT); /* gives all options */
+    return CURLE_OK;
+}
+
 static bool set_trust(struct transfer *t)
 {
     const struct transfers *all = t->all;
@@ -261,6 +270,7 @@ static bool set_trust(struct transfer *t)
            curl_easy_setopt(c, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CAINFO, NULL) == CURLE_OK && /* the system's roots do not count */
            curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           (!t->request.is_secret || curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, wipe_records) == CURLE_OK) &&
            (ca.len == 0 || (curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
                             curl_easy_setopt(c, CURLOPT_PROXY_CAINFO_BLOB, &ca) == CURLE_OK));
 }

@@ -31,6 +31,7 @@ struct transfer_request {
     const char *bearer;      /* a token; NULL: none; copied */
     const char *basic;       /* "USER:PASSWORD"; NULL: none; copied */
     const char *accept;      /* NULL: anything */
+    bool        is_secret;   /* the answer, which then leaves nothing in TLS's own buffers */
     uint64_t    offset;      /* asks for the bytes from here on; the answer may begin earlier: see transfer_first */
 
     /* A piece of the body, of whatever status. */

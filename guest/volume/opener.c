@@ -1,6 +1,5 @@
 #include "guest/volume/opener.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "guest/api/services.h"
@@ -26,7 +25,6 @@ static void serve_open(void *owner, struct ttrpc_pending pending, const Protobuf
 
     (void) owner;
     ok = secret_copy((struct bytes){ asked->passphrase.data, asked->passphrase.len }, &key, &err);
-    OPENSSL_cleanse(asked->passphrase.data, asked->passphrase.len);
     if (!ok || !volume_open(&request, &opened, &err)) {
         refuse(pending, asked->name, &err);
         return;

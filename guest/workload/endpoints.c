@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
-#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -59,11 +58,17 @@ static const struct ttrpc_method ask_method = { &workload_service, "Ask" };
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, struct bytes content, const char *type)
 {
     static const char retry_after_s[] = "1";
-    struct MHD_Response *response = MHD_create_response_from_buffer(content.len, (void *) (uintptr_t) content.at, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response;
     enum MHD_Result      result;
+    uint8_t             *copy = zeroed(content.len, 1);
 
-    if (!response)
+    if (content.len > 0)
+        memcpy(copy, content.at, content.len);
+    response = MHD_create_response_from_buffer_with_free_callback(content.len, copy, wiped_free); /* a copy of libmicrohttpd's would stay behind */
+    if (!response) {
+        wiped_free(copy);
         return MHD_NO;
+    }
     (void) MHD_add_response_header(response, "Content-Type", type); /* fails without memory: then without the header */
     (void) MHD_add_response_header(response, "Cache-Control", "no-store");
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
@@ -157,10 +162,8 @@ static void on_answer(void *owner, const ProtobufCMessage *message, const struct
 
     x->is_answered = true;
     if (got) {
-        (void) buffer_grow(&x->answer, got->content.len + 1); /* room at once: a growing buffer would leave copies behind */
-        x->answer.len = 0;
+        x->answer = (struct buffer) WIPED_BUFFER;
         buffer_append(&x->answer, (struct bytes){ got->content.data, got->content.len });
-        OPENSSL_cleanse(got->content.data, got->content.len);
     } else if (why != &x->why) {
         x->why = *why;
     }
@@ -302,7 +305,6 @@ static void exchange_ended(void *owner, struct MHD_Connection *connection, void 
     if (!x)
         return;
     x->seat->exchange = NULL;
-    OPENSSL_cleanse(x->answer.at, x->answer.capacity);
     buffer_free(&x->answer);
     buffer_free(&x->body);
     free(x);

@@ -1,6 +1,7 @@
 #include "keys/client/http.h"
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -103,6 +104,15 @@ static bool set_certificate(struct http *http, const struct http_options *option
                                                  curl_easy_setopt(http->curl, CURLOPT_SSLKEY_BLOB, &key) == CURLE_OK);
 }
 
+/* Records are decrypted in OpenSSL's own buffer: what was in it is wiped as soon as libcurl has it. */
+static CURLcode wipe_records(CURL *curl, void *context, void *owner)
+{
+    (void) curl;
+    (void) owner;
+    (void) SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT); /* gives all options */
+    return CURLE_OK;
+}
+
 static bool set_trust(struct http *http, const struct http_options *options)
 {
     struct curl_blob ca = { (void *) (uintptr_t) options->ca_pem.at, options->ca_pem.len, CURL_BLOB_COPY };
@@ -112,7 +122,8 @@ static bool set_trust(struct http *http, const struct http_options *options)
            curl_easy_setopt(c, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CAINFO, NULL) == CURLE_OK && /* the system's roots do not count */
            curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK && set_certificate(http, options);
+           curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, wipe_records) == CURLE_OK && set_certificate(http, options);
 }
 
 static bool set_plain(struct http *http) { return curl_easy_setopt(http->curl, CURLOPT_PROTOCOLS_STR, "http") == CURLE_OK; }
@@ -155,8 +166,8 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
     if (!is_plain && options->ca_pem.len == 0)
         return fail_with(err, ERR_CONFIG, "%s: no CA certificate to trust", peer);
     http = calloc(1, sizeof *http);
-    if (!http || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        abort();
+    if (!http || curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiped_free, wiped_realloc, strdup, calloc) != CURLE_OK)
+        abort(); /* wiped: its headers have tokens */
     while (len > 0 && options->url[len - 1] == '/')
         len--;
     (void) snprintf(http->url, sizeof http->url, "%.*s", (int) len, options->url); /* fits: asked above */
@@ -177,7 +188,7 @@ FALLIBLE http_open(const struct http_options *options, struct http **out, struct
 
 static FALLIBLE header_add(struct curl_slist **list, const char *name, const char *value, struct err *err)
 {
-    AUTO(buffer) struct buffer line = { 0 };
+    AUTO(buffer) struct buffer line = WIPED_BUFFER;
     struct curl_slist         *more;
 
     if (value && strpbrk(value, "\r\n"))
@@ -193,7 +204,7 @@ static FALLIBLE header_add(struct curl_slist **list, const char *name, const cha
 static FALLIBLE set_request(struct http *http, const struct http_request *r, struct curl_slist **headers,
                             struct err *err)
 {
-    AUTO(buffer) struct buffer bearer = { 0 };
+    AUTO(buffer) struct buffer bearer = WIPED_BUFFER;
     bool                       posts  = strcmp(r->method, "POST") == 0;
     char                       url[URL_MAX];
 
@@ -299,7 +310,7 @@ FALLIBLE http_exchange(struct http *http, const struct http_request *request, co
     char                          *type = NULL;
 
     buffer_free(&out->body);
-    *out              = (struct http_answer){ 0 };
+    *out              = (struct http_answer){ .body = WIPED_BUFFER };
     http->body        = &out->body;
     http->body_over   = false;
     http->connect_err = (struct err){ 0 };

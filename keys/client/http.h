@@ -41,7 +41,7 @@ enum { HTTP_COOKIE_MAX = 256, HTTP_COOKIE_ATTRIBUTES_MAX = 128 };
 
 struct http_answer {
     long          status;
-    struct buffer body;
+    struct buffer body; /* wiped */
     char          content_type[64]; /* cut; "" when the answer names none */
     char          cookie[HTTP_COOKIE_MAX]; /* "name=value" of the cookie asked for; "" when the answer sets none */
     char          cookie_attributes[HTTP_COOKIE_ATTRIBUTES_MAX]; /* what follows it, "; Expires=..."; cut */

@@ -1,6 +1,5 @@
 #include "keys/client/kbs.h"
 
-#include <openssl/crypto.h>
 #include <openssl/pem.h>
 #include <pthread.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "keys/api/limits.h"
 #include "keys/api/rcar.h"
 #include "keys/client/http.h"
+#include "keys/jose/jcs.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
 
@@ -53,8 +53,8 @@ static void session_release(struct session *session)
     (void) pthread_mutex_destroy(&session->lock); /* nobody has it */
     EVP_PKEY_free(session->key);
     jwk_free(&session->jwk);
-    free(session->token);
-    free(session);
+    wiped_free(session->token);
+    wiped_free(session);
 }
 
 void kbs_client_free(struct kbs_client *client)
@@ -182,7 +182,7 @@ static FALLIBLE token_get(struct kbs_client *client, const char *nonce, struct b
 {
     AUTO(buffer) struct buffer           body   = { 0 };
     AUTO(http_answer) struct http_answer answer = { 0 };
-    AUTO(json) struct json_object       *read   = NULL;
+    AUTO(wiped_json) struct json_object *read   = NULL;
     struct http_request                  r      = { .method       = "POST",
                                                     .path         = KBS_PREFIX "/attest",
                                                     .cookie       = client->session->cookie,
@@ -193,10 +193,10 @@ static FALLIBLE token_get(struct kbs_client *client, const char *nonce, struct b
     r.body = buffer_bytes(&body);
     if (!http_exchange(client->http, &r, NULL, &answer, err) || !http_succeeded(&answer, err))
         return false;
-    if (!json_read(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
+    if (!json_read_wiped(buffer_bytes(&answer.body), KBS_ANSWER_MAX, &read, err) ||
         !json_get_text(read, "token", &token, err) || !verdict_read(token, verdict, &client->session->token_ends, err))
         return context(err, "attestation response");
-    free(client->session->token);
+    wiped_free(client->session->token);
     client->session->token = strdup(token);
     if (!client->session->token)
         abort();
@@ -347,25 +347,23 @@ FALLIBLE kbs_epoch_advance(struct kbs_client *client, const char *uri, uint64_t 
     return now == epoch || fail_with(err, ERR_MALFORMED, "the broker says epoch %llu to %llu", (unsigned long long) now, (unsigned long long) epoch);
 }
 
-/* Wiped: it holds the private key. */
+/* The session's private key is in it: no library's growing buffers, and none of ours that stay. */
 static FALLIBLE pair_write(const struct session *session, struct secret *out, struct err *err)
 {
-    AUTO(bio) BIO                 *bio  = BIO_new(BIO_s_secmem());
-    AUTO(json) struct json_object *pair = json_object_new_object();
-    char                          *pem  = NULL;
-    long                           len;
-    bool                           ok;
+    AUTO(bio) BIO             *bio  = BIO_new(BIO_s_secmem());
+    AUTO(buffer) struct buffer text = WIPED_BUFFER;
+    char                      *pem  = NULL;
+    long                       len;
 
     if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, session->key, NULL, NULL, 0, NULL, NULL) != 1)
         return err_openssl(err, ERR_OS, "write the TEE key");
     len = BIO_get_mem_data(bio, &pem);
-    json_add_text(pair, "token", session->token);
-    json_add(pair, "tee_keypair", json_object_new_string_len(pem, (int) len));
-    const char *text = json_object_to_json_string_ext(pair, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-    ok = secret_copy(bytes_of_text(text), out, err);
-    OPENSSL_cleanse((void *) (uintptr_t) text, strlen(text)); /* json-c's own buffers */
-    OPENSSL_cleanse((void *) (uintptr_t) json_object_get_string(json_object_object_get(pair, "tee_keypair")), (size_t) len);
-    return ok;
+    buffer_append_text(&text, "{\"token\":");
+    jcs_append_text(bytes_of_text(session->token), &text);
+    buffer_append_text(&text, ",\"tee_keypair\":");
+    jcs_append_text((struct bytes){ (const uint8_t *) pem, (size_t) len }, &text);
+    buffer_append_text(&text, "}");
+    return secret_copy(buffer_bytes(&text), out, err);
 }
 
 FALLIBLE kbs_token_get(struct kbs_client *client, const struct kbs_attester *attester, int64_t now_s,

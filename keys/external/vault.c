@@ -1,6 +1,5 @@
 #include "keys/external/vault.h"
 
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -162,23 +161,6 @@ static void connection_give(struct vault *v, struct http **http_take)
     http_close(TAKE(*http_take));
 }
 
-/* An answer's body may hold a secret; it never moved. */
-static void answer_wipe(struct http_answer *a)
-{
-    if (a->body.at)
-        OPENSSL_cleanse(a->body.at, a->body.capacity);
-    buffer_free(&a->body);
-}
-static inline void auto_wiped_answer(struct http_answer *a) { answer_wipe(a); }
-
-static void buffer_wipe(struct buffer *b)
-{
-    if (b->at)
-        OPENSSL_cleanse(b->at, b->capacity);
-    buffer_free(b);
-}
-static inline void auto_wiped_buffer(struct buffer *b) { buffer_wipe(b); }
-
 /* ---- what Vault says ---- */
 
 static FALLIBLE status_check(const struct http_answer *a, const char *what, struct err *err)
@@ -209,8 +191,8 @@ static size_t headers_of(const struct vault *v, const char *token, struct http_h
 /* Holds the mutex: whoever else wants a token waits for this one. */
 static FALLIBLE login(struct vault *v, struct http *http, struct err *err)
 {
-    AUTO(wiped_answer) struct http_answer answer = { 0 };
-    AUTO(wiped_buffer) struct buffer      body   = { 0 };
+    AUTO(http_answer) struct http_answer answer = { 0 };
+    AUTO(buffer) struct buffer           body   = WIPED_BUFFER;
     AUTO(secret) struct secret            token  = { 0 };
     struct http_header                    more[3];
     struct http_request                   r = { .method = "POST", .path = "/v1/auth/approle/login", .content_type = "application/json",
@@ -273,7 +255,7 @@ static FALLIBLE ask(struct vault *v, struct http *http, const char *path, uint64
 
 static FALLIBLE secret_ask(struct vault *v, struct http *http, const char *path, struct secret *out, struct err *err)
 {
-    AUTO(wiped_answer) struct http_answer first = { 0 }, second = { 0 };
+    AUTO(http_answer) struct http_answer first = { 0 }, second = { 0 };
     struct http_answer                   *answer = &first;
     uint64_t                              number = 0;
     AUTO(buffer) struct buffer            what   = { 0 };

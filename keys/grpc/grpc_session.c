@@ -44,14 +44,6 @@ void grpc_reply_fail(struct grpc_reply *reply, enum grpc_status status, const ch
     (void) snprintf(reply->text, sizeof reply->text, "%s", text); /* cut where it is long */
 }
 
-/* A message may hold a key. */
-static void buffer_wipe(struct buffer *b)
-{
-    if (b->at)
-        explicit_bzero(b->at, b->capacity);
-    buffer_free(b);
-}
-
 static void stream_free(struct grpc_session *s, struct stream *stream)
 {
     struct stream **at = &s->streams;
@@ -59,8 +51,8 @@ static void stream_free(struct grpc_session *s, struct stream *stream)
     while (*at != stream)
         at = &(*at)->next;
     *at = stream->next;
-    buffer_wipe(&stream->body);
-    buffer_wipe(&stream->reply.messages);
+    buffer_free(&stream->body);
+    buffer_free(&stream->reply.messages);
     free(stream);
 }
 
@@ -152,7 +144,7 @@ static int answer(struct grpc_session *s, int32_t id, struct stream *stream)
         grpc_reply_fail(&stream->reply, GRPC_INVALID_ARGUMENT, defect);
     else
         s->call(s->owner, stream->path, message, &stream->reply);
-    buffer_wipe(&stream->body);
+    buffer_free(&stream->body);
     return submit(s, id, stream);
 }
 
@@ -165,7 +157,9 @@ static int on_begin_headers(nghttp2_session *http, const nghttp2_frame *frame, v
     struct stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         abort();
-    stream->next = s->streams;
+    stream->body           = (struct buffer) WIPED_BUFFER; /* a message may hold a key */
+    stream->reply.messages = (struct buffer) WIPED_BUFFER;
+    stream->next           = s->streams;
     s->streams   = stream;
     return nghttp2_session_set_stream_user_data(http, frame->hd.stream_id, stream);
 }

@@ -23,7 +23,7 @@ enum grpc_status {
 };
 
 struct grpc_reply {
-    struct buffer    messages; /* each behind its prefix */
+    struct buffer    messages; /* each behind its prefix; wiped */
     enum grpc_status status;
     char             text[256];
 };

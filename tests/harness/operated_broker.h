@@ -13,18 +13,11 @@
 #include "keys/broker/credentials.h"
 #include "keys/client/http.h"
 #include "tests/harness/broker.h"
+#include "tests/harness/traces.h"
 
 #define URI "kbs:///default/very-secret-name/1"
 
 enum { IDLE_WANTED = 10000, IDLE_SANITIZED = 500, FDS_BESIDES = 256, PATIENCE_S = 120 };
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
 
 static struct test_broker broker;
 static struct secret      key;
