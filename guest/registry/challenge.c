@@ -85,6 +85,19 @@ static enum challenge_scheme scheme_of(struct bytes word)
     return is_word(word, "Bearer") ? CHALLENGE_BEARER : is_word(word, "Basic") ? CHALLENGE_BASIC : CHALLENGE_NONE;
 }
 
+/* The padding of what schemes that we do not speak send in place of parameters: "Negotiate YII=". */
+static bool token68_skip(struct bytes *left)
+{
+    struct bytes after = *left;
+
+    while (skip_char(&after, '='))
+        ;
+    if (after.len == left->len || (after.len > 0 && *after.at != ','))
+        return false;
+    *left = after;
+    return true;
+}
+
 /* Either the next parameter of `current`, or the name of a new scheme. */
 static FALLIBLE item_read(struct bytes *left, struct challenge *current, struct challenge *best, struct err *err)
 {
@@ -93,6 +106,8 @@ static FALLIBLE item_read(struct bytes *left, struct challenge *current, struct 
     if (word.len == 0)
         return fail_with(err, ERR_MALFORMED, "challenge: a name is wanted");
     skip_spaces(left);
+    if (current->scheme == CHALLENGE_NONE && token68_skip(left))
+        return true;
     if (skip_char(left, '='))
         return parameter_read(left, word, current, err);
     if (current->scheme > best->scheme)

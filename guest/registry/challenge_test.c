@@ -13,6 +13,10 @@ static void reads_what_registries_send(void **state)
           "https://a.example/t", "s" },
         { "Bearer realm=\"https://a.example/t\", Basic realm=\"x\"", CHALLENGE_BEARER, "https://a.example/t", "" },
         { "Negotiate, Basic realm=x", CHALLENGE_BASIC, "x", "" },
+        { "Negotiate YII=, Basic realm=\"x\"", CHALLENGE_BASIC, "x", "" },
+        { "NTLM TlRMTVNT==, Bearer realm=\"https://a.example/t\",service=\"a, b=\\\"c\\\"\"", CHALLENGE_BEARER, "https://a.example/t", "a, b=\"c\"" },
+        { "Digest realm=\"d\", nonce=\"n==\", qop=\"auth, auth-int\", Basic realm=\"x\"", CHALLENGE_BASIC, "x", "" },
+        { "Bearer\trealm = \"https://a.example/t\" ,error=\"insufficient_scope\"", CHALLENGE_BEARER, "https://a.example/t", "" },
         { ", ,Basic", CHALLENGE_BASIC, "", "" },
     };
 
@@ -44,6 +48,8 @@ static void refuses_what_cannot_be_answered(void **state)
         { "Bearer realm=\"a\\\"", "does not end", ERR_MALFORMED },
         { "Bearer realm=\"a\", realm=\"b\"", "realm twice", ERR_MALFORMED },
         { "Bearer realm=\"a\r\nX: y\"", "no text", ERR_MALFORMED },
+        { "Bearer realm='https://a'", "a name", ERR_MALFORMED },
+        { "Bearer realm==", "without a value", ERR_MALFORMED },
         { "Bearer realm=\"a\" \"b\"", "a name", ERR_MALFORMED },
     };
 

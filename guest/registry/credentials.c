@@ -4,25 +4,46 @@
 
 #include "base/text.h"
 
-static FALLIBLE entry_check(struct json_object *entry, struct err *err)
+static FALLIBLE pair_check(struct bytes pair, struct err *err)
 {
-    AUTO(buffer) struct buffer plain = { 0 };
-    const char                *auth;
+    if (pair.len > CREDENTIAL_MAX)
+        return fail_with(err, ERR_LIMIT, "auth: %zu bytes", pair.len);
+    if (!memchr(pair.at, ':', pair.len) || memchr(pair.at, '\0', pair.len))
+        return fail_with(err, ERR_MALFORMED, "auth: USER:PASSWORD is wanted");
+    return true;
+}
+
+/* "USER:PASSWORD" of an entry, appended: "auth", or both apart as Kubernetes writes them. */
+static FALLIBLE entry_read(struct json_object *entry, struct buffer *out, struct err *err)
+{
+    const char *auth, *user, *password;
 
     if (!json_object_is_type(entry, json_type_object))
         return fail_with(err, ERR_MALFORMED, "not an object");
     if (json_has(entry, "identitytoken"))
         return fail_with(err, ERR_UNSUPPORTED, "an identity token; \"auth\" is wanted");
-    if (!json_has(entry, "auth"))
+    if (json_has(entry, "registrytoken"))
+        return fail_with(err, ERR_UNSUPPORTED, "a registry token; \"auth\" is wanted");
+    if (json_has(entry, "auth"))
+        return (json_get_text(entry, "auth", &auth, err) && base64_read(bytes_of_text(auth), BASE64_STANDARD, out, err)) ||
+               context(err, "auth");
+    if (!json_has(entry, "username") && !json_has(entry, "password"))
         return fail_with(err, ERR_UNSUPPORTED, "no \"auth\": a guest has no credential helpers");
-    if (!json_get_text(entry, "auth", &auth, err) ||
-        !base64_read(bytes_of_text(auth), BASE64_STANDARD, &plain, err))
-        return context(err, "auth");
-    if (plain.len > CREDENTIAL_MAX)
-        return fail_with(err, ERR_LIMIT, "auth: %zu bytes", plain.len);
-    if (!memchr(plain.at, ':', plain.len) || memchr(plain.at, '\0', plain.len))
-        return fail_with(err, ERR_MALFORMED, "auth: USER:PASSWORD is wanted");
+    if (!json_get_text(entry, "username", &user, err) || !json_get_text(entry, "password", &password, err))
+        return false;
+    if (strchr(user, ':'))
+        return fail_with(err, ERR_MALFORMED, "username: with a colon");
+    buffer_append_text(out, user);
+    buffer_append_text(out, ":");
+    buffer_append_text(out, password);
     return true;
+}
+
+static FALLIBLE entry_check(struct json_object *entry, struct err *err)
+{
+    AUTO(buffer) struct buffer pair = WIPED_BUFFER;
+
+    return entry_read(entry, &pair, err) && pair_check(buffer_bytes(&pair), err);
 }
 
 FALLIBLE credentials_read(struct bytes json, struct credentials *out, struct err *err)
@@ -30,11 +51,12 @@ FALLIBLE credentials_read(struct bytes json, struct credentials *out, struct err
     AUTO(wiped_json) struct json_object *document = NULL;
     struct json_object                  *auths    = NULL;
 
-    if (!json_read(json, CREDENTIALS_MAX, &document, err) ||
-        !json_get(document, "auths", json_type_object, &auths, err))
+    if (!json_read_wiped(json, CREDENTIALS_MAX, &document, err))
         return context(err, "credentials");
     if (json_has(document, "credHelpers") || json_has(document, "credsStore"))
-        return fail_with(err, ERR_UNSUPPORTED, "credentials: a guest has no credential helpers");
+        return fail_with(err, ERR_UNSUPPORTED, "credentials: a guest has no credential helpers; put USER:PASSWORD into auths");
+    if (!json_get(document, "auths", json_type_object, &auths, err))
+        return context(err, "credentials");
     json_object_object_foreach(auths, name, entry)
         if (!entry_check(entry, err))
             return contextf(err, "credentials: %.80s", name);
@@ -42,11 +64,11 @@ FALLIBLE credentials_read(struct bytes json, struct credentials *out, struct err
     return true;
 }
 
-/* What is compared of an entry's name. Docker Hub has three names in such files. */
+/* What is compared of an entry's name. Docker Hub has three names in such files; hosts are told apart without case. */
 static void normalise(const char *name, struct buffer *out)
 {
     const char *scheme = strstr(name, "://");
-    size_t      len;
+    size_t      len, host_len;
 
     name = scheme ? scheme + 3 : name;
     len  = strlen(name);
@@ -54,13 +76,17 @@ static void normalise(const char *name, struct buffer *out)
         len--;
     if (len > 3 && (strncmp(name + len - 3, "/v1", 3) == 0 || strncmp(name + len - 3, "/v2", 3) == 0))
         len -= 3;
-    size_t host_len = strcspn(name, "/");
+    host_len = strcspn(name, "/") < len ? strcspn(name, "/") : len;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = (uint8_t) name[i];
 
-    if (len == host_len && ((len == 15 && strncmp(name, "index.docker.io", len) == 0) ||
-                            (len == 20 && strncmp(name, "registry-1.docker.io", len) == 0)))
+        c = i < host_len && c >= 'A' && c <= 'Z' ? (uint8_t) (c - 'A' + 'a') : c;
+        buffer_append(out, (struct bytes){ &c, 1 });
+    }
+    if (strcmp(buffer_text(out), "index.docker.io") == 0 || strcmp(buffer_text(out), "registry-1.docker.io") == 0) {
+        out->len = 0;
         buffer_append_text(out, "docker.io");
-    else
-        buffer_append(out, (struct bytes){ (const uint8_t *) name, len });
+    }
 }
 
 static struct json_object *entry_named(struct json_object *auths, struct bytes wanted)
@@ -94,8 +120,7 @@ void credentials_find(const struct credentials *credentials, const char *registr
 
         scope.len = slash ? (size_t) (slash - text) : 0;
     }
-    if (entry && !base64_read(bytes_of_text(json_object_get_string(json_object_object_get(entry, "auth"))),
-                              BASE64_STANDARD, out, &unheard))
+    if (entry && !entry_read(entry, out, &unheard))
         out->len = 0;
 }
 

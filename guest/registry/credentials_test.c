@@ -28,6 +28,38 @@ static void the_longest_entry_wins(void **state)
     }
 }
 
+/* As docker, podman, nerdctl, kubectl and people write them. */
+static void finds_an_entry_by_every_spelling_of_its_name(void **state)
+{
+    static const struct { const char *json, *registry, *found; } rows[] = {
+        { "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"aHViOjQ=\"}}}", "docker.io", "hub:4" },
+        { "{\"auths\":{\"https://index.docker.io/v2/\":{\"auth\":\"aHViOjQ=\"}}}", "docker.io", "hub:4" },
+        { "{\"auths\":{\"index.docker.io\":{\"auth\":\"aHViOjQ=\"}}}", "docker.io", "hub:4" },
+        { "{\"auths\":{\"registry-1.docker.io\":{\"auth\":\"aHViOjQ=\"}}}", "docker.io", "hub:4" },
+        { "{\"auths\":{\"docker.io/team\":{\"auth\":\"aHViOjQ=\"}}}", "docker.io", "hub:4" },
+        { "{\"auths\":{\"https://R.Example:5000/v2/\":{\"auth\":\"aHViOjQ=\"}}}", "r.example:5000", "hub:4" },
+        { "{\"auths\":{\"http://r.example:5000\":{\"auth\":\"aHViOjQ=\"}}}", "r.example:5000", "hub:4" },
+        { "{\"auths\":{\"r.example\":{\"auth\":\"aHViOjQ=\"}}}", "r.example:5000", "" },
+        { "{\"auths\":{\"r.example/\":{\"auth\":\"aHViOjQ=\",\"email\":\"x\"}},\"HttpHeaders\":{}}", "r.example", "hub:4" },
+        { "{\"auths\":{\"r.example\":{\"username\":\"hub\",\"password\":\"4:5\"}}}", "r.example", "hub:4:5" },
+        { "{\"auths\":{\"r.example\":{\"username\":\"x\",\"password\":\"y\",\"auth\":\"aHViOjQ=\"}}}", "r.example", "hub:4" },
+        { "{\"auths\":{\"r.example/Team\":{\"auth\":\"aHViOjQ=\"}}}", "r.example", "" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(credentials) struct credentials c     = { 0 };
+        AUTO(buffer) struct buffer           found = { 0 };
+        struct err                           err;
+
+        if (!credentials_read(bytes_of_text(rows[i].json), &c, &err))
+            fail_msg("%s: %s", rows[i].json, err.text);
+        credentials_find(&c, rows[i].registry, "team/app", &found);
+        if (strcmp(buffer_text(&found), rows[i].found) != 0)
+            fail_msg("%s: %s", rows[i].json, buffer_text(&found));
+    }
+}
+
 static void without_a_file_nobody_is_named(void **state)
 {
     AUTO(buffer) struct buffer found = { 0 };
@@ -51,7 +83,11 @@ static void refuses_files_that_it_cannot_use(void **state)
         { "{\"auths\":{\"a\":{\"auth\":\"?\"}}}", "auth", ERR_MALFORMED },
         { "{\"auths\":{\"a\":{\"auth\":\"aG9zdA==\"}}}", "USER:PASSWORD", ERR_MALFORMED },
         { "{\"auths\":{\"a\":{\"auth\":\"YToAYg==\"}}}", "USER:PASSWORD", ERR_MALFORMED },
-        { "{\"auths\":{},\"credsStore\":\"pass\"}", "helpers", ERR_UNSUPPORTED },
+        { "{\"auths\":{\"a\":{\"registrytoken\":\"x\"}}}", "credentials: a: a registry token; \"auth\" is wanted", ERR_UNSUPPORTED },
+        { "{\"auths\":{\"a\":{\"username\":\"x\"}}}", "\"password\" is missing", ERR_MALFORMED },
+        { "{\"auths\":{\"a\":{\"username\":\"x:y\",\"password\":\"z\"}}}", "username: with a colon", ERR_MALFORMED },
+        { "{\"auths\":{},\"credsStore\":\"pass\"}", "no credential helpers; put USER:PASSWORD into auths", ERR_UNSUPPORTED },
+        { "{\"credHelpers\":{\"r.example\":\"ecr-login\"}}", "no credential helpers; put USER:PASSWORD into auths", ERR_UNSUPPORTED },
     };
 
     (void) state;
@@ -83,6 +119,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_entry_wins),
+        cmocka_unit_test(finds_an_entry_by_every_spelling_of_its_name),
         cmocka_unit_test(without_a_file_nobody_is_named),
         cmocka_unit_test(refuses_files_that_it_cannot_use),
         cmocka_unit_test(every_cut_of_a_file_is_refused),

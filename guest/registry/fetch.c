@@ -271,6 +271,8 @@ static FALLIBLE log_in(struct fetch *f, const struct transfer *t, struct err *er
         return false;
     if (c.scheme == CHALLENGE_BEARER)
         return ask_for_token(f, &c, err);
+    if (o->place.is_insecure)
+        return fail_with(err, ERR_DENIED, "wants a name and a password, which are not sent over plain HTTP (insecure)");
     if (o->credential.len == 0)
         return fail_with(err, ERR_DENIED, "wants a name and a password; the credentials have none for it");
     o->uses_basic = true;
@@ -392,9 +394,9 @@ struct fetch *fetch_new(const struct fetch_options *options)
     if (!f)
         abort();
     f->options = *options;
+    f->answer  = (struct buffer) WIPED_BUFFER; /* it may be a token */
     buffer_append_text(&f->object, options->object);
     f->options.object = buffer_text(&f->object);
-    f->answer  = (struct buffer) WIPED_BUFFER; /* it may be a token */
     f->offset = options->offset;
     f->total  = UINT64_MAX;
     /* the first try starts from the loop, so that no failure is told before the caller has what we return */

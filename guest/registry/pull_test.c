@@ -80,6 +80,18 @@ static void answer_guarded(int fd, const char *request, unsigned port)
         answer(fd, "401 Unauthorized", challenge, "", 0, 0);
 }
 
+/* To another name of this host: what let us in at this one is not for it. */
+static void answer_moved(int fd, const char *request, unsigned port)
+{
+    char where[96];
+
+    (void) snprintf(where, sizeof where, "Location: http://localhost:%u/aside\r\n", port); /* fits */
+    if (strstr(request, "Authorization: Bearer good\r\n"))
+        answer(fd, "307 Moved", where, "", 0, 0);
+    else
+        answer_guarded(fd, request, port);
+}
+
 static void answer_request(int fd, const char *request, unsigned port)
 {
     static int n_busy;
@@ -97,6 +109,12 @@ static void answer_request(int fd, const char *request, unsigned port)
         answer(fd, "200 OK", "", MANIFEST, sizeof MANIFEST - 1, sizeof MANIFEST - 1);
     else if (strncmp(request, "GET /v2/team/app/manifests/guarded ", 35) == 0)
         answer_guarded(fd, request, port);
+    else if (strncmp(request, "GET /v2/team/app/manifests/moved ", 33) == 0)
+        answer_moved(fd, request, port);
+    else if (strncmp(request, "GET /aside ", 11) == 0 && !strstr(request, "Authorization:"))
+        answer(fd, "200 OK", "", MANIFEST, sizeof MANIFEST - 1, sizeof MANIFEST - 1);
+    else if (strncmp(request, "GET /token?", 11) == 0 && strstr(request, "Authorization:")) /* over plain HTTP */
+        answer(fd, "400 Too Open", "", "", 0, 0);
     else if (strncmp(request, "GET /token?scope=repository%3Ateam/app%3Apull&service=s ", 56) == 0)
         answer(fd, "200 OK", "", "{\"token\":\"good\"}", 16, 16);
     else if (strncmp(request, "GET /v2/team/app/manifests/busy ", 32) == 0 && n_busy++ == 0)
@@ -174,7 +192,7 @@ static void start_fetcher(struct rig *r)
 static int set_up(void **state)
 {
     struct rig        *r       = calloc(1, sizeof *r);
-    char               conf[160];
+    char               conf[160], login[96];
     struct pull_config config  = { .backoff_ms = 1 };
     struct err         err;
 
@@ -183,7 +201,9 @@ static int set_up(void **state)
     start_fetcher(r);
     (void) snprintf(r->name, sizeof r->name, "127.0.0.1:%u/team/app:v1", r->port); /* fits */
     (void) snprintf(conf, sizeof conf, "{\"registry\":[{\"location\":\"127.0.0.1:%u\",\"insecure\":true}]}", r->port); /* fits */
-    config.registries = bytes_of_text(conf);
+    (void) snprintf(login, sizeof login, "{\"auths\":{\"127.0.0.1:%u\":{\"auth\":\"aG9zdDox\"}}}", r->port); /* fits */
+    config.registries  = bytes_of_text(conf);
+    config.credentials = bytes_of_text(login);
     if (!pull_configure(&r->client, &config, &err) || !pull_open(&r->client, r->name, &r->pull, &err))
         fail_msg("%s", err.text);
     *state = r;
@@ -277,10 +297,10 @@ static void reads_from_the_middle_when_asked_to(void **state)
 
 static void logs_in_and_tries_again(void **state)
 {
-    static const char *const tags[] = { "guarded", "busy" };
+    static const char *const tags[] = { "guarded", "busy", "moved" };
     struct rig              *r      = *state;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
         AUTO(buffer) struct buffer document = { 0 };
         struct err                 err;
 
@@ -294,7 +314,7 @@ static void says_what_it_cannot_get(void **state)
 {
     static const struct { const char *tag, *why; enum err_kind kind; } rows[] = {
         { "gone", "no gone in team/app", ERR_NOT_FOUND },
-        { "locked", "wants a name and a password", ERR_DENIED },
+        { "locked", "wants a name and a password, which are not sent over plain HTTP", ERR_DENIED },
         { "../x", "cannot be met", ERR_BUG },
         { "a?b", "cannot be met", ERR_BUG },
     };

@@ -22,7 +22,10 @@ static inline void auto_registries(struct registries *registries) { registries_f
  *   document_take    taken, also on failure
  *   out              yours, AUTO(registries); written only on success
  *
- * Fails MALFORMED (members that are not understood included), LIMIT.
+ * Hosts are compared without case; a trailing "/" is passed over. What is not understood is refused, since what it
+ * blocks would be overlooked: schemes, tags, IPv6 literals, paths behind a wildcard, two tables for one prefix.
+ *
+ * Fails MALFORMED (members that are not understood included), UNSUPPORTED, LIMIT.
  */
 FALLIBLE registries_read_take(struct json_object *document_take, struct registries *out, struct err *err);
 

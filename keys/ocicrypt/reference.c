@@ -44,6 +44,8 @@ static FALLIBLE registry_read(struct bytes text, char *out, struct err *err)
 
     if (text.len > REFERENCE_REGISTRY_MAX)
         return fail_with(err, ERR_LIMIT, "registry: a name of %zu bytes", text.len);
+    if (text.len > 0 && text.at[0] == '[')
+        return fail_with(err, ERR_UNSUPPORTED, "registry: an IPv6 literal; give it a name");
     if (has_port && (rest.len == 0 || rest.len > 5 || !consists_of(rest, DIGIT)))
         return fail_with(err, ERR_MALFORMED, "registry: a port that is not a number");
     do {
@@ -57,6 +59,8 @@ static FALLIBLE registry_read(struct bytes text, char *out, struct err *err)
     for (char *c = out; *c; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char) (*c - 'A' + 'a');
+    if (strcmp(out, "index.docker.io") == 0) /* as Docker has it: else what is said of one name could be evaded by the other */
+        memcpy(out, "docker.io", sizeof "docker.io");
     return true;
 }
 

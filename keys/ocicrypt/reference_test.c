@@ -13,6 +13,7 @@ static void reads_every_form_and_writes_the_one_form(void **state)
         { "localhost/a", "localhost", "a", "latest", "localhost/a:latest", false },
         { "10.0.2.2:5000/shop", "10.0.2.2:5000", "shop", "latest", "10.0.2.2:5000/shop:latest", false },
         { "docker.io/busybox", "docker.io", "library/busybox", "latest", "docker.io/library/busybox:latest", false },
+        { "index.docker.io/busybox", "docker.io", "library/busybox", "latest", "docker.io/library/busybox:latest", false },
         { "docker.io/user/app", "docker.io", "user/app", "latest", "docker.io/user/app:latest", false },
         { "busybox", "", "busybox", "latest", "busybox:latest", false },
         { "team/app:1", "", "team/app", "1", "team/app:1", false },
