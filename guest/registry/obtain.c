@@ -125,12 +125,13 @@ static FALLIBLE referring_get(struct pull_origin *origin, const struct digest *m
 {
     AUTO(buffer) struct buffer list = { 0 };
     struct digest              digests[SIGNATURES_MAX];
-    size_t                     n = 0;
+    size_t                     n = 0, n_bundles = 0;
 
     if (!referrers_get(origin, manifest, &list, err))
         return err->kind == ERR_NOT_FOUND;
-    if (!cosign_referrers_read(buffer_bytes(&list), digests, &n, err))
+    if (!cosign_referrers_read(buffer_bytes(&list), digests, &n, &n_bundles, err))
         return false;
+    out->n_bundles += n_bundles;
     for (size_t i = 0; i < n; i++) {
         AUTO(buffer) struct buffer document = { 0 };
         struct err                 unheard; /* as in signatures_add */

@@ -15,7 +15,7 @@ void signatures_free(struct signatures *signatures)
         buffer_free(&signatures->at[i].payload);
         buffer_free(&signatures->at[i].signature);
     }
-    signatures->n = 0;
+    signatures->n = signatures->n_bundles = 0;
 }
 
 struct cosign_tag cosign_tag_of(const struct digest *manifest)
@@ -59,7 +59,8 @@ FALLIBLE cosign_layer_add(const struct descriptor *layer, struct bytes payload, 
     return true;
 }
 
-static FALLIBLE referrer_read(struct json_object *entry, struct digest *out, bool *is_signature, struct err *err)
+static FALLIBLE referrer_read(struct json_object *entry, struct digest *out, bool *is_signature, size_t *n_bundles,
+                              struct err *err)
 {
     const char *type, *digest;
 
@@ -68,18 +69,20 @@ static FALLIBLE referrer_read(struct json_object *entry, struct digest *out, boo
         return true;
     if (!json_get_text(entry, "artifactType", &type, err))
         return false;
+    *n_bundles += strncmp(type, SIGSTORE_BUNDLE_TYPE, strlen(SIGSTORE_BUNDLE_TYPE)) == 0;
     if (strcmp(type, COSIGN_ARTIFACT_TYPE) != 0)
         return true;
     *is_signature = true;
     return json_get_text(entry, "digest", &digest, err) && digest_read(bytes_of_text(digest), out, err);
 }
 
-FALLIBLE cosign_referrers_read(struct bytes json, struct digest out[static SIGNATURES_MAX], size_t *n, struct err *err)
+FALLIBLE cosign_referrers_read(struct bytes json, struct digest out[static SIGNATURES_MAX], size_t *n, size_t *n_bundles,
+                               struct err *err)
 {
     AUTO(json) struct json_object *document = NULL;
     struct json_object             *list    = NULL;
 
-    *n = 0;
+    *n = *n_bundles = 0;
     if (!json_read(json, OCI_DOCUMENT_MAX, &document, err) ||
         !json_get(document, "manifests", json_type_array, &list, err))
         return context(err, "referrers");
@@ -87,7 +90,7 @@ FALLIBLE cosign_referrers_read(struct bytes json, struct digest out[static SIGNA
         struct digest digest;
         bool          is_signature;
 
-        if (!referrer_read(json_object_array_get_idx(list, i), &digest, &is_signature, err))
+        if (!referrer_read(json_object_array_get_idx(list, i), &digest, &is_signature, n_bundles, err))
             return contextf(err, "referrers: %zu", i);
         if (is_signature && *n == SIGNATURES_MAX)
             return fail_with(err, ERR_LIMIT, "referrers: over %d signatures", SIGNATURES_MAX);

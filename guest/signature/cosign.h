@@ -6,6 +6,7 @@
 
 #define COSIGN_PAYLOAD_TYPE  "application/vnd.dev.cosign.simplesigning.v1+json"
 #define COSIGN_ARTIFACT_TYPE "application/vnd.dev.cosign.artifact.sig.v1+json"
+#define SIGSTORE_BUNDLE_TYPE "application/vnd.dev.sigstore.bundle" /* and a version: of cosign 3, not read here */
 
 struct signature {
     struct buffer payload;   /* the bytes that were signed */
@@ -15,6 +16,7 @@ struct signature {
 struct signatures {
     struct signature at[SIGNATURES_MAX];
     size_t           n;
+    size_t           n_bundles; /* found beside them, and not read */
 };
 
 void signatures_free(struct signatures *signatures);
@@ -32,10 +34,11 @@ FALLIBLE cosign_layer_add(const struct descriptor *layer, struct bytes payload, 
                           struct err *err);
 
 /*
- * The digests of signature manifests in the answer of a registry's referrers API; those of other things are passed over.
- * Fails MALFORMED, LIMIT.
+ * The digests of signature manifests in the answer of a registry's referrers API; sigstore bundles are counted, other
+ * things passed over. Fails MALFORMED, LIMIT.
  */
-FALLIBLE cosign_referrers_read(struct bytes json, struct digest out[static SIGNATURES_MAX], size_t *n, struct err *err);
+FALLIBLE cosign_referrers_read(struct bytes json, struct digest out[static SIGNATURES_MAX], size_t *n, size_t *n_bundles,
+                               struct err *err);
 
 /* A public key in PEM: ECDSA on a NIST curve, RSA of 2048 bits or more, Ed25519. Fails MALFORMED, UNSUPPORTED. */
 FALLIBLE cosign_key_read(struct bytes pem, EVP_PKEY **out, struct err *err);

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes         all = { data, size };
     AUTO(pkey) EVP_PKEY *key = NULL;
     struct digest        digests[SIGNATURES_MAX];
-    size_t               n;
+    size_t               n, n_bundles;
     struct err           err;
 
     if (size > 0 && data[0] == '-') { /* a key costs OpenSSL more time than all the rest: it is no document */
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     layers_add(all);
-    if (cosign_referrers_read(all, digests, &n, &err) && n > SIGNATURES_MAX)
+    if (cosign_referrers_read(all, digests, &n, &n_bundles, &err) && n > SIGNATURES_MAX)
         __builtin_trap();
     return 0;
 }

@@ -141,23 +141,24 @@ static void names_the_tag_as_cosign_does(void **state)
 
 static void picks_signatures_out_of_referrers(void **state)
 {
-    static const char whole[] = "{\"manifests\":[" REFERRER("application/spdx") "," REFERRER(COSIGN_ARTIFACT_TYPE) ",{}]}";
+    static const char whole[] = "{\"manifests\":[" REFERRER("application/spdx") "," REFERRER(SIGSTORE_BUNDLE_TYPE ".v0.3+json") "," REFERRER(COSIGN_ARTIFACT_TYPE) ",{}]}";
     struct digest     digests[SIGNATURES_MAX];
-    size_t            n;
+    size_t            n, n_bundles;
     struct err        err;
 
     (void) state;
-    assert_true(cosign_referrers_read(bytes_of_text(whole), digests, &n, &err));
+    assert_true(cosign_referrers_read(bytes_of_text(whole), digests, &n, &n_bundles, &err));
     assert_int_equal(n, 1);
+    assert_int_equal(n_bundles, 1);
     assert_string_equal(digest_text(&digests[0]).at, "sha256:" HEX);
-    assert_false(cosign_referrers_read(bytes_of_text("{}"), digests, &n, &err));
+    assert_false(cosign_referrers_read(bytes_of_text("{}"), digests, &n, &n_bundles, &err));
     assert_int_equal(err.kind, ERR_MALFORMED);
     assert_false(cosign_referrers_read(bytes_of_text("{\"manifests\":[{\"artifactType\":\"" COSIGN_ARTIFACT_TYPE
-                                                     "\",\"digest\":\"x\"}]}"), digests, &n, &err));
+                                                     "\",\"digest\":\"x\"}]}"), digests, &n, &n_bundles, &err));
     for (size_t len = 0; len < sizeof whole - 1; len++) {
         AUTO(heap) uint8_t *copy = exact_copy(whole, len);
 
-        assert_false(cosign_referrers_read((struct bytes){ copy, len }, digests, &n, &err));
+        assert_false(cosign_referrers_read((struct bytes){ copy, len }, digests, &n, &n_bundles, &err));
         assert_int_equal(err.kind, ERR_MALFORMED);
     }
 }

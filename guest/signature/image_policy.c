@@ -23,39 +23,51 @@ static FALLIBLE key_path_check(struct json_object *path, struct err *err)
     return kid_read(bytes_of_text(text), kid, err);
 }
 
-static FALLIBLE key_data_check(struct json_object *requirement, struct err *err)
+static FALLIBLE key_data_check(struct json_object *data, struct err *err)
 {
-    AUTO(buffer) struct buffer pem = { 0 };
-    AUTO(pkey) EVP_PKEY       *key = NULL;
-    const char                *text;
+    AUTO(buffer) struct buffer pem  = { 0 };
+    AUTO(pkey) EVP_PKEY       *key  = NULL;
+    const char                *text = json_object_is_type(data, json_type_string) ? json_object_get_string(data) : NULL;
 
-    if (!json_get_text(requirement, "keyData", &text, err) ||
-        !base64_read(bytes_of_text(text), BASE64_STANDARD, &pem, err) ||
-        !cosign_key_read(buffer_bytes(&pem), &key, err))
-        return context(err, "keyData");
+    if (!text)
+        return fail_with(err, ERR_MALFORMED, "key data: a text is wanted");
+    return (base64_read(bytes_of_text(text), BASE64_STANDARD, &pem, err) && cosign_key_read(buffer_bytes(&pem), &key, err)) ||
+           context(err, "key data");
+}
+
+typedef bool key_check_fn(struct json_object *value, struct err *err);
+
+static FALLIBLE key_list_check(struct json_object *requirement, const char *name, key_check_fn *check, struct err *err)
+{
+    struct json_object *list = NULL;
+
+    if (!json_get(requirement, name, json_type_array, &list, err))
+        return false;
+    if (json_object_array_length(list) == 0 || json_object_array_length(list) > POLICY_KEYS_MAX)
+        return fail_with(err, ERR_LIMIT, "%s: 1 to %d are wanted", name, POLICY_KEYS_MAX);
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (!check(json_object_array_get_idx(list, i), err))
+            return context(err, name);
     return true;
 }
 
 static FALLIBLE keys_check(struct json_object *requirement, struct err *err)
 {
-    struct json_object *paths = NULL;
-    int                 n     = json_has(requirement, "keyData") + json_has(requirement, "keyPath") +
+    int n = json_has(requirement, "keyData") + json_has(requirement, "keyDatas") + json_has(requirement, "keyPath") +
             json_has(requirement, "keyPaths");
 
+    if (json_has(requirement, "fulcio") || json_has(requirement, "pki") || json_has(requirement, "rekorPublicKeyPath") ||
+        json_has(requirement, "rekorPublicKeyData") || json_has(requirement, "rekorPublicKeyPaths") ||
+        json_has(requirement, "rekorPublicKeyDatas"))
+        return fail_with(err, ERR_UNSUPPORTED, "fulcio, pki and rekor cannot be checked here; a key is wanted");
     if (n != 1)
-        return fail_with(err, ERR_MALFORMED, "one of keyData, keyPath and keyPaths is wanted, found %d", n);
+        return fail_with(err, ERR_MALFORMED, "one of keyData, keyDatas, keyPath and keyPaths is wanted, found %d", n);
     if (json_has(requirement, "keyData"))
-        return key_data_check(requirement, err);
+        return key_data_check(json_object_object_get(requirement, "keyData"), err);
     if (json_has(requirement, "keyPath"))
         return key_path_check(json_object_object_get(requirement, "keyPath"), err);
-    if (!json_get(requirement, "keyPaths", json_type_array, &paths, err))
-        return false;
-    if (json_object_array_length(paths) == 0 || json_object_array_length(paths) > POLICY_KEYS_MAX)
-        return fail_with(err, ERR_LIMIT, "keyPaths: 1 to %d are wanted", POLICY_KEYS_MAX);
-    for (size_t i = 0; i < json_object_array_length(paths); i++)
-        if (!key_path_check(json_object_array_get_idx(paths, i), err))
-            return false;
-    return true;
+    return json_has(requirement, "keyDatas") ? key_list_check(requirement, "keyDatas", key_data_check, err)
+                                             : key_list_check(requirement, "keyPaths", key_path_check, err);
 }
 
 static FALLIBLE floor_check(struct json_object *requirement, struct err *err)
@@ -76,13 +88,13 @@ static FALLIBLE floor_check(struct json_object *requirement, struct err *err)
 
 static FALLIBLE signed_check(struct json_object *requirement, struct err *err)
 {
-    static const char *const known[] = { "type", "keyData", "keyPath", "keyPaths", "signedIdentity", "floor", NULL };
+    static const char *const known[] = { "type", "keyData", "keyDatas", "keyPath", "keyPaths", "signedIdentity", "floor", NULL };
     struct json_object      *rule    = NULL;
     bool has_rule = json_object_object_get_ex(requirement, "signedIdentity", &rule);
 
     if (has_rule && !rule)
         return fail_with(err, ERR_MALFORMED, "signedIdentity: null");
-    return json_only(requirement, known, err) && keys_check(requirement, err) &&
+    return keys_check(requirement, err) && json_only(requirement, known, err) &&
            signed_identity_check(rule, err) && floor_check(requirement, err);
 }
 

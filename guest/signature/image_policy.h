@@ -3,7 +3,7 @@
  * looked up under the name that was asked for, never under a mirror's, and each time, whatever a cache holds.
  *
  *   insecureAcceptAnything, reject
- *   sigstoreSigned   keyData (base64 of PEM), keyPath or keyPaths ("kbs:///R/T/G": the broker has the PEM),
+ *   sigstoreSigned   keyData or keyDatas (base64 of PEM), keyPath or keyPaths ("kbs:///R/T/G": the broker has the PEM),
  *                    signedIdentity; ours: "floor":{"annotation":NAME,"atLeast":N}: an older signed image is refused
  *   encryptedWith    ours: {"keyId":"kbs:///R/T/G"}: every layer, under this key; without keyId: under any
  *
@@ -25,7 +25,7 @@ static inline void auto_image_policy(struct image_policy *policy) { image_policy
  *
  *   out    yours, AUTO(image_policy); written only on success
  *
- * Fails MALFORMED, LIMIT.
+ * Fails MALFORMED, LIMIT; UNSUPPORTED for signers that are known by a certificate or a log (fulcio, pki, rekor).
  */
 FALLIBLE image_policy_read(struct bytes json, struct image_policy *out, struct err *err);
 

@@ -12,22 +12,37 @@ struct judging {
     bool                     is_vouched_for; /* something told this content from any other */
 };
 
+/* PEM of a key: its base64, or where the broker has it. */
+static FALLIBLE pem_get(const struct judging *j, const char *data, const char *path, struct buffer *out, struct err *err)
+{
+    char kid[ENC_KID_MAX + 1];
+
+    if (data)
+        return base64_read(bytes_of_text(data), BASE64_STANDARD, out, err);
+    return kid_read(bytes_of_text(path), kid, err) && j->of->key(j->of->owner, kid, out, err);
+}
+
+/* One text, or each of several; NULL behind the last. */
+static const char *text_at(struct json_object *requirement, const char *one, const char *several, size_t i)
+{
+    struct json_object *list = json_object_object_get(requirement, several);
+
+    if (list)
+        return i < json_object_array_length(list) ? json_object_get_string(json_object_array_get_idx(list, i)) : NULL;
+    return i == 0 && json_has(requirement, one) ? json_object_get_string(json_object_object_get(requirement, one)) : NULL;
+}
+
 static FALLIBLE keys_read(const struct judging *j, struct json_object *requirement, EVP_PKEY *keys[static POLICY_KEYS_MAX],
                           size_t *n, struct err *err)
 {
-    struct json_object *paths = json_object_object_get(requirement, "keyPaths");
-    size_t              n_paths = paths ? json_object_array_length(paths) : 1;
-
-    for (size_t i = 0; i < n_paths; i++) {
+    for (size_t i = 0; i < POLICY_KEYS_MAX; i++) {
         AUTO(buffer) struct buffer pem  = { 0 };
-        struct json_object        *path = paths ? json_object_array_get_idx(paths, i) :
-                                                  json_object_object_get(requirement, "keyPath");
-        char                       kid[ENC_KID_MAX + 1];
+        const char                *data = text_at(requirement, "keyData", "keyDatas", i);
+        const char                *path = text_at(requirement, "keyPath", "keyPaths", i);
 
-        if (path ? !kid_read(bytes_of_text(json_object_get_string(path)), kid, err) ||
-                       !j->of->key(j->of->owner, kid, &pem, err) :
-                   !base64_read(bytes_of_text(json_object_get_string(json_object_object_get(requirement, "keyData"))),
-                                BASE64_STANDARD, &pem, err))
+        if (!data && !path)
+            break;
+        if (!pem_get(j, data, path, &pem, err))
             return context(err, "public key");
         if (!cosign_key_read(buffer_bytes(&pem), &keys[*n], err))
             return false;
@@ -82,7 +97,10 @@ static FALLIBLE signatures_hold(const struct judging *j, struct json_object *req
 {
     struct err nearest;
 
-    (void) fail_with(&nearest, ERR_DENIED, "no signature by the wanted key (%zu found)", j->signatures.n); /* by contract */
+    (void) (j->signatures.n_bundles > 0 /* false by contract, both */
+                ? fail_with(&nearest, ERR_DENIED, "no signature by the wanted key (%zu found, and %zu sigstore bundles, which are not "
+                            "read: cosign sign --new-bundle-format=false)", j->signatures.n, j->signatures.n_bundles)
+                : fail_with(&nearest, ERR_DENIED, "no signature by the wanted key (%zu found)", j->signatures.n));
     for (size_t i = 0; i < j->signatures.n; i++) {
         if (signature_holds(j, requirement, keys, n_keys, &j->signatures.at[i], err))
             return true;

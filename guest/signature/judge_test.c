@@ -14,6 +14,7 @@ struct rig {
     struct { EVP_PKEY *by; const char *name, *optional; bool is_of_another; } kept[4];
     size_t        n_kept;
     int           n_asked;
+    size_t        n_bundles;
     bool          registry_fails;
 };
 
@@ -56,6 +57,7 @@ static bool give_signatures(void *owner, const struct digest *manifest, struct s
     assert_true(digest_equal(manifest, &r->image));
     for (size_t i = 0; i < r->n_kept; i++)
         sign(r, i, &out->at[out->n++]);
+    out->n_bundles = r->n_bundles;
     return !r->registry_fails || fail_with(err, ERR_TIMEOUT, "the registry is silent");
 }
 
@@ -129,6 +131,57 @@ static void the_owners_word_counts(void **state)
     assert_says(judged(*state, "[{\"type\":\"reject\"}]", NAME ":1", true, NULL), "rejects");
     assert_says(judged(*state, "[{\"type\":\"insecureAcceptAnything\"},{\"type\":\"reject\"}]", NAME ":1", true, NULL), "rejects");
     assert_says(judged(*state, "[{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\"}]", NAME ":1", true, NULL), "OpenPGP");
+}
+
+/* The owner's key in each form that a policy may have it in, with a stranger's beside it where there may be several. */
+static void a_key_may_be_given_in_each_form(void **state)
+{
+    struct rig                *r     = *state;
+    AUTO(buffer) struct buffer pem   = { 0 }, owner = { 0 }, stranger = { 0 };
+    struct err                 err;
+
+    assert_true(give_key(r, "kbs:///a/sig/owner", &pem, &err));
+    base64_append(&owner, buffer_bytes(&pem), BASE64_STANDARD);
+    EVP_PKEY *real = r->owner;
+    r->owner = r->stranger;
+    pem.len  = 0;
+    assert_true(give_key(r, "kbs:///a/sig/owner", &pem, &err));
+    base64_append(&stranger, buffer_bytes(&pem), BASE64_STANDARD);
+    r->owner   = real;
+    r->kept[0].by   = real;
+    r->kept[0].name = NAME;
+    r->n_kept       = 1;
+    const struct { const char *keys, *one, *two, *says; } rows[] = {
+        { "\"keyPath\":\"kbs:///a/sig/owner\"", "", "", NULL },
+        { "\"keyPaths\":[\"kbs:///a/sig/owner\",\"kbs:///a/sig/owner\"]", "", "", NULL },
+        { "\"keyPaths\":[\"kbs:///a/sig/owner\",\"kbs:///a/sig/gone\"]", "", "", "no such resource" },
+        { "\"keyData\":\"%s\"", buffer_text(&owner), "", NULL },
+        { "\"keyData\":\"%s\"", buffer_text(&stranger), "", "no signature by the wanted key (1 found)" },
+        { "\"keyDatas\":[\"%s\",\"%s\"]", buffer_text(&stranger), buffer_text(&owner), NULL },
+        { "\"keyDatas\":[\"%s\",\"%s\"]", buffer_text(&stranger), buffer_text(&stranger), "no signature by the wanted key (1 found)" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        AUTO(buffer) struct buffer keys = { 0 }, text = { 0 };
+
+        for (const char *c = rows[i].keys; *c; c++) {
+            if (*c != '%')
+                buffer_append(&keys, (struct bytes){ (const uint8_t *) c, 1 });
+            else
+                buffer_append_text(&keys, strchr(rows[i].keys, '%') == c++ ? rows[i].one : rows[i].two); /* %s */
+        }
+        buffer_printf(&text, "[{\"type\":\"sigstoreSigned\",%s,\"signedIdentity\":{\"type\":\"matchRepository\"}}]", buffer_text(&keys));
+        assert_says(judged(r, buffer_text(&text), NAME ":1", false, NULL), rows[i].says);
+    }
+}
+
+/* What cosign 3 writes unless it is told otherwise. */
+static void says_that_a_bundle_is_not_read(void **state)
+{
+    struct rig *r = *state;
+
+    r->n_bundles = 2;
+    assert_says(judged(r, SIGNED, NAME ":1", false, NULL), "(0 found, and 2 sigstore bundles, which are not read: cosign sign --new-bundle-format=false)");
 }
 
 static void one_good_signature_is_enough_among_strangers(void **state)
@@ -236,6 +289,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(without_a_policy_only_a_digest_is_good_enough),
         TEST(the_owners_word_counts),
+        TEST(a_key_may_be_given_in_each_form),
+        TEST(says_that_a_bundle_is_not_read),
         TEST(one_good_signature_is_enough_among_strangers),
         TEST(both_of_two_signers_must_have_signed),
         TEST(an_older_signed_image_is_below_the_floor),

@@ -81,6 +81,9 @@ static void matches_names_as_the_rule_says(void **state)
         { "{\"type\":\"matchExact\"}", "a.b/c:latest", "a.b/c", false },
         { "{\"type\":\"matchExact\"}", "a.b/c@sha256:" HEX, "a.b/c:1", false },
         { NULL, "a.b/c:1", "a.b/c:1", true },
+        { NULL, "docker.io/library/c:1", "docker.io/c:1", true },
+        { "{\"type\":\"matchRepository\"}", "docker.io/c:1", "index.docker.io/library/c", true }, /* as cosign names it */
+        { "{\"type\":\"exactRepository\",\"dockerRepository\":\"docker.io/team/c\"}", "m.example/c:1", "index.docker.io/team/c", true },
         { NULL, "a.b/c:1", "a.b/c", false },
         { NULL, "a.b/c@sha256:" HEX, "a.b/c", true },
         { NULL, "a.b/c@sha256:" HEX, "a.b/d", false },
