@@ -106,6 +106,17 @@ static FALLIBLE get_evidence(struct service *s, const struct container *c, const
            ask_keeper(s, "GetEvidence", &request.base, pending, err);
 }
 
+/* There are none: an empty answer, as CoCo gives it then. */
+static FALLIBLE get_devices(struct service *s, const struct container *c, struct ttrpc_pending pending, struct err *err)
+{
+    Workload__AskResponse none = WORKLOAD__ASK_RESPONSE__INIT;
+
+    if (!desk_ask_rules(s, c, "GetEvidence", NULL, 0, err) || !allow_flag(c->grant.evidence, "evidence", err))
+        return false;
+    ttrpc_answer(pending, &none.base);
+    return true;
+}
+
 static FALLIBLE get_events(struct service *s, const struct container *c, const Workload__AskRequest *asked,
                            struct ttrpc_pending pending, struct err *err)
 {
@@ -138,6 +149,7 @@ static void tell_info(const struct service *s, struct ttrpc_pending pending)
 
     json_add_text(info, "version", CLOISTER_VERSION);
     json_add_text(info, "tee", cmdline_tee_name(s->tee));
+    json_add_text(info, "feature", "all"); /* resources and attestation, in CoCo's words */
     json_write(info, &text);
     answer.content = (ProtobufCBinaryData){ text.len, text.at };
     ttrpc_answer(pending, &answer.base);
@@ -165,6 +177,8 @@ static void ask(void *owner, struct ttrpc_pending pending, const ProtobufCMessag
         ok = get_token(s, caller, asked, pending, &err);
     else if (asked->kind == WORKLOAD__KIND__KIND_EVIDENCE)
         ok = get_evidence(s, caller, asked, pending, &err);
+    else if (asked->kind == WORKLOAD__KIND__KIND_DEVICES)
+        ok = get_devices(s, caller, pending, &err);
     else if (asked->kind == WORKLOAD__KIND__KIND_EVENTS)
         ok = get_events(s, caller, asked, pending, &err);
     else if (asked->kind == WORKLOAD__KIND__KIND_MEASURE)

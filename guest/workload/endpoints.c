@@ -55,9 +55,10 @@ struct exchange {
 
 static const struct ttrpc_method ask_method = { &workload_service, "Ask" };
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, struct bytes content, const char *type)
+/* With one more header, unless it is NULL. */
+static enum MHD_Result answer_with(struct MHD_Connection *connection, unsigned status, struct bytes content, const char *type,
+                                   const char *name, const char *value)
 {
-    static const char retry_after_s[] = "1";
     struct MHD_Response *response;
     enum MHD_Result      result;
     uint8_t             *copy = zeroed(content.len, 1);
@@ -71,11 +72,16 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     }
     (void) MHD_add_response_header(response, "Content-Type", type); /* fails without memory: then without the header */
     (void) MHD_add_response_header(response, "Cache-Control", "no-store");
-    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
-        (void) MHD_add_response_header(response, "Retry-After", retry_after_s); /* as above */
+    if (name)
+        (void) MHD_add_response_header(response, name, value); /* as above */
     result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, struct bytes content, const char *type)
+{
+    return answer_with(connection, status, content, type, NULL, NULL);
 }
 
 static unsigned status_of(const struct err *why)
@@ -99,15 +105,36 @@ static uint16_t caller_port(struct MHD_Connection *connection)
     return from.sin_addr.s_addr == htonl(INADDR_LOOPBACK) ? ntohs(from.sin_port) : 0;
 }
 
+struct values {
+    const char *name, *value; /* the last one */
+    size_t      n;
+};
+
+static enum MHD_Result on_value(void *owner, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct values *named = owner;
+
+    (void) kind;
+    if (strcmp(name, named->name) == 0) {
+        named->value = value;
+        named->n++;
+    }
+    return MHD_YES;
+}
+
 /* A value of the query, unescaped into `into`; NULL when there is none. One that is too long or holds a zero is malformed. */
 static FALLIBLE query(struct MHD_Connection *connection, const char *name, char into[static WORKLOAD_PATH_MAX + 1],
                       const char **out, struct err *err)
 {
-    const char *value = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+    struct values named = { .name = name };
+    (void) MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, on_value, &named); /* gives their number */
+    const char *value = named.value;
     size_t      len   = value ? strnlen(value, 3 * WORKLOAD_PATH_MAX + 1) : 0;
     char        raw[3 * WORKLOAD_PATH_MAX + 1]; /* every byte may be escaped */
 
     *out = NULL;
+    if (named.n > 1)
+        return fail_with(err, ERR_MALFORMED, "%s: given twice", name);
     if (!value)
         return true;
     if (len == sizeof raw)
@@ -180,6 +207,7 @@ static void ask_desk(struct exchange *x)
         [WORKLOAD_RESOURCE] = WORKLOAD__KIND__KIND_RESOURCE, [WORKLOAD_TOKEN] = WORKLOAD__KIND__KIND_TOKEN,
         [WORKLOAD_EVIDENCE] = WORKLOAD__KIND__KIND_EVIDENCE, [WORKLOAD_INFO] = WORKLOAD__KIND__KIND_INFO,
         [WORKLOAD_EVENTS] = WORKLOAD__KIND__KIND_EVENTS,     [WORKLOAD_MEASURE] = WORKLOAD__KIND__KIND_MEASURE,
+        [WORKLOAD_DEVICES] = WORKLOAD__KIND__KIND_DEVICES,
     };
     Workload__AskRequest     request = WORKLOAD__ASK_REQUEST__INIT;
     struct workload_request *asked   = &x->request;
@@ -241,7 +269,27 @@ static enum MHD_Result give_answer(struct exchange *x)
 
 static enum MHD_Result give_too_many(const struct exchange *x)
 {
-    return answer(x->connection, MHD_HTTP_SERVICE_UNAVAILABLE, bytes_of_text("this container has too many questions without an answer"), "text/plain");
+    return answer_with(x->connection, MHD_HTTP_SERVICE_UNAVAILABLE, bytes_of_text("this container has too many questions without an answer"),
+                       "text/plain", "Retry-After", "1");
+}
+
+static enum MHD_Result give_other_method(const struct exchange *x, const char *path)
+{
+    char text[32];
+
+    (void) snprintf(text, sizeof text, "only %s", workload_method_of(path)); /* fits */
+    return answer_with(x->connection, MHD_HTTP_METHOD_NOT_ALLOWED, bytes_of_text(text), "text/plain", "Allow", workload_method_of(path));
+}
+
+/* "http://HOST/path", as clients of a proxy write it: a server has to take that. [RFC 9112 3.2.2] */
+static const char *path_of(const char *target)
+{
+    const char *slash;
+
+    if (strncasecmp(target, "http://", 7) != 0 || target[7] == '/')
+        return target;
+    slash = strchr(target + 7, '/');
+    return slash ? slash : "/";
 }
 
 /* Called for the headers, for each piece of a body, at its end, and once more when the desk has answered. */
@@ -267,8 +315,13 @@ static enum MHD_Result serve(void *owner, struct MHD_Connection *connection, con
         *body_len = 0;
         return MHD_YES;
     }
-    if (!read_request(x, method, path, &x->request, &x->why))
+    path = path_of(path);
+    if (strcmp(method, workload_method_of(path)) != 0)
+        return give_other_method(x, path);
+    if (!read_request(x, method, path, &x->request, &x->why)) {
+        x->kind = strcmp(path, "/aa/aael") == 0 ? WORKLOAD_MEASURE : WORKLOAD_RESOURCE; /* how its refusal looks */
         return give_answer(x);
+    }
     ask_in_turn(x);
     return x->is_too_many ? give_too_many(x) : MHD_YES;
 }

@@ -10,6 +10,7 @@
 
 #include "guest/api/connection.h"
 #include "guest/workload/endpoints.h"
+#include "guest/workload/request.h"
 #include "guest/workload/visits.h"
 
 enum { QUIET = 1, GREEDY = 2, HELD_MAX = 16, CROWD = 100, PORTS = 1 << 16 };
@@ -184,8 +185,103 @@ static void questions_reach_the_desk_and_answers_the_caller(void **state)
     assert_answer(get(rig, "/cdh/resource/default/key/1"), "200", "1 kbs:///default/key/1 ");
     assert_answer(get(rig, "/aa/token?token_type=kbs"), "200", "2  ");
     assert_answer(get(rig, "/aa/evidence?runtime_data=a%20b"), "200", "3  a b");
+    assert_answer(get(rig, "/aa/evidence?runtime_data=a+b"), "200", "3  a b");
+    assert_answer(get(rig, "/aa/evidence?encoding=base64&runtime_data=YWI"), "200", "3  ab");
+    assert_answer(get(rig, "/aa/evidence?runtime_data=%E2%82%AC&other=x"), "200", "3  \xe2\x82\xac");
+    assert_answer(get(rig, "/aa/additional-evidence?runtime_data=x"), "200", "7  x");
+    assert_non_null(strstr(rig->reply, "application/octet-stream"));
+    assert_answer(get(rig, "http://127.0.0.1:8006/cdh/resource/default/key/1"), "200", "1 kbs:///default/key/1 "); /* as through a proxy */
     assert_answer(get(rig, "/info"), "200", "4  ");
     assert_non_null(strstr(rig->reply, "application/json"));
+}
+
+/* How often `what` stands in `text`. */
+static unsigned count_of(const char *text, const char *what)
+{
+    unsigned n = 0;
+
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
+        n++;
+    return n;
+}
+
+static const char *read_to_end(struct rig *rig, int fd);
+
+#define GET_INFO "GET /info HTTP/1.1\r\nHost: x\r\n\r\n"
+#define EVENT    "{\"domain\":\"d\",\"operation\":\"o\",\"content\":\"c\"}"
+
+static void every_form_of_http_is_answered_or_refused(void **state)
+{
+    static const struct { const char *what, *sent, *status; bool reaches_desk; } forms[] = {
+        { "HTTP/1.0", "GET /info HTTP/1.0\r\n\r\n", "200", true },
+        { "HTTP/1.1 without a host", "GET /info HTTP/1.1\r\n\r\n", "400", false },
+        { "HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", false },
+        { "HTTP/9", "GET /info HTTP/9.9\r\nHost: x\r\n\r\n", "505", false },
+        { "chunked", "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "c\r\n{\"domain\":\"d\r\n20\r\n\",\"operation\":\"o\",\"content\":\"c\"}\r\n0\r\n\r\n", "200", true },
+        { "a chunk's size that is none", "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400", false },
+        { "a method that there is not", "BREW /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "405", false },
+        { "CONNECT", "CONNECT 127.0.0.1:8006 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "405", false },
+        { "OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "405", false },
+        { "a length that is none", "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: -1\r\n\r\n", "400", false },
+        { "a body where none is wanted", "GET /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody", "200", true },
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        const char *reply = exchange(rig, forms[i].sent);
+
+        if (strncmp(reply, "HTTP/1.", 7) != 0 || strncmp(reply + 9, forms[i].status, 3) != 0 || rig->has_asked != forms[i].reaches_desk)
+            fail_msg("%s: %s", forms[i].what, reply);
+    }
+    (void) exchange(rig, "BREW /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(rig->reply, "Allow: POST\r\n"));
+}
+
+static void requests_in_a_row_are_answered_in_a_row(void **state)
+{
+    struct rig *rig = *state;
+
+    (void) exchange(rig, GET_INFO GET_INFO "GET /aa/token HTTP/1.1\r\nHost: x\r\n\r\n" "GET /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" GET_INFO);
+    assert_int_equal(count_of(rig->reply, "HTTP/1.1 200"), 3); /* nothing after the one that said close */
+    assert_int_equal(count_of(rig->reply, "HTTP/1.1 400"), 1);
+    assert_true(strstr(rig->reply, "HTTP/1.1 400") > strstr(strstr(rig->reply, "HTTP/1.1 200") + 1, "HTTP/1.1 200"));
+}
+
+static void headers_and_bodies_have_their_bounds(void **state)
+{
+    AUTO(buffer) struct buffer text = { 0 };
+    struct rig                *rig  = *state;
+
+    buffer_append_text(&text, "GET /info HTTP/1.1\r\nHost: x\r\nX: ");
+    memset(buffer_extend(&text, 20000), 'a', 20000);
+    buffer_append_text(&text, "\r\n\r\n");
+    (void) exchange(rig, buffer_text(&text));
+    assert_false(rig->has_asked);
+    assert_non_null(strstr(rig->reply, "HTTP/1.1 431"));
+    text.len = 0;
+    buffer_printf(&text, "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", WORKLOAD_BODY_MAX + 1);
+    memset(buffer_extend(&text, WORKLOAD_BODY_MAX + 1), 'a', WORKLOAD_BODY_MAX + 1);
+    (void) exchange(rig, buffer_text(&text));
+    assert_answer(rig->reply, "400", "{\"success\":\"false\",\"message\":\"over 16384 bytes were sent\"}");
+    assert_false(rig->has_asked);
+    (void) exchange(rig, "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 44\r\n\r\n" EVENT);
+    assert_int_equal(count_of(rig->reply, "HTTP/1.1 200"), 1);
+    assert_true(rig->has_asked);
+}
+
+/* A body that does not come holds up nobody else; with its end it is a question as any. */
+static void a_slow_body_waits_alone(void **state)
+{
+    static const char head[] = "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 44\r\n\r\n";
+    struct rig       *rig    = *state;
+    int               slow   = connect_to(rig);
+
+    assert_int_equal(write(slow, head, sizeof head - 1), (ssize_t) sizeof head - 1);
+    assert_int_equal(write(slow, EVENT, 10), 10);
+    assert_answer(get(rig, "/info"), "200", "4  ");
+    assert_int_equal(write(slow, &EVENT[10], sizeof EVENT - 11), (ssize_t) sizeof EVENT - 11);
+    assert_answer(read_to_end(rig, slow), "200", "6  ");
 }
 
 static void what_is_no_question_never_reaches_the_desk(void **state)
@@ -194,9 +290,24 @@ static void what_is_no_question_never_reaches_the_desk(void **state)
         { "/", "404", "URL NOT FOUND" },
         { "/cdh/resource/a/%2e%2e/b", "400", "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
         { "/aa/token", "400", "token_type is missing" },
-        { "/aa/token?token_type=coco_as", "501", "token_type: only kbs" },
+        { "/aa/token?token_type=coco_as", "501", "token_type: only kbs; a coco_as token is bound to no key and no nonce" },
+        { "/aa/token?token_type=kbs&token_type=coco_as", "400", "token_type: given twice" },
+        { "/aa/evidence?runtime_data", "400", "runtime_data is missing" },
+        { "/aa/evidence?runtime_data=a&encoding=hex", "400", "encoding: only base64 (URL-safe, no padding)" },
+        { "/aa/evidence/?runtime_data=a", "404", "URL NOT FOUND" },
+        { "/aa/../aa/token?token_type=kbs", "404", "URL NOT FOUND" },
+        { "/./info", "404", "URL NOT FOUND" },
+        { "//info", "404", "URL NOT FOUND" },
+        { "/%69nfo", "404", "URL NOT FOUND" },
+        { "/info%00", "404", "URL NOT FOUND" },
+        { "/cdh/resource/a/b/c%00", "400", "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
+        { "/cdh/resource/a/b%2fc/d", "400", "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
+        { "/cdh/resource//a/b/c", "400", "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
+        { "http://127.0.0.1:8006", "404", "URL NOT FOUND" },
+        { "http:///info", "404", "URL NOT FOUND" },
+        { "https://127.0.0.1/info", "404", "URL NOT FOUND" },
         { "/aa/evidence?runtime_data=a%00b", "400", "runtime_data: over 512 bytes, or with a zero among them" },
-        { "/aa/aael", "501", "only POST" },
+        { "/aa/aael", "405", "only POST" },
     };
     struct rig *rig = *state;
 
@@ -223,7 +334,7 @@ static void garbage_and_bodies_are_survived(void **state)
     (void) exchange(rig, "\r\n\r\nnonsense\r\n\r\n");
     assert_false(rig->has_asked);
     (void) exchange(rig, "POST /aa/aael HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n{\"a\":");
-    assert_answer(rig->reply, "400", "event: JSON: unexpected end of data at offset 5");
+    assert_answer(rig->reply, "400", "{\"success\":\"false\",\"message\":\"event: JSON: unexpected end of data at offset 5\"}");
     assert_answer(get(rig, "/info"), "200", "4  ");
 }
 
@@ -383,6 +494,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_container_that_takes_all_connections_takes_its_own, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_container_that_asks_all_the_time_waits_for_itself, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(an_event_reaches_the_desk_and_its_refusal_is_json, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(every_form_of_http_is_answered_or_refused, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(requests_in_a_row_are_answered_in_a_row, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(headers_and_bodies_have_their_bounds, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(a_slow_body_waits_alone, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(garbage_and_bodies_are_survived, open_rig, close_rig),
     };
 

@@ -47,7 +47,7 @@ static FALLIBLE read_token(const struct workload_query *query, struct workload_r
     if (!query->token_type)
         return fail_with(err, ERR_MALFORMED, "token_type is missing");
     if (strcmp(query->token_type, "kbs") != 0)
-        return fail_with(err, ERR_UNSUPPORTED, "token_type: only kbs");
+        return fail_with(err, ERR_UNSUPPORTED, "token_type: only kbs; a coco_as token is bound to no key and no nonce");
     out->kind = WORKLOAD_TOKEN;
     return true;
 }
@@ -100,6 +100,8 @@ static FALLIBLE read_event(struct bytes body, struct workload_request *out, stru
            context(err, "event");
 }
 
+const char *workload_method_of(const char *path) { return strcmp(path, "/aa/aael") == 0 ? "POST" : "GET"; }
+
 FALLIBLE workload_request_read(const char *method, const char *path, const struct workload_query *query,
                                struct bytes body, struct workload_request *out, struct err *err)
 {
@@ -108,10 +110,9 @@ FALLIBLE workload_request_read(const char *method, const char *path, const struc
 
     if (strnlen(path, WORKLOAD_PATH_MAX + 1) > WORKLOAD_PATH_MAX)
         return fail_with(err, ERR_LIMIT, "a path of over %d bytes", WORKLOAD_PATH_MAX);
-    bool is_event = strcmp(path, "/aa/aael") == 0;
-    if (strcmp(method, is_event ? "POST" : "GET") != 0)
-        return fail_with(err, ERR_UNSUPPORTED, is_event ? "only POST" : "only GET");
-    if (is_event)
+    if (strcmp(method, workload_method_of(path)) != 0)
+        return fail_with(err, ERR_UNSUPPORTED, "only %s", workload_method_of(path));
+    if (strcmp(path, "/aa/aael") == 0)
         ok = read_event(body, &read, err);
     else if (strncmp(path, RESOURCE_PREFIX, strlen(RESOURCE_PREFIX)) == 0)
         ok = read_resource(path, &read, err);
@@ -119,6 +120,8 @@ FALLIBLE workload_request_read(const char *method, const char *path, const struc
         ok = read_token(query, &read, err);
     else if (strcmp(path, "/aa/evidence") == 0)
         ok = read_evidence(query, WORKLOAD_EVIDENCE, &read, err);
+    else if (strcmp(path, "/aa/additional-evidence") == 0)
+        ok = read_evidence(query, WORKLOAD_DEVICES, &read, err);
     else if (strcmp(path, "/aa/eventlog") == 0)
         ok = read_evidence(query, WORKLOAD_EVENTS, &read, err);
     else

@@ -12,7 +12,7 @@ enum {
     WORKLOAD_BODY_MAX = 16 << 10, /* bytes of what is posted: such a content, escaped */
 };
 
-enum workload_kind { WORKLOAD_RESOURCE, WORKLOAD_TOKEN, WORKLOAD_EVIDENCE, WORKLOAD_INFO, WORKLOAD_EVENTS, WORKLOAD_MEASURE };
+enum workload_kind { WORKLOAD_RESOURCE, WORKLOAD_TOKEN, WORKLOAD_EVIDENCE, WORKLOAD_INFO, WORKLOAD_EVENTS, WORKLOAD_MEASURE, WORKLOAD_DEVICES };
 
 struct workload_request {
     enum workload_kind kind;
@@ -26,6 +26,9 @@ struct workload_request {
 struct workload_query {
     const char *token_type, *runtime_data, *encoding;
 };
+
+/* The one method that a path has. */
+const char *workload_method_of(const char *path);
 
 /*
  * Reads a request line's path, undecoded, its query, and what was posted.

@@ -25,6 +25,8 @@ static void each_path_is_its_question(void **state)
     assert_int_equal(asked.kind, WORKLOAD_EVIDENCE);
     assert_int_equal(asked.runtime_data_len, 3);
     assert_memory_equal(asked.runtime_data, "abc", 3);
+    assert_true(read_get("/aa/additional-evidence", &query, &asked, &err));
+    assert_int_equal(asked.kind, WORKLOAD_DEVICES);
     assert_true(read_get("/info", NULL, &asked, &err));
     assert_int_equal(asked.kind, WORKLOAD_INFO);
 }
@@ -56,7 +58,10 @@ static void refuses_one_defect_at_a_time(void **state)
         { "GET", "/cdh/resource/a/%2e%2e/c", { 0 }, ERR_MALFORMED, "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
         { "GET", "/cdh/resource/a/b/c?x", { 0 }, ERR_MALFORMED, "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
         { "GET", "/aa/token", { 0 }, ERR_MALFORMED, "token_type is missing" },
-        { "GET", "/aa/token", { .token_type = "coco_as" }, ERR_UNSUPPORTED, "token_type: only kbs" },
+        { "GET", "/aa/token", { .token_type = "coco_as" }, ERR_UNSUPPORTED, "token_type: only kbs; a coco_as token is bound to no key and no nonce" },
+        { "GET", "/aa/additional-evidence", { 0 }, ERR_MALFORMED, "runtime_data is missing" },
+        { "HEAD", "/cdh/resource/a/b/c", { 0 }, ERR_UNSUPPORTED, "only GET" },
+        { "GET", "/cdh/resource/a/b/c/", { 0 }, ERR_MALFORMED, "a resource is REPOSITORY/TYPE/TAG, of letters, digits, -, _ and ." },
         { "GET", "/aa/evidence", { 0 }, ERR_MALFORMED, "runtime_data is missing" },
         { "GET", "/aa/evidence", { .runtime_data = "a", .encoding = "hex" }, ERR_MALFORMED, "encoding: only base64 (URL-safe, no padding)" },
     };
