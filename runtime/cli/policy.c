@@ -101,7 +101,7 @@ static const struct {
 
 static void usage(FILE *to)
 {
-    (void) fputs("usage: cloister policy COMMAND [OPTION]... [ARG]...\n\n", to);
+    (void) fputs("Usage: cloister policy COMMAND [OPTION]... [ARG]...\n\n", to);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         (void) fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].about);
     (void) fputs("\n`cloister policy COMMAND --help` shows its options.\n", to);

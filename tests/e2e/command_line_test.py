@@ -8,6 +8,10 @@ SOURCE = pathlib.Path(os.environ.get("CLOISTER_SOURCE", pathlib.Path(__file__).p
 GROUPS = {"image": "encrypt", "job": "run", "key": None, "measure": "snp", "policy": "eval", "reference": None, "audit": None,
           "verify": "snp"}
 
+VERBS = {"key": "put get list rm bind unbind rewind seal signer", "image": "encrypt decrypt convert", "verify": "snp tdx tpm", "measure": "snp tdx tpm",
+         "job": "run verify", "audit": "list verify prove", "reference": "add list rm history sign",
+         "policy": "eval check test gen set unset list history conformance"}
+
 
 def run(program, *words):
     done = subprocess.run([BUILD / program, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
@@ -98,12 +102,17 @@ def completion_has_the_options():
         words = [command, verb] if verb else [command]
         options = set(re.findall(r"^  (--[a-z-]+)", run("cloister", *words, "--help")[1], re.M))
         assert len(options) > 2 and completed("cloister", *words, "--") == options, (words, options)
+    for command, verbs in VERBS.items():
+        assert completed("cloister", command, "") == set(verbs.split()), (command, completed("cloister", command, ""))
+    assert completed("cloister", "key", "re") == {"rewind"}
 
 
 def the_manual_names_every_command_and_no_other_option():
-    manual = (SOURCE / "docs/man/cloister.1").read_text().replace("\\-", "-").replace("\\fR", "")
+    manual = (SOURCE / "docs/man/cloister.1").read_text().replace("\\-", "-").replace("\\fR", "").replace("\\fB", "")
     for command in re.findall(r"^  ([a-z]+) ", run("cloister", "--help")[1], re.M):
         assert re.search(rf"\b{command}\b", manual), command
+        for verb in VERBS.get(command, "").split():
+            assert re.search(rf"\b{command}\b.*\b{verb}\b", manual), (command, verb)
     known = {"--help", "--version"}
     for words in (["run"], ["job", "run"], ["job", "verify"], ["doctor"], ["install"], ["key"], ["reference"], ["initdata"]):
         known |= set(re.findall(r"^  (--[a-z-]+)", run("cloister", *words, "--help")[1], re.M))
