@@ -1,3 +1,4 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* of SHA256_Init and its like, which call no provider: see sha256_run */
 #include "base/ossl.h"
 
 #include <openssl/err.h>
@@ -54,7 +55,19 @@ static void digest_of(const EVP_MD *md, struct bytes b, uint8_t *out)
         abort();
 }
 
-void sha256_of(struct bytes b, uint8_t out[static SHA256_LEN]) { digest_of(digest_sha256(), b, out); }
+void sha256_begin(struct sha256_run *run) { (void) SHA256_Init(&run->state); } /* cannot fail, as the next two */
+void sha256_update(struct sha256_run *run, struct bytes b) { (void) SHA256_Update(&run->state, b.at, b.len); }
+void sha256_end(struct sha256_run *run, uint8_t out[static SHA256_LEN]) { (void) SHA256_Final(out, &run->state); }
+
+void sha256_of(struct bytes b, uint8_t out[static SHA256_LEN])
+{
+    struct sha256_run run;
+
+    sha256_begin(&run);
+    sha256_update(&run, b);
+    sha256_end(&run, out);
+}
+
 void sha384_of(struct bytes b, uint8_t out[static SHA384_LEN]) { digest_of(EVP_sha384(), b, out); }
 void sha512_of(struct bytes b, uint8_t out[static SHA512_LEN]) { digest_of(EVP_sha512(), b, out); }
 

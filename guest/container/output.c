@@ -34,8 +34,7 @@ static void on_readable(struct loop_source *source, uint32_t events)
         return;
     buffer_append(&output->held, (struct bytes){ piece, (size_t) n });
     output->n_bytes += (uint64_t) n;
-    if (output->digest && EVP_DigestUpdate(output->digest, piece, (size_t) n) != 1)
-        EVP_MD_CTX_free(TAKE(output->digest)); /* a digest that lacks something is none */
+    sha256_update(&output->digest, (struct bytes){ piece, (size_t) n });
     if (output->held.len == OUTPUT_BUFFER_MAX)
         loop_remove(source);
     output->more(output->owner, output);
@@ -44,9 +43,8 @@ static void on_readable(struct loop_source *source, uint32_t events)
 FALLIBLE output_open(struct output *output, const struct output_options *options, int fd_take, struct err *err)
 {
     *output = (struct output){ .loop = options->loop, .is_denied = options->is_denied, .more = options->more,
-                               .owner = options->owner, .digest = EVP_MD_CTX_new() };
-    if (output->digest && EVP_DigestInit_ex(output->digest, EVP_sha256(), NULL) != 1)
-        EVP_MD_CTX_free(TAKE(output->digest)); /* output_digest says so */
+                               .owner = options->owner };
+    sha256_begin(&output->digest);
     output->pipe = (struct loop_source){ .fd = fd_take, .ready = on_readable, .owner = output };
     if (fcntl(fd_take, F_SETFL, O_NONBLOCK) < 0) {
         (void) err_os(err, "output"); /* false is what it returns */
@@ -63,7 +61,6 @@ void output_close(struct output *output)
     loop_remove(&output->pipe);
     auto_fd(&output->pipe.fd);
     buffer_free(&output->held);
-    EVP_MD_CTX_free(output->digest);
     *output = NO_OUTPUT;
 }
 
@@ -82,12 +79,11 @@ void output_take(struct output *output, size_t most, struct buffer *into)
 
 FALLIBLE output_digest(const struct output *output, uint8_t digest[static SHA256_LEN], struct err *err)
 {
-    AUTO(md_ctx) EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    struct sha256_run copy = output->digest;
 
     if (output->is_denied)
         return fail_with(err, ERR_UNSUPPORTED, "policy lets nobody know what was written");
-    if (!copy || !output->digest || EVP_MD_CTX_copy_ex(copy, output->digest) != 1 || EVP_DigestFinal_ex(copy, digest, NULL) != 1)
-        return err_openssl(err, ERR_OS, "digest of output");
+    sha256_end(&copy, digest);
     return true;
 }
 

@@ -17,7 +17,7 @@ struct output {
     struct loop_source pipe; /* fd is NO_FD after the end */
     struct loop       *loop;
     struct buffer      held;
-    EVP_MD_CTX        *digest;   /* SHA-256 of all that came and was not denied; NULL: OpenSSL had none */
+    struct sha256_run  digest;   /* of all that came and was not denied */
     uint64_t           n_bytes;  /* that it is over */
     bool               is_denied;
     bool               has_ended;
@@ -41,7 +41,7 @@ void     output_close(struct output *output);
 /* Moves up to `most` bytes to the end of `into`; the pipe is read again when it had been left. */
 void output_take(struct output *output, size_t most, struct buffer *into);
 
-/* SHA-256 of what was written so far. Fails UNSUPPORTED for denied output; OS. */
+/* SHA-256 of what was written so far. Fails UNSUPPORTED for denied output. */
 FALLIBLE output_digest(const struct output *output, uint8_t digest[static SHA256_LEN], struct err *err);
 
 /* True when something can be said: bytes are held, or none will come any more. Denied output ends at once. */
