@@ -4,9 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/reboot.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -32,32 +30,24 @@ static FALLIBLE open_terminal(int *out, struct err *err)
     return *out >= 0 || err_os(err, "open %s", path);
 }
 
+/* The shell's end is the machine's. */
+static const char script[] = "/bin/busybox setsid -c /bin/busybox sh; /bin/busybox sync; /bin/busybox poweroff -f";
+
+/*
+ * Another program takes the place of the agent's copy that this is: who looks at the guest's memory sees the agent as it is in any
+ * guest. PID 1's signals are blocked for its loop, which is not here.
+ */
 static void __attribute__((noreturn)) become_shell(int terminal)
 {
-    static const char *const argv[]        = { "sh", NULL };
+    static const char *const argv[]        = { "sh", "-c", script, NULL };
     static const char *const environment[] = { "PATH=/bin", "HOME=/", "TERM=linux", "PS1=guest# ", NULL };
-
-    if (setsid() < 0 || ioctl(terminal, TIOCSCTTY, 0) < 0 || dup2(terminal, 0) < 0 || dup2(terminal, 1) < 0 || dup2(terminal, 2) < 0 ||
-        write(1, greeting, sizeof greeting - 1) < 0)
-        _exit(126);
-    (void) execve("/bin/busybox", (char *const *) (uintptr_t) argv, (char *const *) (uintptr_t) environment); /* never written */
-    _exit(127);
-}
-
-/* PID 1's signals are blocked for its loop, which is not here. */
-static void __attribute__((noreturn)) keep_shell(int terminal)
-{
-    sigset_t none;
-    pid_t    pid;
+    sigset_t                 none;
 
     sigemptyset(&none);
     (void) sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
     (void) signal(SIGPIPE, SIG_DFL);              /* likewise */
-    pid = fork();
-    if (pid == 0)
-        become_shell(terminal);
-    if (pid > 0)
-        (void) waitpid(pid, NULL, 0); /* without one there is nothing to wait for, either */
+    if (dup2(terminal, 0) >= 0 && dup2(terminal, 1) >= 0 && dup2(terminal, 2) >= 0 && write(1, greeting, sizeof greeting - 1) >= 0)
+        (void) execve("/bin/busybox", (char *const *) (uintptr_t) argv, (char *const *) (uintptr_t) environment); /* never written */
     sync();
     (void) reboot(RB_POWER_OFF);
     _exit(1);
@@ -73,6 +63,6 @@ FALLIBLE shell_start(struct err *err)
     if (pid < 0)
         return err_os(err, "shell");
     if (pid == 0)
-        keep_shell(terminal);
+        become_shell(terminal);
     return true;
 }
