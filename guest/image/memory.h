@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/bytes.h"
 
-enum { MEMORY_RESERVE = 32 << 20 }; /* bytes that images leave alone: agent, crun, and the workload's first steps */
+enum { MEMORY_RESERVE = 16 << 20 }; /* bytes that images leave alone: what pulling may take above idle, and behind that crun and the workload's first steps */
 
 /* "MemAvailable" of a /proc/meminfo text and "SwapFree" if it is there, in bytes. Fails MALFORMED. [proc(5)] */
 FALLIBLE memory_available_read(struct bytes meminfo, uint64_t *out, struct err *err);

@@ -107,11 +107,11 @@ def an_image_that_skopeo_encrypted_runs(world):
     assert world.run(image).stdout == "by skopeo\n"
 
 
-def a_guest_of_128_mib_is_enough_for_a_small_image(world):
+def a_guest_of_96_mib_is_enough_for_a_small_image(world):
     image = f"oci:{world.path('args')}"
     words = ["/bin/sh", "-c", "grep -c MemTotal /proc/meminfo"]
     world.expect(image, *words)
-    assert world.run("--memory", "128", image, *words).stdout == "1\n"
+    assert world.run("--memory", "96", image, *words).stdout == "1\n"
 
 
 def two_cpus_have_another_digest(world):
@@ -127,4 +127,4 @@ with World() as world:
     world.start_broker()
     run_tests([output_and_exit_code_are_the_workloads_own, arguments_and_environment_are_allowed_exactly, the_payload_is_confined, the_hosts_processes_are_jailed,
                a_signal_reaches_the_workload, a_signal_before_the_workload_ends_the_run, much_output_arrives_whole,
-               an_image_that_skopeo_encrypted_runs, a_guest_of_128_mib_is_enough_for_a_small_image, two_cpus_have_another_digest], world)
+               an_image_that_skopeo_encrypted_runs, a_guest_of_96_mib_is_enough_for_a_small_image, two_cpus_have_another_digest], world)
