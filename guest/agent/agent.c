@@ -18,6 +18,7 @@
 #include "guest/agent/shared_images.h"
 #include "guest/agent/tunnel.h"
 #include "guest/init/clock.h"
+#include "guest/init/heap.h"
 #include "guest/init/lent_disk.h"
 #include "guest/init/ports.h"
 #include "guest/init/power.h"
@@ -110,6 +111,7 @@ static FALLIBLE start_fetcher(struct agent *a, int *control, struct err *err)
         return err_os(err, "fetcher");
     if (pid == 0) {
         rights_close_all_but(&theirs, 1);
+        heap_keep_room();
         _exit(rights_become_nobody(err) ? fetcher_run(TAKE_FD(theirs)) : 1);
     }
     *control = TAKE_FD(ours);
@@ -219,13 +221,19 @@ static FALLIBLE serve_layers(struct agent *a, int *theirs, struct err *err)
     return layer_mounts_serve(&a->layer_mounts, a->loop, SHARED_IMAGES_FOLDER, ends[0], err);
 }
 
+/* Ports that only the keeper uses: they are open before it is asked for anything, as it may rest between two questions. */
+static FALLIBLE open_keeper_ports(const struct agent *a, int *blobs, int *report, struct err *err)
+{
+    return port_open(BLOBS_PORT, blobs, err) && (a->cmdline.tee != CMDLINE_TEE_SIM || port_open(REPORT_PORT, report, err));
+}
+
 static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take, int mounter_take, int opener_take, struct err *err)
 {
     struct ttrpc_connection_options options = { .loop = a->loop, .closed = on_keeper_closed, .owner = a };
-    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, mounter = mounter_take, opener = opener_take, layers = NO_FD, ours = NO_FD, theirs = NO_FD;
+    AUTO(fd) int                    tunnel  = tunnel_take, fetcher = fetcher_take, mounter = mounter_take, opener = opener_take, layers = NO_FD, blobs = NO_FD, report = NO_FD, ours = NO_FD, theirs = NO_FD;
     int                             ends[2];
 
-    if (!serve_layers(a, &layers, err))
+    if (!open_keeper_ports(a, &blobs, &report, err) || !serve_layers(a, &layers, err))
         return false;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return err_os(err, "keeper");
@@ -235,14 +243,14 @@ static FALLIBLE start_keeper(struct agent *a, int tunnel_take, int fetcher_take,
     if (pid < 0)
         return err_os(err, "keeper");
     if (pid == 0) {
-        int kept[6] = { theirs, tunnel, fetcher, layers }, n = 4;
+        int kept[8] = { theirs, tunnel, fetcher, layers, blobs }, may_be[] = { mounter, opener, report };
+        size_t n = 5;
 
-        if (mounter >= 0)
-            kept[n++] = mounter;
-        if (opener >= 0)
-            kept[n++] = opener;
-        rights_close_all_but(kept, (size_t) n);
-        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher), TAKE_FD(mounter), TAKE_FD(layers), TAKE_FD(opener) };
+        for (size_t i = 0; i < sizeof may_be / sizeof *may_be; i++)
+            if (may_be[i] >= 0)
+                kept[n++] = may_be[i];
+        rights_close_all_but(kept, n);
+        struct keeper_options keeper = { a->cmdline.tee, TAKE_FD(theirs), TAKE_FD(tunnel), TAKE_FD(fetcher), TAKE_FD(mounter), TAKE_FD(layers), TAKE_FD(opener), TAKE_FD(blobs), TAKE_FD(report) };
         _exit(rights_keep(KEEPER_RIGHTS, err) ? keeper_run(&keeper) : 1);
     }
     return ttrpc_connection_new(&options, TAKE_FD(ours), &a->keeper, err);
@@ -349,6 +357,7 @@ static void on_prepared(void *owner, const ProtobufCMessage *response, const str
         give_up("initdata", &err);
     if (!serve_host(a, &err))
         give_up("boot", &err);
+    heap_give_back();
 }
 
 static FALLIBLE begin(struct agent *a, struct err *err)
@@ -379,6 +388,7 @@ void agent_run(const struct agent_company *with)
 
     (void) signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
     company = with;
+    heap_keep_little();
     if (!boot_run(&agent.timeline, &agent.cmdline, &phase, &err))
         give_up(phase, &err);
     if (company)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "guest/agent/on_demand.h"
 #include "guest/image/memory.h"
 #include "guest/init/clock.h"
 #include "guest/init/disk.h"
@@ -102,11 +103,12 @@ static FALLIBLE close_kernel(struct cmdline *cmdline, struct err *err)
 {
     static const char *const folders[] = { "/modules", "/modules-scratch", "/modules-images", "/modules-vsock" };
 
-    (void) cmdline;
     if (!sysctls_write("/proc/sys", err))
         return false;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         modules_forget(folders[i]);
+    if (cmdline->tee != CMDLINE_TEE_TPM)
+        on_demand_forget(ON_DEMAND_FOLDER);
     return true;
 }
 

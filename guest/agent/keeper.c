@@ -1,10 +1,6 @@
 #include "guest/agent/keeper.h"
 
-#include <fcntl.h>
-#include <malloc.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/secret.h"
 #include "guest/agent/evidence.h"
@@ -13,17 +9,15 @@
 #include "guest/agent/layer_mounts.h"
 #include "guest/agent/mounter.h"
 #include "guest/agent/shared_images.h"
-#include "guest/agent/simulated.h"
+#include "guest/agent/resting.h"
 #include "guest/agent/timeline.h"
-#include "guest/agent/tunnel.h"
 #include "guest/api/receipt.h"
-#include "guest/init/clock.h"
-#include "guest/init/initdata_disk.h"
-#include "guest/init/ports.h"
+#include "guest/init/heap.h"
+#include "guest/init/power.h"
 #include "keys/api/initdata.h"
 #include "keys/jose/jwk.h"
 
-enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 30000, BROKER_TIMEOUT_MS = 60000 };
+enum { BLOB_TIMEOUT_MS = 120000, CACHE_TIMEOUT_MS = 30000 };
 
 const struct ttrpc_service keeper_service = { "cloister.keeper", &keeper__keeper__descriptor, MESSAGE_EXACT };
 
@@ -75,146 +69,6 @@ void keeper_end(struct errand *errand, const ProtobufCMessage *message)
     sealed_secret_free(&errand->sealed);
     auto_unpacked(&errand->unpacked);
     free(errand);
-}
-
-static FALLIBLE open_attester(struct keeper *k, struct err *err)
-{
-    AUTO(fd) int port = NO_FD;
-
-    if (k->tee != CMDLINE_TEE_SIM)
-        return evidence_open_device(k->tee, &k->attester, err);
-    return port_open(REPORT_PORT, &port, err) && simulated_open(TAKE_FD(port), &k->attester, err);
-}
-
-/* The text counts for nothing until its digest stands in a report that was made just now, for this guest. */
-static FALLIBLE bind_initdata(struct keeper *k, struct initdata *out, struct err *err)
-{
-    AUTO(buffer) struct buffer field = { 0 };
-
-    return initdata_disk_find("/dev", &k->initdata_text, err) && open_attester(k, err) &&
-           evidence_own_field(k->attester, buffer_bytes(&k->initdata_text), &field, err) &&
-           initdata_read_bound(buffer_bytes(&k->initdata_text), buffer_bytes(&field), out, err);
-}
-
-static int connect_broker(void *owner, struct err *err)
-{
-    struct keeper *k = owner;
-    int            fd;
-
-    if (pthread_mutex_lock(&k->tunnel_lock) != 0)
-        abort();
-    fd = tunnel_connect(k->tunnel_fd, err);
-    if (pthread_mutex_unlock(&k->tunnel_lock) != 0)
-        abort();
-    return fd;
-}
-
-struct kbs_attester keeper_attester(struct keeper *k)
-{
-    return (struct kbs_attester){ .tee = k->attester->tee, .evidence = evidence_for_broker, .owner = &k->measured,
-                                  .initdata = buffer_bytes(&k->initdata_text) };
-}
-
-static FALLIBLE attest(struct keeper *k, const struct initdata *initdata, int64_t *time_s, struct err *err)
-{
-    AUTO(initdata_broker) struct initdata_broker broker = { 0 };
-    struct kbs_verdict                           verdict;
-
-    if (!initdata_broker(initdata, &broker, err))
-        return false;
-    struct kbs_options  options  = { .url = broker.url, .ca_pem = buffer_bytes(&broker.ca_pem),
-                                     .timeout_ms = BROKER_TIMEOUT_MS, .connect = connect_broker, .owner = k };
-    struct kbs_attester attester = keeper_attester(k);
-    if (!kbs_client_new(&options, &k->client, err) || !kbs_client_new(&options, &k->for_workloads, err))
-        return false;
-    if (!kbs_attest(k->client, &attester, &verdict, err))
-        return false;
-    *time_s = verdict.issued_s;
-    if (!kbs_client_share(k->client, &options, &k->of_loop, err))
-        return false;
-    for (size_t i = 0; i < ASKERS; i++)
-        if (!kbs_client_share(k->client, &options, &k->askers[i], err))
-            return false;
-    return *time_s > 0 || fail_with(err, ERR_UNTRUSTED, "the broker's token does not say when it was made");
-}
-
-/* The owner's floor, before the broker's certificate is judged by the host's clock. */
-static FALLIBLE read_floor(const struct initdata *initdata, int64_t *floor_s, struct err *err)
-{
-    const char *text = initdata_entry(initdata, "not_before");
-
-    *floor_s = 0;
-    return !text || (clock_floor_read(bytes_of_text(text), floor_s, err) && clock_floor_check((int64_t) time(NULL), *floor_s, err));
-}
-
-static FALLIBLE open_blobs(struct keeper *k, struct err *err)
-{
-    return port_open(BLOBS_PORT, &k->blobs_fd, err) && ttrpc_client_over(k->blobs_fd, &k->blobs, err) &&
-           ttrpc_client_over(k->fetcher_fd, &k->fetcher, err) &&
-           (k->volumes.opener_fd < 0 || ttrpc_client_over(k->volumes.opener_fd, &k->volumes.opener, err));
-}
-
-static FALLIBLE read_settings(struct keeper *k, const struct initdata *initdata, struct err *err)
-{
-    const char *text = initdata_entry(initdata, "cdh.toml");
-
-    return !text || image_settings_read(bytes_of_text(text), &k->settings, err);
-}
-
-static FALLIBLE start_workers(struct keeper *k, struct err *err)
-{
-    void *own[ASKERS];
-
-    for (size_t i = 0; i < ASKERS; i++)
-        own[i] = k->askers[i];
-    return (workers_new(k->loop, (void *[]){ k }, 1, &k->puller, err) && workers_new(k->loop, own, ASKERS, &k->questions, err)) ||
-           context(err, "boot");
-}
-
-static FALLIBLE prepare(struct keeper *k, struct initdata *initdata, struct spans *spans, Keeper__PrepareResponse *answer,
-                        struct err *err)
-{
-    spans->begin_ms = timeline_now_ms();
-    if (!secret_heap_open(err) || !open_blobs(k, err))
-        return context(err, "boot");
-    if (!bind_initdata(k, initdata, err) || !read_settings(k, initdata, err) || !read_floor(initdata, &answer->floor_s, err))
-        return context(err, "initdata");
-    spans_add(spans, "initdata", timeline_now_ms());
-    k->measured.attester = k->attester;
-    if (!attest(k, initdata, &answer->time_s, err))
-        return context(err, "attest");
-    spans_add(spans, "attest", timeline_now_ms());
-    k->is_prepared = start_workers(k, err);
-    return k->is_prepared;
-}
-
-static void serve_prepare(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message)
-{
-    struct keeper                 *k        = owner;
-    AUTO(initdata) struct initdata initdata = { 0 };
-    struct spans                   spans    = { 0 };
-    Keeper__PrepareResponse        answer   = KEEPER__PREPARE_RESPONSE__INIT;
-    struct err                     err;
-
-    (void) message;
-    if (k->is_prepared || !prepare(k, &initdata, &spans, &answer, &err)) {
-        if (k->is_prepared)
-            (void) fail_with(&err, ERR_BUG, "attest: asked twice"); /* false is what it returns */
-        ttrpc_refuse(pending, &err);
-        return;
-    }
-    const char *policy = initdata_entry(&initdata, "policy.json");
-    if (policy)
-        answer.policy = (char *) (uintptr_t) policy; /* written to the wire only */
-    const char *rules = initdata_entry(&initdata, "policy.rego");
-    if (rules)
-        answer.rules = (char *) (uintptr_t) rules; /* likewise */
-    const char *resolv_conf = initdata_entry(&initdata, "resolv.conf");
-    if (resolv_conf)
-        answer.resolv_conf = (char *) (uintptr_t) resolv_conf; /* as above */
-    answer.spans   = spans.at;
-    answer.n_spans = spans.n;
-    ttrpc_answer(pending, &answer.base);
 }
 
 static bool read_blob(void *owner, const char *digest, uint64_t offset, uint8_t *into, size_t len, size_t *got,
@@ -275,7 +129,7 @@ static bool ask_mounter(void *owner, const struct digest *layer, const struct bl
     _Static_assert((int) IMAGE_MOUNT_PATH_MAX == (int) IMAGE_DISK_PATH_MAX && (int) IMAGE_DISK_HASH_LEN == (int) SHA256_LEN, "one length");
     (void) snprintf(disk.hex, sizeof disk.hex, "%.*s", IMAGE_DISK_HEX, digest_hex(&text)); /* a beginning */
     memcpy(disk.root, blocks->root, sizeof disk.root);
-    if (!mounter_mount(k->mounter_fd, &disk, key, err))
+    if (!mounter_mount(k->fds->mounter_fd, &disk, key, err))
         return false;
     image_disk_path(&disk, path);
     return true;
@@ -323,7 +177,7 @@ static bool ask_for_overlay(void *owner, unsigned upper, const unsigned *lower, 
 {
     const struct keeper *k = owner;
 
-    return layer_mounts_ask(k->layers_fd, upper, lower, n_lower, root_fd, err);
+    return layer_mounts_ask(k->fds->layers_fd, upper, lower, n_lower, root_fd, err);
 }
 
 /* From now on it is known, by what is there of it. */
@@ -352,7 +206,7 @@ static FALLIBLE obtain(struct keeper *k, const Keeper__UnpackRequest *request, s
     struct digest pinned, found;
     struct obtain o = { .settings = &k->settings, .fetcher = &k->fetcher, .is_configured = k->is_fetcher_ready,
                         .cache = { .read = read_blob, .owner = k, .name = "the node's cache", .is_cache = true },
-                        .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .mount = k->mounter_fd >= 0 ? ask_mounter : NULL,
+                        .keep = { write_blob, k }, .resource = ask_broker_for_text, .kek = ask_broker, .mount = k->fds->mounter_fd >= 0 ? ask_mounter : NULL,
                         .have = have_image, .owner = k, .layers = &k->images.layers,
                         .budget = IMAGE_BUDGET_DEFAULT, .scratch_fd = NO_FD };
 
@@ -404,7 +258,7 @@ static void done_unpack(struct work *work)
     Keeper__UnpackResponse answer = KEEPER__UNPACK_RESPONSE__INIT;
     char                  *lower[OCI_LAYERS_MAX];
 
-    (void) malloc_trim(0); /* what it took to unpack is more than the keeper needs for the rest of its life */
+    heap_give_back(); /* it may be long until it rests */
     answer.config  = (ProtobufCBinaryData){ errand->unpacked.config.len, errand->unpacked.config.at };
     answer.note    = errand->unpacked.progress.last_failure;
     for (size_t i = 0; i < errand->unpacked.root.n; i++)
@@ -533,8 +387,8 @@ static void serve_close_volumes(void *owner, struct ttrpc_pending pending, const
     ttrpc_answer(pending, &answer.base);
 }
 
-static const struct ttrpc_row rows[] = {
-    { "Prepare", serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", keeper_serve_resource },
+const struct ttrpc_row keeper_rows[] = {
+    { "Prepare", keeper_serve_prepare }, { "Unpack", serve_unpack },      { "GetResource", keeper_serve_resource },
     { "GetToken", keeper_serve_token },  { "GetEvidence", serve_evidence }, { "Unseal", keeper_serve_unseal },
     { "GetEvents", serve_events }, { "Measure", serve_measure },
     { "SignReceipt", serve_receipt },
@@ -542,55 +396,20 @@ static const struct ttrpc_row rows[] = {
     { "CloseVolumes", serve_close_volumes },
 };
 
-static void on_closed(void *owner, const struct err *why)
-{
-    struct keeper *k = owner;
+const size_t keeper_n_rows = sizeof keeper_rows / sizeof *keeper_rows;
 
-    (void) why; /* PID 1 is the only peer: when it is gone, so is the guest */
-    loop_stop(k->loop);
+void keeper_begin(struct keeper *k)
+{
+    k->volumes.opener_fd = k->fds->opener_fd;
+    k->images.layers     = (struct layer_store){ .folder = SHARED_IMAGES_FOLDER, .overlay = ask_for_overlay, .owner = k };
 }
 
-int keeper_run(const struct keeper_options *options)
+int keeper_run(struct keeper_options *options)
 {
-    struct keeper                   k       = { .tee = options->tee, .tunnel_fd = options->tunnel_fd,
-                                                .fetcher_fd = options->fetcher_fd, .mounter_fd = options->mounter_fd, .layers_fd = options->layers_fd,
-                                                .blobs_fd = NO_FD, .volumes = { .opener_fd = options->opener_fd },
-                                                .images = { .layers = { .folder = SHARED_IMAGES_FOLDER, .overlay = ask_for_overlay } } };
-    struct ttrpc_connection_options serving = { .service = &keeper_service, .rows = rows,
-                                                .n_rows = sizeof rows / sizeof *rows, .closed = on_closed,
-                                                .owner = &k };
-    AUTO(ttrpc_connection) struct ttrpc_connection *connection = NULL;
-    struct err                      err;
+    struct err err;
 
-    k.images.layers.owner = &k;
-    (void) mallopt(M_ARENA_MAX, 1); /* the threads wait for others most of the time: a heap of each one's own is memory for nothing */
-    if (!loop_new(&k.loop, &err))
-        return 1;
-    serving.loop = k.loop;
-    bool is_good = ttrpc_connection_new(&serving, options->control_fd, &connection, &err) && loop_run(k.loop, &err);
-    bool is_idle = workers_free(k.questions) && workers_free(k.puller);
-    if (!is_idle) /* a thread still uses what would be freed: with PID 1 gone the machine is about to end */
-        return is_good ? 0 : 1;
-    for (size_t i = 0; i < ASKERS; i++)
-        kbs_client_free(k.askers[i]);
-    kbs_client_free(k.of_loop);
-    kbs_client_free(k.client);
-    kbs_client_free(k.for_workloads);
-    EVP_PKEY_free(k.signer_key);
-    measurements_free(&k.measured);
-    attester_close(k.attester);
-    buffer_free(&k.initdata_text);
-    auto_ttrpc_client(&k.blobs);
-    auto_ttrpc_client(&k.fetcher);
-    auto_keeper_volumes(&k.volumes);
-    image_settings_free(&k.settings);
-    shared_images_free(&k.images);
-    auto_fd(&k.fetcher_fd);
-    auto_fd(&k.mounter_fd);
-    auto_fd(&k.layers_fd);
-    auto_fd(&k.blobs_fd);
-    auto_fd(&k.tunnel_fd);
-    ttrpc_connection_free(TAKE(connection));
-    loop_free(k.loop);
-    return is_good ? 0 : 1;
+    if (resting_run(options->control_fd, keeper_awake, options, &err))
+        return 0;
+    power_say("boot", &err);
+    return 1;
 }

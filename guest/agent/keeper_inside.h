@@ -1,4 +1,4 @@
-/* The keeper's parts, for its own files only. Questions and images are done by threads, everything else by its loop. */
+/* The keeper's parts while it is awake, for its own files only. Questions and images are done by threads, everything else by its loop. */
 #pragma once
 
 #include <pthread.h>
@@ -7,6 +7,7 @@
 #include "guest/agent/keeper.h"
 #include "guest/agent/keeper_volumes.h"
 #include "guest/agent/measurements.h"
+#include "guest/agent/resting.h"
 #include "guest/agent/shared_images.h"
 #include "guest/agent/workers.h"
 #include "guest/api/call.h"
@@ -19,9 +20,12 @@ enum { SPANS_MAX = 8, ASKERS = 4, CLIENTS = ASKERS + 3 /* each keeps a connectio
 _Static_assert((int) CLIENTS <= (int) TUNNEL_CONNECTIONS_MAX, "the host's tunnel has room for each");
 
 struct keeper {
+    const struct keeper_options *fds;
     struct loop       *loop;
-    enum cmdline_tee   tee;
-    int                tunnel_fd, mounter_fd, layers_fd;
+    struct ttrpc_connection *connection; /* to PID 1 */
+    struct loop_source timer;            /* looks whether there is still something to do: */
+    bool               was_asked;        /* since the last look */
+    bool               is_over;
     pthread_mutex_t    tunnel_lock;   /* one connection is asked for at a time; zeros are PTHREAD_MUTEX_INITIALIZER */
     struct attester   *attester;
     struct measurements measured; /* over that */
@@ -38,7 +42,6 @@ struct keeper {
     char                signer[SEALED_URI_MAX + 1]; /* who sealed the last secret, */
     EVP_PKEY           *signer_key;                 /* and the key that the broker gave for that */
     EVP_PKEY           *receipt_key;   /* made for the first receipt; gone with the guest */
-    int                 fetcher_fd;
     struct ttrpc_client fetcher;
     struct image_settings settings; /* of the initdata */
     bool                is_fetcher_ready, has_other_sources, is_host_full;
@@ -84,6 +87,12 @@ struct errand {
     struct spans         spans;
 };
 
+extern const struct ttrpc_row keeper_rows[];
+extern const size_t keeper_n_rows;
+
+void keeper_begin(struct keeper *k); /* with `fds` */
+awake_fn keeper_awake;               /* `owner`: struct keeper_options */
+
 /* Hands a question to workers. Refuses before the guest has attested. */
 void keeper_send(struct keeper *k, struct workers *to, struct ttrpc_pending pending, const ProtobufCMessage *request,
                  void (*run)(struct work *work, void *own), void (*done)(struct work *work));
@@ -92,6 +101,8 @@ void keeper_end(struct errand *errand, const ProtobufCMessage *message);
 
 void keeper_give(struct ttrpc_pending pending, struct bytes content);
 struct kbs_attester keeper_attester(struct keeper *k);
+
+void keeper_serve_prepare(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message);
 
 /* keeper_secrets: what workloads may have of the broker */
 void keeper_serve_resource(void *owner, struct ttrpc_pending pending, const ProtobufCMessage *message);

@@ -8,6 +8,7 @@
 #include "guest/agent/volumes_opening.h"
 #include "guest/agent/wishes.h"
 #include "guest/container/oci.h"
+#include "guest/init/heap.h"
 #include "guest/init/power.h"
 
 static const struct ttrpc_method unpack_method  = { &keeper_service, "Unpack" };
@@ -43,6 +44,7 @@ static void on_created(void *owner, struct container *c, struct ttrpc_pending pe
     (void) owner;
     if (!why) {
         ttrpc_answer(pending, &answer.base);
+        heap_give_back();
         return;
     }
     shown = *why;

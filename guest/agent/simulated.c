@@ -1,7 +1,5 @@
 #include "guest/agent/simulated.h"
 
-#include "guest/api/call.h"
-
 enum { REPORT_LEN = 1184, CERTIFICATES_MAX = 64 << 10 };
 
 static const struct ttrpc_method get_method = { &report_service, "Get" };
@@ -56,4 +54,9 @@ FALLIBLE simulated_open(int port_fd_take, struct attester **out, struct err *err
     (void) TAKE_FD(fd); /* the client's now */
     *out = &s->attester;
     return true;
+}
+
+struct ttrpc_client *simulated_client(struct attester *attester)
+{
+    return &((struct simulated *) attester)->client;
 }

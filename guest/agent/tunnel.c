@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "guest/api/connection.h"
+#include "guest/init/heap.h"
 
 enum { PIECE_LEN = 64 << 10, ANSWER_TEXT_MAX = 255, CONNECT_TIMEOUT_S = 60 };
 
@@ -76,6 +77,7 @@ static void end_flow(struct flow *flow)
     flow->has_ended = true;
     loop_remove(&flow->local);
     (void) close(TAKE_FD(flow->local.fd)); /* all that came was written to it */
+    heap_give_back();                      /* it may be long until the next */
     request.id = flow->id;
     if (flow->is_open && !call(flow, &close_method, &request.base, ignore_reply, &err))
         loop_stop(flow->tunnel->loop); /* the host is gone, or does not answer */

@@ -126,6 +126,8 @@ static void flush(struct ttrpc_connection *c)
         return;
     }
     ttrpc_drop(&c->output, sent);
+    if (c->output.len == 0)
+        buffer_free(&c->output);
     if (c->output.len > CONNECTION_OUTPUT_MAX) {
         (void) fail_with(&err, ERR_LIMIT, "the peer does not take its answers"); /* as above */
         end(c, &err);
@@ -277,6 +279,8 @@ static void take_frames(struct ttrpc_connection *c)
         done += used;
     }
     ttrpc_drop(&c->input, done);
+    if (c->input.len == 0)
+        buffer_free(&c->input); /* room for a read is more than all else that a process holds which waits */
 }
 
 /* The host's end of a port is closed: what was half said is void, and epoll would report it without pause. */
@@ -328,6 +332,8 @@ static void read_port(struct ttrpc_connection *c)
     room         = room < READ_LEN ? room : READ_LEN;
     ssize_t n    = read(c->port.fd, buffer_extend(&c->input, room), room);
     c->input.len = had + (n > 0 ? (size_t) n : 0);
+    if (n <= 0 && had == 0)
+        buffer_free(&c->input);
     if (n > 0) {
         c->has_met = true;
         take_frames(c);
@@ -415,6 +421,17 @@ FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, in
 bool ttrpc_connection_is_over(const struct ttrpc_connection *connection)
 {
     return connection->is_over;
+}
+
+bool ttrpc_connection_is_idle(const struct ttrpc_connection *connection)
+{
+    bool is_idle = connection->input.len == 0 && connection->output.len == 0;
+
+    for (size_t i = 0; i < CONNECTION_PENDING_MAX; i++)
+        is_idle = is_idle && connection->pending[i] == 0;
+    for (size_t i = 0; i < CONNECTION_CALLS_MAX; i++)
+        is_idle = is_idle && connection->calls[i].stream == 0;
+    return is_idle;
 }
 
 void ttrpc_connection_free(struct ttrpc_connection *connection)

@@ -64,6 +64,8 @@ struct ttrpc_connection_options {
 FALLIBLE ttrpc_connection_new(const struct ttrpc_connection_options *options, int fd_take,
                               struct ttrpc_connection **out, struct err *err);
 bool     ttrpc_connection_is_over(const struct ttrpc_connection *connection); /* true already when its calls are told */
+/* Nothing waits on either side: no request for its answer, no call, no byte to be sent, no part of a frame. */
+bool     ttrpc_connection_is_idle(const struct ttrpc_connection *connection);
 void     ttrpc_connection_free(struct ttrpc_connection *connection); /* safe inside its own callbacks; tells no one */
 DEFINE_AUTO(ttrpc_connection, struct ttrpc_connection *, ttrpc_connection_free)
 

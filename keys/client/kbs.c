@@ -1,6 +1,7 @@
 #include "keys/client/kbs.h"
 
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "keys/jose/jcs.h"
 #include "keys/jose/jwe.h"
 #include "keys/jose/jwt.h"
+
+enum { KEY_LEN_MAX = 1024 };
 
 /* One attestation, and what came of it. Clients that share it may be of several threads. */
 struct session {
@@ -82,17 +85,28 @@ static FALLIBLE client_new(const struct kbs_options *options, struct kbs_client 
     return true;
 }
 
+/* Without a key. */
+static FALLIBLE client_with_session(const struct kbs_options *options, struct kbs_client **out, struct err *err)
+{
+    if (!client_new(options, out, err))
+        return false;
+    (*out)->session            = zeroed(1, sizeof *(*out)->session);
+    (*out)->session->n_clients = 1;
+    if (pthread_mutex_init(&(*out)->session->lock, NULL) != 0)
+        abort();
+    return true;
+}
+
+static FALLIBLE name_key(struct session *session, struct err *err)
+{
+    return jwk_of_key(session->key, "ECDH-ES+A256KW", &session->jwk, err);
+}
+
 FALLIBLE kbs_client_new(const struct kbs_options *options, struct kbs_client **out, struct err *err)
 {
     AUTO(kbs_client) struct kbs_client *client = NULL;
 
-    if (!client_new(options, &client, err))
-        return false;
-    client->session            = zeroed(1, sizeof *client->session);
-    client->session->n_clients = 1;
-    if (pthread_mutex_init(&client->session->lock, NULL) != 0)
-        abort();
-    if (!jwk_generate_p256(&client->session->key, err) || !jwk_of_key(client->session->key, "ECDH-ES+A256KW", &client->session->jwk, err))
+    if (!client_with_session(options, &client, err) || !jwk_generate_p256(&client->session->key, err) || !name_key(client->session, err))
         return false;
     *out = TAKE(client);
     return true;
@@ -106,6 +120,70 @@ FALLIBLE kbs_client_share(const struct kbs_client *with, const struct kbs_option
     with->session->n_clients++;
     unlock(with->session);
     (*out)->session = with->session;
+    return true;
+}
+
+/* ---- a session on its way to another process ---- */
+
+static void write_part(struct buffer *out, struct bytes part)
+{
+    struct writer w = writer_over(buffer_grow(out, sizeof(uint32_t)), sizeof(uint32_t));
+
+    put_u32le(&w, (uint32_t) part.len); /* of a key, a cookie or a token: all are bounded */
+    buffer_append(out, part);
+}
+
+FALLIBLE kbs_session_write(const struct kbs_client *client, struct buffer *out, struct err *err)
+{
+    struct session *session = client->session;
+    unsigned char  *der     = NULL;
+    int             len     = i2d_PrivateKey(session->key, &der);
+
+    if (len <= 0)
+        return err_openssl(err, ERR_OS, "write the TEE key");
+    write_part(out, (struct bytes){ der, (size_t) len });
+    OPENSSL_clear_free(der, (size_t) len);
+    lock(session);
+    write_part(out, bytes_of_text(session->cookie));
+    write_part(out, bytes_of_text(session->token));
+    struct writer ends = writer_over(buffer_grow(out, sizeof(uint64_t)), sizeof(uint64_t));
+    put_u64le(&ends, (uint64_t) session->token_ends);
+    unlock(session);
+    return true;
+}
+
+static FALLIBLE session_read(struct bytes from, struct session *session, struct err *err)
+{
+    struct reader r      = reader_over(from);
+    struct bytes  key    = take(&r, take_u32le(&r));
+    struct bytes  cookie = take(&r, take_u32le(&r));
+    struct bytes  token  = take(&r, take_u32le(&r));
+    const unsigned char *at = key.at;
+
+    session->token_ends = (int64_t) take_u64le(&r);
+    if (!reader_done(&r, err))
+        return context(err, "session");
+    if (cookie.len >= sizeof session->cookie || token.len > KBS_TOKEN_MAX || key.len > KEY_LEN_MAX)
+        return fail_with(err, ERR_LIMIT, "session: too long");
+    session->key = d2i_AutoPrivateKey(NULL, &at, (long) key.len);
+    if (!session->key || at != key.at + key.len || EVP_PKEY_get_base_id(session->key) != EVP_PKEY_EC)
+        return fail_with(err, ERR_MALFORMED, "session: no key");
+    if (cookie.len > 0)
+        memcpy(session->cookie, cookie.at, cookie.len);
+    session->token = token.len > 0 ? strndup((const char *) token.at, token.len) : NULL;
+    return name_key(session, err);
+}
+
+FALLIBLE kbs_client_resume(const struct kbs_options *options, const struct kbs_attester *attester, struct bytes session,
+                           struct kbs_client **out, struct err *err)
+{
+    AUTO(kbs_client) struct kbs_client *client = NULL;
+
+    if (!client_with_session(options, &client, err) || !session_read(session, client->session, err))
+        return false;
+    if (attester)
+        client->session->attester = *attester;
+    *out = TAKE(client);
     return true;
 }
 

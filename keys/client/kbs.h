@@ -10,6 +10,7 @@
 #include "base/secret.h"
 
 struct kbs_client;
+struct kbs_attester;
 
 enum { KBS_REPORT_DATA_LEN = 48 };
 
@@ -34,6 +35,18 @@ FALLIBLE kbs_client_new(const struct kbs_options *options, struct kbs_client **o
  */
 FALLIBLE kbs_client_share(const struct kbs_client *with, const struct kbs_options *options, struct kbs_client **out,
                           struct err *err);
+/*
+ * What a session is, to be given to another process of this guest, whose client then goes on where this one was. It holds the
+ * private TEE key: the caller wipes it.
+ *
+ *   out        appended to
+ *   attester   as for kbs_attest; NULL: the session is one of kbs_token_get, which is given it each time
+ *
+ * The first fails as OpenSSL does; the second MALFORMED, LIMIT for what the first did not write, and as kbs_client_new.
+ */
+FALLIBLE kbs_session_write(const struct kbs_client *client, struct buffer *out, struct err *err);
+FALLIBLE kbs_client_resume(const struct kbs_options *options, const struct kbs_attester *attester, struct bytes session,
+                           struct kbs_client **out, struct err *err);
 void     kbs_client_free(struct kbs_client *client); /* the last of a session wipes the TEE key */
 DEFINE_AUTO(kbs_client, struct kbs_client *, kbs_client_free)
 

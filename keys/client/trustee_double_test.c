@@ -260,6 +260,43 @@ static void clients_that_share_a_session_attest_once_for_all(void **state)
     assert_false(t.is_body_odd || t.is_path_odd || t.is_cookie_odd);
 }
 
+static bool resumed(struct trustee *t, struct bytes session, struct kbs_client **client, struct err *err)
+{
+    struct kbs_options  options  = { .url = t->url, .ca_pem = buffer_bytes(&t->ca), .timeout_ms = 60000 };
+    struct kbs_attester attester = { .tee = "snp", .evidence = evidence, .initdata = bytes_of_text("version = \"0.1.0\"\n") };
+
+    return kbs_client_resume(&options, &attester, session, client, err);
+}
+
+static void a_session_goes_on_in_another_client(void **state)
+{
+    AUTO(trustee) struct trustee        t;
+    AUTO(kbs_client) struct kbs_client *first = NULL, *second = NULL, *third = NULL;
+    AUTO(secret) struct secret          one = { 0 }, two = { 0 };
+    AUTO(buffer) struct buffer          session = { 0 }, again = { 0 };
+    struct err                          err;
+
+    (void) state;
+    trustee_start(&t);
+    assert_true(attested(&t, &first, NULL, &err) && kbs_session_write(first, &session, &err));
+    kbs_client_free(TAKE(first));
+    if (!resumed(&t, buffer_bytes(&session), &second, &err) || !kbs_resource_get(second, "kbs:///a/b/c", &one, &err))
+        fail_msg("%s", err.text);
+    assert_true(bytes_equal(secret_expose(&one), bytes_of_text("the secret")));
+    assert_int_equal(t.n_attested, 1);
+    assert_true(kbs_session_write(second, &again, &err));
+    assert_true(bytes_equal(buffer_bytes(&session), buffer_bytes(&again)));
+    t.is_session_lost = true; /* the one that goes on can attest, too */
+    assert_true(kbs_resource_get(second, "kbs:///a/b/c", &two, &err));
+    assert_int_equal(t.n_attested, 2);
+    assert_false(t.is_body_odd || t.is_path_odd || t.is_cookie_odd);
+    for (size_t len = 0; len < session.len; len++)
+        assert_false(resumed(&t, (struct bytes){ session.at, len }, &third, &err));
+    session.at[5] ^= 0xff; /* in the key */
+    assert_false(resumed(&t, buffer_bytes(&session), &third, &err));
+    assert_string_equal(err.text, "session: no key");
+}
+
 static void takes_no_as_no_and_does_not_attest_for_it(void **state)
 {
     static const struct { const char *uri; enum err_kind kind; const char *text; } CASES[] = {
@@ -311,6 +348,7 @@ int main(void)
         cmocka_unit_test(attests_and_fetches_and_every_byte_it_sends_is_the_protocols),
         cmocka_unit_test(attests_again_once_when_the_session_is_lost),
         cmocka_unit_test(clients_that_share_a_session_attest_once_for_all),
+        cmocka_unit_test(a_session_goes_on_in_another_client),
         cmocka_unit_test(takes_no_as_no_and_does_not_attest_for_it),
         cmocka_unit_test(says_what_the_broker_says_of_its_version_and_hash),
     };

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What the agent's processes hold while one small container runs, and the smallest guest that runs it.
 
-Looks from the shell of a debug guest, whose agent is the same and which has one fork of it more, that waits for the shell:
-it is counted in. PSS counts each page once. The pages of files lie in the guest's initramfs whether they are mapped or
-not, so what a file costs is its size; the anonymous ones come on top of that."""
+Looks from the shell of a debug guest, whose agent is the same, once its keeper rests. PSS counts each page once. The pages of
+files lie in the guest's initramfs whether they are mapped or not, so what a file costs is its size; the anonymous ones come on
+top of that."""
 import pathlib, re, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "e2e"))
@@ -20,7 +20,7 @@ LOOK = ("echo; for p in /proc/[0-9]*; do grep -q ^Pss $p/smaps_rollup 2>/dev/nul
 def look(world, image):
     with Session(world, image) as session:
         session.sees("guest# ")
-        session.type("until ps | grep -q 'sleep [6]00'; do sleep 1; done; sleep 2; " + LOOK)  # 2: until nobody is busy
+        session.type("until ps | grep -q 'sleep [6]00' && [ $(cat /proc/[0-9]*/comm | grep -cx keeper) = 1 ]; do sleep 1; done; " + LOOK)
         session.sees("LOOKEDNOW")
         text = session.said["output"]
         assert session.end() == 0, session.said

@@ -3,22 +3,23 @@
 import base64, hashlib, json, os, pathlib, shutil, struct, sys, time
 
 sys.path.insert(0, str(pathlib.Path(os.environ["CLOISTER_SOURCE"]) / "tests/e2e"))
+from debug_session import Session  # noqa: E402
 from oci_image import manifest_digest  # noqa: E402
-from world import World, run_tests  # noqa: E402
+from world import GUEST, World, run_tests  # noqa: E402
 
 SECRET = "kbs:///default/app/secret"
 SIGNER, WRAP = "kbs:///default/signer/owner", "kbs:///default/wrap/owner"
 ASK = "ask() { /bin/busybox wget -q -O- \"http://127.0.0.1:8006$1\" 2>&1 || echo refused $1; echo; }; "
 
 
-def bound(world, name, image, more):
+def bound(world, name, image, more, initrd="initrd"):
     """Initdata for this run with `more` in its container's entry, of which the broker was told."""
     text = world.cloister("initdata", "--broker", world.url, "--broker-ca", world.ca, image).stdout
     changed = text.replace('"output":true', '"output":true' + more)
     assert changed != text or not more
     path = world.path(name + ".toml")
     path.write_text(changed)
-    world.cloister("reference", "add", "--measurement", world.measure(), "--initdata",
+    world.cloister("reference", "add", "--measurement", world.measure(initrd=initrd), "--initdata",
                    hashlib.sha256(changed.encode()).hexdigest(), *world.admin)
     return path
 
@@ -59,6 +60,25 @@ def connections_that_it_leaves_idle_are_its_own_loss(world):
                         "until [ $(cat /tmp/closed 2>/dev/null | wc -l) -ge 24 ]; do sleep 0.1; done; ask /cdh/resource/default/app/secret; exit 0"])
     said = world.run("--initdata", bound(world, "greedy", image, f',"resources":["{SECRET}"]'), image).stdout
     assert said.startswith("of the workload"), said
+
+
+def what_the_keeper_had_is_there_when_it_wakes(world):
+    """While nobody asks it rests, as one process; then the same secret and the same token come, and nobody attests again."""
+    if not (GUEST / "initrd-debug").exists():
+        return print("     without a debug image nobody can look", flush=True)
+    both = "(ask /cdh/resource/default/app/secret; ask '/aa/token?token_type=kbs')"
+    image = world.image("waits", ["/bin/sh", "-c", ASK + f"{both} > /one; until [ -e /go ]; do sleep 0.1; done; {both} > /two; mv /two /done; sleep 600"])
+    initdata = bound(world, "waits", image, f',"resources":["{SECRET}"],"token":true', "initrd-debug")
+    with Session(world, "--initdata", initdata, image) as session:
+        session.sees("guest# ")
+        session.type("until R=$(echo /proc/[0-9]*/root/one) && [ -s ${R%% *} ]; do sleep 0.1; done; R=$(dirname ${R%% *}); "
+                     "until [ $(cat /proc/[0-9]*/comm | grep -cx keeper) = 1 ]; do sleep 0.1; done; echo it re''sts")
+        session.sees("it rests")
+        attested = world.path("broker.log").read_text().count("/kbs/v0/attest")
+        session.type("touch $R/go; until [ -s $R/done ]; do sleep 0.1; done; cmp $R/one $R/done && cat $R/done && echo the sa''me")
+        session.sees("of the workload(.|\n)*the same")
+        assert attested > 0 and world.path("broker.log").read_text().count("/kbs/v0/attest") == attested
+        assert session.end() == 0, session.said
 
 
 def without_a_grant_nothing_is_given(world):
@@ -170,7 +190,7 @@ with World() as world:
     world.put_key()
     world.path("secret").write_text("of the workload")
     world.cloister("key", "put", SECRET, world.path("secret"), *world.admin)
-    run_tests([a_workload_gets_what_its_policy_lists, connections_that_it_leaves_idle_are_its_own_loss, without_a_grant_nothing_is_given,
+    run_tests([a_workload_gets_what_its_policy_lists, connections_that_it_leaves_idle_are_its_own_loss, what_the_keeper_had_is_there_when_it_wakes, without_a_grant_nothing_is_given,
                a_secret_that_the_broker_does_not_have_is_refused, sealed_secrets_are_opened_in_the_guest_only,
                the_clock_is_the_brokers_whatever_the_host_says, what_runs_is_measured_and_a_workload_may_add_to_it,
                a_sealed_secret_that_policy_does_not_take_stops_the_container], world)
