@@ -1,6 +1,10 @@
 #include "tests/harness/test.h"
 
+#include "base/secret.h"
+#include "base/text.h"
+#include "guest/registry/challenge.h"
 #include "guest/registry/credentials.h"
+#include "tests/harness/traces.h"
 
 /* base64 of "host:1", "team:2", "app:3", "hub:4" */
 #define FILE_TEXT \
@@ -58,6 +62,47 @@ static void finds_an_entry_by_every_spelling_of_its_name(void **state)
         if (strcmp(buffer_text(&found), rows[i].found) != 0)
             fail_msg("%s: %s", rows[i].json, buffer_text(&found));
     }
+}
+
+/* A password and a token, read, found and given up, while other documents come and go. */
+static void let_in_and_leave(int fd)
+{
+    enum { PLAIN_LEN = 600 };
+    AUTO(buffer) struct buffer file = WIPED_BUFFER, answer = WIPED_BUFFER, pair = WIPED_BUFFER, found = WIPED_BUFFER, token = WIPED_BUFFER;
+    AUTO(secret) struct secret plain = { 0 };
+    struct credentials         c     = { 0 };
+    char                      *mark  = strdup(TRACES_MARK); /* leaked by design */
+    struct err                 err;
+
+    assert_non_null(mark);
+    assert_true(secret_random(PLAIN_LEN, &plain, &err));
+    buffer_append_text(&pair, "user:");
+    hex_append(&pair, secret_expose(&plain));
+    buffer_append_text(&file, "{\"auths\":{\"r.example\":{\"auth\":\"");
+    base64_append(&file, buffer_bytes(&pair), BASE64_STANDARD);
+    buffer_append_text(&file, "\"},\"other.example\":{\"username\":\"u\",\"password\":\"");
+    buffer_append(&file, buffer_bytes(&pair));
+    buffer_append_text(&file, "\"}}}");
+    buffer_append_text(&answer, "{\"expires_in\":300,\"token\":\"");
+    hex_append(&answer, secret_expose(&plain));
+    buffer_append_text(&answer, "\"}");
+    assert_true(credentials_read(buffer_bytes(&file), &c, &err));
+    credentials_find(&c, "other.example", "a", &found);
+    assert_int_equal(found.len, strlen("u:") + pair.len);
+    found.len = 0;
+    credentials_find(&c, "r.example", "a", &found);
+    assert_int_equal(found.len, pair.len);
+    assert_true(token_answer_read(buffer_bytes(&answer), &token, &err));
+    file.at[file.len - 1] = 'x'; /* one that is refused when much of it was read already */
+    credentials_free(&c);
+    assert_false(credentials_read(buffer_bytes(&file), &c, &err));
+    assert_int_equal(write(fd, pair.at + 16, PLAIN_LEN), PLAIN_LEN); /* of the password, in hex */
+}
+
+static void of_a_password_and_a_token_nothing_stays(void **state)
+{
+    (void) state;
+    assert_no_traces_of(let_in_and_leave);
 }
 
 static void without_a_file_nobody_is_named(void **state)
@@ -120,6 +165,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_entry_wins),
         cmocka_unit_test(finds_an_entry_by_every_spelling_of_its_name),
+        cmocka_unit_test(of_a_password_and_a_token_nothing_stays),
         cmocka_unit_test(without_a_file_nobody_is_named),
         cmocka_unit_test(refuses_files_that_it_cannot_use),
         cmocka_unit_test(every_cut_of_a_file_is_refused),
