@@ -296,9 +296,64 @@ FALLIBLE json_read_packed(struct bytes text, size_t len_max, struct json_object 
            json_read(text, len_max, out, err);
 }
 
+static void write_text(const char *text, size_t len, struct buffer *out)
+{
+    static const char short_ones[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
+    size_t            done         = 0;
+
+    buffer_append_text(out, "\"");
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c       = (uint8_t) text[i];
+        char    escaped = c < sizeof short_ones ? short_ones[c] : 0;
+
+        if (c >= 0x20 && !escaped)
+            continue;
+        buffer_append(out, (struct bytes){ (const uint8_t *) text + done, i - done });
+        if (escaped)
+            buffer_printf(out, "\\%c", escaped);
+        else
+            buffer_printf(out, "\\u%04x", (unsigned) c);
+        done = i + 1;
+    }
+    buffer_append(out, (struct bytes){ (const uint8_t *) text + done, len - done });
+    buffer_append_text(out, "\"");
+}
+
+static void write_object(struct json_object *from, struct buffer *out)
+{
+    const char *before = "{";
+
+    json_object_object_foreach(from, name, value) {
+        buffer_append_text(out, before);
+        write_text(name, strlen(name), out);
+        buffer_append_text(out, ":");
+        json_write(value, out);
+        before = ",";
+    }
+    buffer_append_text(out, *before == '{' ? "{}" : "}");
+}
+
+static void write_array(struct json_object *from, struct buffer *out)
+{
+    buffer_append_text(out, "[");
+    for (size_t i = 0; i < json_object_array_length(from); i++) {
+        buffer_append_text(out, i > 0 ? "," : "");
+        json_write(json_object_array_get_idx(from, i), out);
+    }
+    buffer_append_text(out, "]");
+}
+
+/* Not by json-c, whose text would be in buffers of its own, which grow and are not wiped. */
 void json_write(struct json_object *from, struct buffer *out)
 {
-    buffer_append_text(out, json_object_to_json_string_ext(from, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    if (json_object_is_type(from, json_type_string))
+        write_text(json_object_get_string(from), (size_t) json_object_get_string_len(from), out);
+    else if (json_object_is_type(from, json_type_object))
+        write_object(from, out);
+    else if (json_object_is_type(from, json_type_array))
+        write_array(from, out);
+    else
+        buffer_append_text(out, json_object_to_json_string_ext(from, JSON_C_TO_STRING_PLAIN)); /* no texts in these */
 }
 
 FALLIBLE json_get(struct json_object *from, const char *name, enum json_type type, struct json_object **out,

@@ -36,7 +36,7 @@ DEFINE_AUTO(wiped_json, struct json_object *, json_wipe)
  */
 FALLIBLE json_read_packed(struct bytes text, size_t len_max, struct json_object **out, struct err *err);
 
-/* Compact text, appended; "/" is not escaped. */
+/* Compact text, appended; "/" is not escaped. Leaves no copy: `out` may be a buffer that is wiped. */
 void json_write(struct json_object *from, struct buffer *out);
 
 /*

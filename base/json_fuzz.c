@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,5 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_write(out, &text);
     if (!json_read(buffer_bytes(&text), 1 << 20, &again, &err) || !json_object_equal(out, again))
         __builtin_trap(); /* what we write, we must read as the same value */
+    if (strcmp(buffer_text(&text), json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)) != 0)
+        __builtin_trap(); /* and it is what json-c writes */
     return 0;
 }

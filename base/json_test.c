@@ -1,5 +1,8 @@
 #include "base/json.h"
+#include "base/secret.h"
+#include "base/text.h"
 #include "tests/harness/test.h"
+#include "tests/harness/traces.h"
 
 static bool read_text(const char *text, struct json_object **out, struct err *err)
 {
@@ -95,6 +98,60 @@ static void a_misspelt_member_is_told(void **state)
     assert_string_equal(err.text, "not an object");
 }
 
+static void writes_what_json_c_writes(void **state)
+{
+    static const char *const documents[] = { "{}", "[]", "null", "[true,false,-1,18446744073709551615,1.5,1e300,\"\"]",
+        "{\"a/b\":{\"\\n\":[[],{},[{}]]},\"\\\\\":\"\\u00e4\\ud83d\\ude00\"}" };
+    char                           every[128] = { 0 };
+    AUTO(json) struct json_object *texts      = NULL;
+    AUTO(buffer) struct buffer     text       = { 0 };
+    struct err                     err;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+        AUTO(json) struct json_object *read    = NULL;
+        AUTO(buffer) struct buffer     written = { 0 };
+
+        assert_true(read_text(documents[i], &read, &err));
+        json_write(read, &written);
+        assert_string_equal(buffer_text(&written), json_object_to_json_string_ext(read, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    }
+    for (size_t i = 0; i < sizeof every; i++)
+        every[i] = (char) i;
+    texts = json_object_new_array();
+    assert_int_equal(json_object_array_add(texts, json_object_new_string_len(every, sizeof every)), 0);
+    json_write(texts, &text);
+    assert_string_equal(buffer_text(&text), json_object_to_json_string_ext(texts, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+/* Read, written, read again, while it is one text among others. */
+static void pass_a_secret(int fd)
+{
+    enum { PLAIN_LEN = 3000 };
+    AUTO(buffer) struct buffer          text  = WIPED_BUFFER, hex = WIPED_BUFFER, again = WIPED_BUFFER;
+    AUTO(secret) struct secret          plain = { 0 };
+    AUTO(wiped_json) struct json_object *read = NULL;
+    char                               *mark  = strdup(TRACES_MARK); /* leaked by design */
+    struct err                          err;
+
+    assert_non_null(mark);
+    assert_true(secret_random(PLAIN_LEN, &plain, &err));
+    hex_append(&hex, secret_expose(&plain));
+    buffer_append_text(&text, "{\"env\":[\"A=b\",\"PASSWORD=");
+    buffer_append(&text, buffer_bytes(&hex));
+    buffer_append_text(&text, "\"],\"args\":[\"/bin/sh\"]}");
+    assert_true(json_read_wiped(buffer_bytes(&text), 1 << 16, &read, &err));
+    json_write(read, &again);
+    assert_true(bytes_equal(buffer_bytes(&text), buffer_bytes(&again)));
+    assert_int_equal(write(fd, hex.at, 4096), 4096);
+}
+
+static void of_a_wiped_document_nothing_stays(void **state)
+{
+    (void) state;
+    assert_no_traces_of(pass_a_secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +160,8 @@ int main(void)
         cmocka_unit_test(depth_and_size_are_limits),
         cmocka_unit_test(getters_name_what_is_missing),
         cmocka_unit_test(a_misspelt_member_is_told),
+        cmocka_unit_test(writes_what_json_c_writes),
+        cmocka_unit_test(of_a_wiped_document_nothing_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

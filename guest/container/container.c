@@ -227,7 +227,7 @@ void container_discard(struct container *container)
     exec_discard_all(container);
     container_process_dismiss(&container->first, "start: it never ran"); /* after a deletion nobody is left to be told */
     streams_close(&container->first.streams);
-    json_object_put(container->template);
+    json_wipe(container->template); /* its environment may have secrets that were sealed */
     for (size_t i = 0; i < CONTAINERS_MAX; i++)
         if (all->live[i] == container)
             all->live[i] = NULL;
@@ -421,7 +421,7 @@ void container_last_words(const struct container *container, struct buffer *out)
 
 static FALLIBLE write_config(struct container *c, const struct container_command *command, struct err *err)
 {
-    AUTO(buffer) struct buffer json = { 0 };
+    AUTO(buffer) struct buffer json = WIPED_BUFFER;
     AUTO(fd) int               root = open(container_root(c), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     char                       root_path[CONTAINER_PATH_MAX], path[CONTAINER_PATH_MAX], hostname[HOSTNAME_LEN_MAX + 1];
     struct place_texts         texts;

@@ -115,7 +115,7 @@ static FALLIBLE find_user(struct container_process *p, const char *wanted, struc
 
 static FALLIBLE write_process(struct container_process *p, const struct exec_wish *wish, struct err *err)
 {
-    AUTO(buffer) struct buffer json = { 0 };
+    AUTO(buffer) struct buffer json = WIPED_BUFFER;
     char                       path[CONTAINER_PATH_MAX];
     struct user                user;
     struct oci_exec            exec = { wish->args, wish->n_args, wish->terminal, NULL, p->container->grant.privileges,
