@@ -8,7 +8,7 @@ static FALLIBLE pair_check(struct bytes pair, struct err *err)
 {
     if (pair.len > CREDENTIAL_MAX)
         return fail_with(err, ERR_LIMIT, "auth: %zu bytes", pair.len);
-    if (!memchr(pair.at, ':', pair.len) || memchr(pair.at, '\0', pair.len))
+    if (pair.len == 0 || !memchr(pair.at, ':', pair.len) || memchr(pair.at, '\0', pair.len))
         return fail_with(err, ERR_MALFORMED, "auth: USER:PASSWORD is wanted");
     return true;
 }

@@ -127,6 +127,7 @@ static void refuses_files_that_it_cannot_use(void **state)
         { "{\"auths\":{\"a\":{\"auth\":7}}}", "auth", ERR_MALFORMED },
         { "{\"auths\":{\"a\":{\"auth\":\"?\"}}}", "auth", ERR_MALFORMED },
         { "{\"auths\":{\"a\":{\"auth\":\"aG9zdA==\"}}}", "USER:PASSWORD", ERR_MALFORMED },
+        { "{\"auths\":{\"a\":{\"auth\":\"\"}}}", "USER:PASSWORD", ERR_MALFORMED },
         { "{\"auths\":{\"a\":{\"auth\":\"YToAYg==\"}}}", "USER:PASSWORD", ERR_MALFORMED },
         { "{\"auths\":{\"a\":{\"registrytoken\":\"x\"}}}", "credentials: a: a registry token; \"auth\" is wanted", ERR_UNSUPPORTED },
         { "{\"auths\":{\"a\":{\"username\":\"x\"}}}", "\"password\" is missing", ERR_MALFORMED },
