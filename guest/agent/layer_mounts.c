@@ -113,8 +113,10 @@ FALLIBLE layer_mounts_ask(int control_fd, unsigned upper, const unsigned *lower,
     memcpy(order.lower, lower, n_lower * sizeof *lower);
     if (setsockopt(control_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
         send(control_fd, &order, sizeof order, MSG_NOSIGNAL) != (ssize_t) sizeof order ||
-        !answer_receive(control_fd, &answer, &mount_fd))
+        !answer_receive(control_fd, &answer, &mount_fd)) {
+        (void) shutdown(control_fd, SHUT_RDWR); /* an answer that comes late would be taken for that to the next order */
         return fail_with(err, ERR_OS, "PID 1 makes no overlay");
+    }
     answer.text[sizeof answer.text - 1] = 0;
     if (answer.kind != ERR_NONE) {
         *err = answer;

@@ -187,12 +187,34 @@ static void what_cannot_be_made_is_said(void **state)
     assert_int_equal(fd, NO_FD);
 }
 
+/* One that came for the order before would be another layer's tree. */
+static void an_answer_that_comes_too_late_is_no_answer(void **state)
+{
+    AUTO(fd) int   keepers = NO_FD, theirs = NO_FD;
+    const unsigned lower   = 1;
+    struct err     late    = { 0 }, err;
+    int            ends[2], fd = NO_FD;
+
+    (void) state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    keepers = ends[0];
+    theirs  = ends[1];
+    assert_int_equal(fcntl(keepers, F_SETFL, O_NONBLOCK), 0); /* no patience at all */
+    assert_false(layer_mounts_ask(keepers, 2, &lower, 1, &fd, &err));
+    assert_string_equal(err.text, "PID 1 makes no overlay");
+    (void) !send(theirs, &late, sizeof late, MSG_NOSIGNAL);
+    assert_false(layer_mounts_ask(keepers, 2, &lower, 1, &fd, &err));
+    assert_int_equal(err.kind, ERR_OS);
+    assert_string_equal(err.text, "PID 1 makes no overlay");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_layer_holds_what_changes_in_those_below),
         cmocka_unit_test(device_nodes_and_set_user_id_files_do_not_work_through_it),
         cmocka_unit_test(what_cannot_be_made_is_said),
+        cmocka_unit_test(an_answer_that_comes_too_late_is_no_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

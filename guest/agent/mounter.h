@@ -9,5 +9,5 @@
 /* Serves `control_fd` (SOCK_SEQPACKET), which is taken, until it closes. Returns the process's exit code. */
 int mounter_run(int control_fd);
 
-/* Asks the mounter behind `control_fd`. Fails as image_disk_mount; OS when it is gone. */
+/* Asks the mounter behind `control_fd`. Fails as image_disk_mount; OS when it is gone, or said nothing for two minutes: then for good. */
 FALLIBLE mounter_mount(int control_fd, const struct image_disk *disk, const struct secret *key, struct err *err);

@@ -64,23 +64,27 @@ static FALLIBLE load(int control, const char *name, bool read_only, const char *
     m.target.length     = sectors;
     m.target.next       = sizeof m - offsetof(struct message, target);
     (void) snprintf(m.target.target_type, sizeof m.target.target_type, "%s", target); /* likewise */
-    memcpy(m.table, secret_expose(table).at, table->len);
+    if (table->len > 0)
+        memcpy(m.table, secret_expose(table).at, table->len);
     ok = call(control, DM_TABLE_LOAD, &m, "load", err);
     OPENSSL_cleanse(&m, sizeof m);
     return ok;
 }
 
-static FALLIBLE make(int control, const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
-                     struct dm_device *out, struct err *err)
+static void remove_unheard(int control, const char *name)
 {
-    struct message created = message_for(name), resumed = message_for(name);
+    struct message removed = message_for(name);
 
-    if (!call(control, DM_DEV_CREATE, &created, "make", err))
-        return false;
+    (void) ioctl(control, DM_DEV_REMOVE, &removed); /* what failed before is what counts */
+}
+
+static FALLIBLE start(int control, const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
+                      struct dm_device *out, struct err *err)
+{
+    struct message resumed = message_for(name);
+
     if (!load(control, name, read_only, target, sectors, table, err) || !call(control, DM_DEV_SUSPEND, &resumed, "start", err)) {
-        struct message removed = message_for(name);
-
-        (void) ioctl(control, DM_DEV_REMOVE, &removed); /* what failed before is what counts */
+        remove_unheard(control, name);
         return false;
     }
     out->major = major(resumed.head.dev);
@@ -89,16 +93,58 @@ static FALLIBLE make(int control, const char *name, bool read_only, const char *
     return true;
 }
 
+static FALLIBLE control_open(const struct secret *table, int *control, struct err *err)
+{
+    if (table->len > DM_TABLE_MAX)
+        return fail_with(err, ERR_LIMIT, "device mapper: a table of %zu bytes", table->len);
+    *control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+    return *control >= 0 || err_os(err, "device mapper");
+}
+
 FALLIBLE dm_device_make(const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
                         struct dm_device *out, struct err *err)
 {
-    AUTO(fd) int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+    AUTO(fd) int   control = NO_FD;
+    struct message created = message_for(name);
 
-    if (control < 0)
-        return err_os(err, "device mapper");
-    if (table->len > DM_TABLE_MAX)
-        return fail_with(err, ERR_LIMIT, "device mapper: a table of %zu bytes", table->len);
-    return make(control, name, read_only, target, sectors, table, out, err);
+    return control_open(table, &control, err) && call(control, DM_DEV_CREATE, &created, "make", err) &&
+           start(control, name, read_only, target, sectors, table, out, err);
+}
+
+FALLIBLE dm_device_start(const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
+                         struct dm_device *out, struct err *err)
+{
+    AUTO(fd) int control = NO_FD;
+
+    return control_open(table, &control, err) && start(control, name, read_only, target, sectors, table, out, err);
+}
+
+/*
+ * A first table is what makes the kernel register the disk. It is cleared at once: a second one would wait until
+ * nobody can see the first.
+ */
+FALLIBLE dm_device_reserve(const char *reserved, struct err *err)
+{
+    AUTO(fd) int               control = NO_FD;
+    AUTO(secret) struct secret nothing = { 0 };
+    struct message             created = message_for(reserved), cleared = message_for(reserved);
+
+    if (!control_open(&nothing, &control, err) || !call(control, DM_DEV_CREATE, &created, "make", err))
+        return false;
+    if (load(control, reserved, true, "error", 1, &nothing, err) && call(control, DM_TABLE_CLEAR, &cleared, "clear", err))
+        return true;
+    remove_unheard(control, reserved);
+    return false;
+}
+
+FALLIBLE dm_device_rename(const char *reserved, const char *name, struct err *err)
+{
+    AUTO(fd) int   control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+    struct message m       = message_for(reserved);
+
+    m.head.data_start = offsetof(struct message, table);
+    (void) snprintf(m.table, sizeof m.head.name, "%s", name); /* our own constants: fit */
+    return control < 0 ? err_os(err, "device mapper") : call(control, DM_DEV_RENAME, &m, "rename", err);
 }
 
 FALLIBLE dm_device_remove(const char *name, struct err *err)

@@ -28,6 +28,16 @@ struct dm_device {
  */
 FALLIBLE dm_device_make(const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
                         struct dm_device *out, struct err *err);
+
+/*
+ * The same in two parts, for who can do the first one while nobody waits: it takes tens of milliseconds, and most of them
+ * asleep. `reserved` is the name until the device is taken for another; dm_device_start removes what it cannot start.
+ */
+FALLIBLE dm_device_reserve(const char *reserved, struct err *err);
+FALLIBLE dm_device_rename(const char *reserved, const char *name, struct err *err);
+FALLIBLE dm_device_start(const char *name, bool read_only, const char *target, uint64_t sectors, const struct secret *table,
+                         struct dm_device *out, struct err *err);
+
 FALLIBLE dm_device_remove(const char *name, struct err *err);
 
 /* What the target says of itself, cut to DM_STATUS_MAX: "V" or "C" (corrupted) of verity. Fails NOT_FOUND, OS. */

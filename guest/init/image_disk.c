@@ -13,7 +13,8 @@
 #include "guest/init/device_mapper.h"
 #include "guest/init/lent_disk.h"
 
-enum { SECTORS_PER_BLOCK = IMAGE_DISK_BLOCK_LEN / 512, NAME_MAX_LEN = 48, NAME_HEX = 32, TABLE_MAX = 320 };
+enum { SECTORS_PER_BLOCK = IMAGE_DISK_BLOCK_LEN / 512, NAME_MAX_LEN = 48, NAME_HEX = 32, TABLE_MAX = 320,
+       RESERVED = 2 /* devices of one disk */ };
 
 /* Names of devices and the path are made of the root: what is there under this name was judged by this root. */
 static void name_of(const struct image_disk *disk, const char *prefix, char out[static NAME_MAX_LEN])
@@ -49,7 +50,38 @@ static FALLIBLE find(const struct image_disk *disk, struct disk *out, struct err
                                            (unsigned long long) wanted);
 }
 
-static FALLIBLE verity_make(const struct image_disk *disk, const struct disk *below, struct dm_device *out, struct err *err)
+static void reserved_name(unsigned i, char out[static NAME_MAX_LEN])
+{
+    (void) snprintf(out, NAME_MAX_LEN, "image-%u", i); /* fits */
+}
+
+void image_disks_prepare(struct image_disks *disks)
+{
+    char       name[NAME_MAX_LEN];
+    struct err unheard; /* they are then made when they are wanted, which says why not */
+
+    while (disks->n_reserved < RESERVED) {
+        reserved_name(disks->n_reserved, name);
+        if (!dm_device_reserve(name, &unheard))
+            return;
+        disks->n_reserved++;
+    }
+}
+
+static FALLIBLE device_make(struct image_disks *disks, const char *name, const char *target, uint64_t n_blocks, const struct secret *table,
+                            struct dm_device *out, struct err *err)
+{
+    char reserved[NAME_MAX_LEN];
+
+    if (disks->n_reserved == 0)
+        return dm_device_make(name, true, target, n_blocks * SECTORS_PER_BLOCK, table, out, err);
+    reserved_name(--disks->n_reserved, reserved);
+    return dm_device_rename(reserved, name, err) &&
+           dm_device_start(name, true, target, n_blocks * SECTORS_PER_BLOCK, table, out, err);
+}
+
+static FALLIBLE verity_make(struct image_disks *disks, const struct image_disk *disk, const struct disk *below, struct dm_device *out,
+                            struct err *err)
 {
     AUTO(buffer) struct buffer root  = { 0 };
     AUTO(secret) struct secret table = { 0 };
@@ -62,10 +94,11 @@ static FALLIBLE verity_make(const struct image_disk *disk, const struct disk *be
                     IMAGE_DISK_BLOCK_LEN, (unsigned long long) disk->n_blocks, (unsigned long long) disk->n_blocks,
                     buffer_text(&root)); /* fits */
     return secret_copy(bytes_of_text(text), &table, err) &&
-           dm_device_make(name, true, "verity", disk->n_blocks * SECTORS_PER_BLOCK, &table, out, err);
+           device_make(disks, name, "verity", disk->n_blocks, &table, out, err);
 }
 
-static FALLIBLE crypt_make(const struct image_disk *disk, const struct secret *key, struct dm_device *device, struct err *err)
+static FALLIBLE crypt_make(struct image_disks *disks, const struct image_disk *disk, const struct secret *key, struct dm_device *device,
+                           struct err *err)
 {
     AUTO(secret) struct secret table = { 0 };
     char                       after[TABLE_MAX], name[NAME_MAX_LEN];
@@ -74,20 +107,27 @@ static FALLIBLE crypt_make(const struct image_disk *disk, const struct secret *k
     (void) snprintf(after, sizeof after, " 0 %u:%u 0 2 sector_size:%d no_read_workqueue", device->major,
                     device->minor, IMAGE_DISK_BLOCK_LEN); /* fits */
     return dm_table_write("aes-xts-plain64 ", key, after, &table, err) &&
-           dm_device_make(name, true, "crypt", disk->n_blocks * SECTORS_PER_BLOCK, &table, device, err);
+           device_make(disks, name, "crypt", disk->n_blocks, &table, device, err);
+}
+
+/* Asks for the first block and does not wait for it: there is a key to be set meanwhile. */
+static FALLIBLE first_block_ask(const char *path, int *out, struct err *err)
+{
+    *out = open(path, O_RDONLY | O_CLOEXEC);
+    if (*out < 0)
+        return err_os(err, "%s", path);
+    (void) posix_fadvise(*out, 0, IMAGE_DISK_BLOCK_LEN, POSIX_FADV_WILLNEED); /* who reads it asks again */
+    return true;
 }
 
 /* The first block, through dm-verity: another disk, or another tree, shows here, and before a file system is looked for. */
-static FALLIBLE first_block_check(const char *path, struct err *err)
+static FALLIBLE first_block_check(int fd, struct err *err)
 {
-    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    uint8_t      block[IMAGE_DISK_BLOCK_LEN];
+    uint8_t block[IMAGE_DISK_BLOCK_LEN];
 
-    if (fd < 0)
-        return err_os(err, "%s", path);
     if (pread(fd, block, sizeof block, 0) == sizeof block)
         return true;
-    return errno == EIO ? fail_with(err, ERR_UNTRUSTED, "its blocks are not what the manifest's root hash says") : err_os(err, "%s", path);
+    return errno == EIO ? fail_with(err, ERR_UNTRUSTED, "its blocks are not what the manifest's root hash says") : err_os(err, "its first block");
 }
 
 /* EIO: dm-verity refused a block that the mount needs. */
@@ -117,40 +157,63 @@ static void forget(const struct image_disk *disk, const char *prefix)
     (void) !dm_device_remove(name, &ignored);
 }
 
-static FALLIBLE devices_mount(const struct image_disk *disk, const struct secret *key, struct dm_device *device, const char *path,
-                              struct err *err)
+static FALLIBLE devices_mount(struct image_disks *disks, const struct image_disk *disk, const struct secret *key, struct dm_device *device,
+                              const char *path, struct err *err)
 {
-    if (!first_block_check(device->path, err))
+    AUTO(fd) int fd = NO_FD;
+
+    if (!first_block_ask(device->path, &fd, err) || (key->len > 0 && !crypt_make(disks, disk, key, device, err)))
         return false;
-    if (key->len == 0)
-        return file_system_mount(device->path, path, err);
-    if (!crypt_make(disk, key, device, err))
-        return false;
-    if (file_system_mount(device->path, path, err))
+    if (first_block_check(fd, err) && file_system_mount(device->path, path, err))
         return true;
-    forget(disk, "crypt-");
+    if (key->len > 0)
+        forget(disk, "crypt-");
     return false;
 }
 
-static FALLIBLE judged_make(const struct image_disk *disk, struct dm_device *out, struct err *err)
+static FALLIBLE judged_make(struct image_disks *disks, const struct image_disk *disk, struct dm_device *out, struct err *err)
 {
     AUTO(disk) struct disk below = { .fd = NO_FD };
 
-    return find(disk, &below, err) && verity_make(disk, &below, out, err);
+    return find(disk, &below, err) && verity_make(disks, disk, &below, out, err);
 }
 
-FALLIBLE image_disk_mount(const struct image_disk *disk, const struct secret *key, struct err *err)
+static bool are_same(const struct image_disk *a, const struct image_disk *b)
+{
+    return strcmp(a->hex, b->hex) == 0 && a->n_blocks == b->n_blocks && a->n_tree_blocks == b->n_tree_blocks &&
+           memcmp(a->key_sha256, b->key_sha256, sizeof a->key_sha256) == 0;
+}
+
+FALLIBLE image_disks_look(const struct image_disks *disks, const struct image_disk *disk, bool *is_mounted, struct err *err)
+{
+    *is_mounted = false;
+    for (size_t i = 0; i < disks->n_mounted; i++) {
+        if (memcmp(disks->mounted[i].root, disk->root, sizeof disk->root) != 0)
+            continue;
+        *is_mounted = true;
+        return are_same(&disks->mounted[i], disk) ||
+               fail_with(err, ERR_UNTRUSTED, "its blocks are mounted already, with another key or as another layer");
+    }
+    return disks->n_mounted < IMAGE_DISKS_MAX || fail_with(err, ERR_LIMIT, "over %d image disks in one guest", IMAGE_DISKS_MAX);
+}
+
+FALLIBLE image_disk_mount(struct image_disks *disks, const struct image_disk *disk, const struct secret *key, struct err *err)
 {
     struct dm_device device;
     char             path[IMAGE_DISK_PATH_MAX], name[DISK_SERIAL_MAX + 1];
     struct err       ignored;
+    bool             is_mounted;
 
-    image_disk_path(disk, path);
-    if (access(path, F_OK) == 0) /* made here only, and gone again when the mount failed */
+    if (!image_disks_look(disks, disk, &is_mounted, err))
+        return false;
+    if (is_mounted)
         return true;
-    if (judged_make(disk, &device, err)) {
-        if (devices_mount(disk, key, &device, path, err))
+    image_disk_path(disk, path);
+    if (judged_make(disks, disk, &device, err)) {
+        if (devices_mount(disks, disk, key, &device, path, err)) {
+            disks->mounted[disks->n_mounted++] = *disk;
             return true;
+        }
         forget(disk, "verity-");
     }
     lent_name(disk, name);
