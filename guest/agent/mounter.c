@@ -6,6 +6,7 @@
 
 #include "base/auto.h"
 #include "base/ossl.h"
+#include "guest/init/calls.h"
 
 enum { KEY_LEN = 64, /* AES-256-XTS takes two of 32 */
        TIMEOUT_S = 120 };
@@ -34,7 +35,7 @@ int mounter_run(int control_fd)
     struct order       order;
     struct err         answer;
 
-    if (!secret_heap_open(&answer))
+    if (!secret_heap_open(&answer) || !calls_confine_disks(&answer))
         return 1;
     image_disks_prepare(&disks); /* the keeper has an attestation before it */
     while (recv(fd, &order, sizeof order, 0) == (ssize_t) sizeof order) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "guest/api/services.h"
+#include "guest/init/calls.h"
 #include "guest/volume/volume.h"
 
 const struct ttrpc_service volumes_service = { "cloister.volumes", &volume__volumes__descriptor, MESSAGE_EXACT };
@@ -95,7 +96,7 @@ int opener_run(int control_fd_take)
     struct loop                                    *loop       = NULL;
     struct err                                      err;
 
-    if (!secret_heap_open(&err) || !loop_new(&loop, &err))
+    if (!secret_heap_open(&err) || !calls_confine_disks(&err) || !loop_new(&loop, &err))
         return 1;
     serving.loop = loop;
     serving.owner = loop;
