@@ -187,9 +187,9 @@ static bool take_note(void *owner, const char *method, const ProtobufCMessage *r
     return true;
 }
 
-static bool is_idle(const struct keeper *k)
+static bool is_idle(struct keeper *k)
 {
-    return k->is_prepared && !k->was_asked && ttrpc_connection_is_idle(k->connection);
+    return k->is_prepared && !k->was_asked && ttrpc_connection_is_idle(k->connection) && keeper_state_is_short(k);
 }
 
 static void on_look(struct loop_source *timer, uint32_t events)

@@ -5,6 +5,7 @@
 
 #include "base/ossl.h"
 #include "guest/agent/simulated.h"
+#include "keys/api/limits.h"
 
 /* How far a client has counted, and what came and was not its answer. */
 struct counted {
@@ -159,6 +160,21 @@ FALLIBLE keeper_state_write(struct keeper *k, struct buffer *out, struct err *er
     for (size_t i = 0; i < n_peers; i++)
         put_client(out, peers[i]);
     return put_key(out, k->receipt_key, err) && put_session(out, k->client, err) && put_session(out, k->for_workloads, err);
+}
+
+bool keeper_state_is_short(struct keeper *k)
+{
+    enum { OF_THE_REST = 1 << 20 }; /* tokens and keys of two sessions, lengths of parts */
+    struct ttrpc_client *peers[4];
+    size_t               n_peers = clients(k, peers);
+    size_t               len     = k->initdata_text.len + k->measured.log.len + k->images.layers.n * sizeof *k->images.layers.layers;
+
+    _Static_assert((size_t) OF_THE_REST > 2 * KBS_TOKEN_MAX + sizeof k->volumes.open, "room for them");
+    for (size_t i = 0; i < n_peers; i++)
+        len += peers[i]->input.len;
+    for (size_t i = 0; i < k->images.n; i++)
+        len += sizeof k->images.at[i] + k->images.at[i].config.len;
+    return len <= RESTING_HELD_MAX - OF_THE_REST;
 }
 
 static void take_volumes(struct reader *r, struct keeper_volumes *into)

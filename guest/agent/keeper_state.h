@@ -23,3 +23,6 @@ FALLIBLE keeper_state_write(struct keeper *k, struct buffer *out, struct err *er
  * Fails MALFORMED for what the other did not write; what was filled in until then is to be released all the same.
  */
 FALLIBLE keeper_state_read(struct bytes from, struct keeper *k, struct keeper_sessions *sessions, struct err *err);
+
+/* Whether what would be written now is short enough to be held: images come with documents of megabytes, and then the keeper stays awake. */
+bool keeper_state_is_short(struct keeper *k);

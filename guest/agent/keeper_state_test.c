@@ -144,11 +144,34 @@ static void a_part_of_it_is_refused(void **state)
     }
 }
 
+static void with_documents_of_megabytes_it_is_too_long(void **state)
+{
+    AUTO(rig) struct rig       was;
+    AUTO(buffer) struct buffer text = { 0 };
+    struct err                 err;
+
+    (void) state;
+    rig_open(&was);
+    fill(&was.k);
+    for (uint8_t name = 3; keeper_state_is_short(&was.k); name++) {
+        struct shared_image large = image(name, 0, "");
+
+        text.len = 0;
+        assert_true(keeper_state_write(&was.k, &text, &err));
+        assert_true(text.len <= RESTING_HELD_MAX);
+        assert_true(name < SHARED_IMAGES_MAX);
+        memset(buffer_grow(&large.config, OCI_DOCUMENT_MAX / 4), ' ', OCI_DOCUMENT_MAX / 4);
+        shared_images_add(&was.k.images, large);
+    }
+    assert_true(text.len > OCI_DOCUMENT_MAX); /* it was not too careful */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_part_of_it_is_refused),
+        cmocka_unit_test(with_documents_of_megabytes_it_is_too_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
