@@ -45,7 +45,7 @@ void sha512_of(struct bytes b, uint8_t out[static SHA512_LEN]);
 
 /*
  * SHA-256 in parts. It cannot fail, holds nothing, can be copied, and, as sha256_of, brings up nothing else of OpenSSL: what
- * EVP does for a first digest stays with a process, a quarter of a MiB that one which only hashes need not have.
+ * EVP does for a first digest stays with a process, some 200 KiB that one which only hashes need not have.
  */
 struct sha256_run { SHA256_CTX state; };
 
