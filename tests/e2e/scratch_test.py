@@ -27,7 +27,7 @@ def a_large_image_runs_in_a_small_guest_and_leaves_no_plaintext(world):
                         packings=("gzip", "gzip", "gzip"))
     world.expect(image)
     world.refused("unpack: .*No space left", "--memory", "192", image)
-    world.refused("unpack: .*No space left", "--memory", "192", "--scratch", "32", image)  # nor does that hold it
+    world.refused("unpack: .*No space left", "--memory", "192", "--scratch", "16", image)  # nor does that hold it
     run = subprocess.Popen([CLOISTER, *map(str, world.run_words("--memory", "192", "--scratch", "320", image))],
                            cwd=world.folder, env=world.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert run.stdout.readline() == CANARY.decode(), run.communicate()
